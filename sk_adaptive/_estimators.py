@@ -1,0 +1,665 @@
+"""The estimators: parameters, validation, attributes, prediction."""
+
+import warnings
+from contextlib import contextmanager
+from numbers import Integral, Real
+
+import numpy as np
+import scipy.sparse as sp
+from scipy.special import log_expit, log_softmax, softmax
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, _fit_context, clone
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit
+from sklearn.utils import check_random_state, compute_class_weight
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.extmath import safe_sparse_dot
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.multiclass import check_classification_targets, unique_labels
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from . import _state
+from ._input import check_weights, kernel_matrix, mean_squared_norm
+from ._registry import CLASSIFICATION_LOSSES, OPTIMIZERS, REGRESSION_LOSSES
+from ._training import TrainingData, TrainingFailure, features_of, fit_epochs, train_rows
+
+LARGEST_SEED = np.iinfo(np.int32).max
+
+
+@contextmanager
+def _unchanged_if_it_fails(estimator):
+    """Take back all attributes if the block raises, so that bad input costs nobody a model."""
+    before = estimator.__dict__.copy()
+    try:
+        yield
+    except BaseException:
+        estimator.__dict__.clear()
+        estimator.__dict__.update(before)
+        raise
+
+
+class _AdaptiveSGD(BaseEstimator):
+    """What the classifier and the regressor share."""
+
+    _parameter_constraints: dict = {
+        "optimizer": [StrOptions(set(OPTIMIZERS))],
+        "penalty": [StrOptions({"l2", "l1", "elasticnet"}), None],
+        "alpha": [Interval(Real, 0, None, closed="left")],
+        "l1_ratio": [Interval(Real, 0, 1, closed="both"), None],
+        "fit_intercept": ["boolean"],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "tol": [Interval(Real, 0, None, closed="left"), None],
+        "shuffle": ["boolean"],
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "learning_rate": [StrOptions({"constant", "invscaling", "adaptive"})],
+        "eta0": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
+        "power_t": [Interval(Real, 0, None, closed="left")],
+        "rho": [Interval(Real, 0, 1, closed="left")],
+        "beta_1": [Interval(Real, 0, 1, closed="left")],
+        "beta_2": [Interval(Real, 0, 1, closed="neither")],
+        "eps": [Interval(Real, 0, None, closed="neither"), None],
+        "sparse_update": [StrOptions({"exact", "masked"})],
+        "epsilon": [Interval(Real, 0, None, closed="left")],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "warm_start": ["boolean"],
+        "verbose": ["verbose"],
+        "random_state": ["random_state"],
+    }
+
+    # -- attributes that the state holds --
+
+    def _require_state(self, name):
+        if "_state" not in self.__dict__:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        return self._state
+
+    @property
+    def coef_(self):
+        state = self._require_state("coef_")
+        if "coef" not in self._cache:
+            coef = self._public_coef(_state.coefficients(state))
+            if self._sparse_coef:
+                coef = sp.csr_matrix(coef)
+            else:
+                # It is a copy: writing to an element would change nothing. Assigning does.
+                coef.flags.writeable = False
+            self._cache["coef"] = coef
+        return self._cache["coef"]
+
+    @coef_.setter
+    def coef_(self, value):
+        state = self._require_state("coef_")
+        value = value.toarray() if sp.issparse(value) else value
+        shape = (state["intercept"].shape[1], state["records"].shape[0])
+        coef = _initial_values(value, shape, _state.precision(state), "coef_")
+        self._state = _state.with_coefficients(state, coef)
+        self._cache = {}
+
+    @property
+    def intercept_(self):
+        state = self._require_state("intercept_")
+        return state["intercept"][0].astype(_state.precision(state))
+
+    @intercept_.setter
+    def intercept_(self, value):
+        state = self._require_state("intercept_")
+        shape = (state["intercept"].shape[1],)
+        state["intercept"][0] = _initial_values(value, shape, np.float64, "intercept_")
+
+    def __getstate__(self):
+        state = super().__getstate__()
+        if "_cache" in state:
+            state = {**state, "_cache": {}}
+        return state
+
+    def sparsify(self):
+        """Make ``coef_`` a CSR matrix, which is smaller where most coefficients are zero.
+
+        Training may go on; ``coef_`` stays sparse.
+
+        Returns
+        -------
+        self : object
+        """
+        check_is_fitted(self)
+        self._sparse_coef = True
+        self._cache = {}
+        return self
+
+    def densify(self):
+        """Make ``coef_`` an array again, which it is unless `sparsify` was called.
+
+        Returns
+        -------
+        self : object
+        """
+        check_is_fitted(self)
+        self._sparse_coef = False
+        self._cache = {}
+        return self
+
+    # -- training --
+
+    def _check_parameters(self):
+        """What the constraints on single parameters can't say."""
+        if self.penalty == "elasticnet" and self.l1_ratio is None:
+            raise ValueError("l1_ratio must be set when penalty is 'elasticnet'")
+
+    def _make_loss(self, losses):
+        spec = losses[self.loss]
+        return spec.make(*(getattr(self, name) for name in spec.parameters))
+
+    def _starting_rate(self, data, n_rows, dtype):
+        """eta0 as a number. Also refuses a decay of adamw that would turn the weights' signs."""
+        if self.eta0 == "auto":
+            spec = OPTIMIZERS[self.optimizer]
+            rate = spec.rate if self.sparse_update == "exact" else spec.masked_rate
+            eta0 = rate / mean_squared_norm(data, n_rows)
+        else:
+            eta0 = float(self.eta0)
+        settings = _state.settings_of(self)
+        if OPTIMIZERS[self.optimizer].decoupled and eta0 * settings["l2"] >= 1:
+            raise ValueError(
+                f"eta0 * alpha must be less than 1 with optimizer={self.optimizer!r}, as weights are "
+                f"multiplied by 1 - eta0 * alpha. Got eta0={eta0!r}, alpha={self.alpha!r}."
+            )
+        return eta0
+
+    def _training_data(self, matrix, y, weight, class_weights, losses):
+        data, indices, indptr = matrix
+        positive, negative = class_weights
+        return TrainingData(
+            data=data,
+            indices=indices,
+            indptr=indptr,
+            y=np.ascontiguousarray(y, np.float64),
+            sample_weight=np.empty(0) if weight is None else weight,
+            positive_weight=np.ascontiguousarray(positive, np.float64),
+            negative_weight=np.ascontiguousarray(negative, np.float64),
+            loss=self._make_loss(losses),
+            batch_size=int(self.batch_size),
+            fit_intercept=bool(self.fit_intercept),
+            classification=losses is CLASSIFICATION_LOSSES,
+        )
+
+    def _fit(self, X, y, sample_weight, coef_init, intercept_init):
+        """The whole of fit, but for the guard that takes back what fails."""
+        self._check_parameters()
+        previous = self.__dict__.get("_state") if self.warm_start else None
+        X, y = self._validate_fit_data(X, y)
+        dtype = X.dtype
+        weight = check_weights(sample_weight, X)
+        if weight is not None and not np.any(weight):
+            raise ValueError("Sample weights must contain at least one non-zero number.")
+        targets, n_outputs, class_weights = self._encode_fit_targets(y)
+        matrix = kernel_matrix(X, dtype)
+        training = self._training_data(matrix, targets, weight, class_weights, self._losses)
+        n_rows, n_features = X.shape
+
+        if previous is not None:
+            if coef_init is None:
+                coef_init = _state.coefficients(previous)
+            if intercept_init is None:
+                intercept_init = previous["intercept"][0]
+        if coef_init is not None:
+            coef_init = _initial_values(coef_init, (n_outputs, n_features), dtype, "coef_init")
+        if intercept_init is not None:
+            intercept_init = _initial_values(
+                intercept_init, (n_outputs,), np.float64, "intercept_init"
+            )
+        state = _state.new_state(
+            _state.settings_of(self),
+            self._starting_rate(matrix[0], n_rows, dtype),
+            n_features,
+            n_outputs,
+            dtype,
+            coef_init,
+            intercept_init,
+        )
+        features = (
+            features_of(training, n_features)
+            if coef_init is None
+            else _state.all_features(state)
+        )
+
+        rows = np.arange(n_rows, dtype=np.int64)
+        validation_score = None
+        if self.early_stopping:
+            rows, held_out = self._split(y, weight)
+            validation_score = self._validation_scorer(X, y, weight, held_out)
+        # a row without weight is no row at all
+        if weight is not None:
+            rows = rows[weight[rows] > 0]
+        progress = fit_epochs(
+            state,
+            training,
+            rows,
+            features,
+            max_iter=self.max_iter,
+            tol=self.tol,
+            n_iter_no_change=self.n_iter_no_change,
+            shuffle=self.shuffle,
+            seed=check_random_state(self.random_state).randint(LARGEST_SEED),
+            adaptive=self.learning_rate == "adaptive",
+            verbose=self.verbose,
+            validation_score=validation_score,
+        )
+        self._adopt(progress.state)
+        self._sparse_coef = False
+        self.n_iter_ = progress.n_iter
+        self.loss_curve_ = progress.loss_curve
+        if self.tol is not None and not progress.converged:
+            warnings.warn(
+                "Maximum number of iteration reached before convergence. "
+                "Consider increasing max_iter to improve the fit.",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
+        return self
+
+    def _adopt(self, state):
+        self._state = state
+        self._cache = {}
+        self.t_ = state["t"] + 1
+        self.eta0_ = state["eta0"]
+
+    def _split(self, y, weight):
+        """Rows to train on and rows to validate on."""
+        splitter = ShuffleSplit if self._losses is REGRESSION_LOSSES else StratifiedShuffleSplit
+        split = splitter(test_size=self.validation_fraction, random_state=self.random_state)
+        rows, held_out = next(split.split(np.zeros((y.shape[0], 1)), y))
+        for part, what in ((rows, "training"), (held_out, "validation")):
+            if weight is not None and not np.any(weight[part]):
+                raise ValueError(
+                    f"The sample weights for {what} set are all zero, consider using a "
+                    "different random state."
+                )
+        return rows.astype(np.int64), held_out
+
+    def _validation_scorer(self, X, y, weight, held_out):
+        """A function of a state: the score on the rows held out."""
+        judge = clone(self)
+        for name in ("classes_", "n_features_in_"):
+            if hasattr(self, name):
+                setattr(judge, name, getattr(self, name))
+        judge._sparse_coef = False
+        X_held_out, y_held_out = X[held_out], y[held_out]
+        weight_held_out = None if weight is None else weight[held_out]
+
+        def score(state):
+            judge._adopt(state)
+            return judge.score(X_held_out, y_held_out, weight_held_out)
+
+        return score
+
+    def _partial_fit(self, X, y, sample_weight, encode):
+        """The whole of partial_fit, but for the guard that takes back what fails."""
+        self._check_parameters()
+        if self.early_stopping:
+            raise ValueError("early_stopping should be False with partial_fit")
+        first_call = "_state" not in self.__dict__
+        dtype = [np.float64, np.float32] if first_call else _state.precision(self._state)
+        X, y = validate_data(
+            self,
+            X,
+            y,
+            accept_sparse="csr",
+            dtype=dtype,
+            reset=first_call,
+            y_numeric=self._losses is REGRESSION_LOSSES,
+        )
+        weight = check_weights(sample_weight, X)
+        targets, n_outputs, class_weights = encode(y)
+        matrix = kernel_matrix(X, X.dtype)
+        training = self._training_data(matrix, targets, weight, class_weights, self._losses)
+        settings = _state.settings_of(self)
+        if first_call:
+            eta0 = self._starting_rate(matrix[0], X.shape[0], X.dtype)
+            state = _state.new_state(settings, eta0, X.shape[1], n_outputs, X.dtype)
+            self._sparse_coef = False
+        else:
+            state = self._state
+            # A rate that "auto" or "adaptive" has settled stays; a new number replaces it.
+            eta0 = state["eta0"]
+            if self.eta0 != "auto" and self.learning_rate != "adaptive":
+                eta0 = self._starting_rate(matrix[0], X.shape[0], X.dtype)
+            state = _state.with_settings(state, settings, eta0)
+        rows = np.arange(X.shape[0], dtype=np.int64)
+        if weight is not None:
+            rows = rows[weight > 0]
+        return state, training, rows
+
+    def _learn(self, state, training, rows):
+        """Train on rows of a partial_fit: what was learned before a failure stays learned."""
+        optimizer = _state.make_optimizer(state)
+        try:
+            train_rows(optimizer, training, rows)
+        except TrainingFailure as failure:
+            raise ValueError(
+                f"Floating-point under-/overflow occurred at row {failure.row}. The rows before it "
+                "have been learned, it has not. Scaling input data with MaxAbsScaler or "
+                "StandardScaler, or a smaller eta0, might help."
+            ) from None
+        finally:
+            _state.save_clock(state, optimizer)
+            self._adopt(state)
+            self.n_iter_ = 1
+        return self
+
+    # -- prediction --
+
+    def _margins(self, X):
+        """X @ coef_.T + intercept_, of shape (n_samples, n_outputs)."""
+        check_is_fitted(self)
+        X = validate_data(
+            self, X, accept_sparse="csr", dtype=[np.float64, np.float32], reset=False
+        )
+        coef = self.coef_
+        coef = coef if coef.ndim == 2 else coef[np.newaxis]
+        return safe_sparse_dot(X, coef.T, dense_output=True) + self.intercept_
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+
+def _initial_values(value, shape, dtype, name):
+    """A user's coefficients or intercepts in the state's shape."""
+    value = np.asarray(value, dtype=dtype)
+    if value.size == np.prod(shape) and (value.shape == shape or shape[0] == 1):
+        value = value.reshape(shape)
+    else:
+        raise ValueError(f"Provided {name} does not match dataset.")
+    if not np.all(np.isfinite(value)):
+        raise ValueError(f"Provided {name} contains NaN or infinity.")
+    return value
+
+
+def _has_probabilities(estimator):
+    if estimator.loss not in ("log_loss", "modified_huber"):
+        raise AttributeError(
+            f"probability estimates are not available for loss={estimator.loss!r}"
+        )
+    return True
+
+
+class AdaptiveSGDClassifier(ClassifierMixin, _AdaptiveSGD):
+    _losses = CLASSIFICATION_LOSSES
+
+    _parameter_constraints: dict = {
+        **_AdaptiveSGD._parameter_constraints,
+        "loss": [StrOptions(set(CLASSIFICATION_LOSSES))],
+        "class_weight": [StrOptions({"balanced"}), dict, None],
+    }
+
+    def __init__(
+        self,
+        loss="log_loss",
+        *,
+        optimizer="adagrad",
+        penalty="l2",
+        alpha=1e-6,
+        l1_ratio=0.15,
+        fit_intercept=True,
+        max_iter=100,
+        tol=1e-3,
+        shuffle=True,
+        batch_size=1,
+        learning_rate="constant",
+        eta0="auto",
+        power_t=0.5,
+        rho=0.99,
+        beta_1=0.9,
+        beta_2=0.999,
+        eps=None,
+        sparse_update="exact",
+        epsilon=0.1,
+        class_weight=None,
+        early_stopping=False,
+        validation_fraction=0.1,
+        n_iter_no_change=5,
+        warm_start=False,
+        verbose=0,
+        random_state=None,
+    ):
+        self.loss = loss
+        self.optimizer = optimizer
+        self.penalty = penalty
+        self.alpha = alpha
+        self.l1_ratio = l1_ratio
+        self.fit_intercept = fit_intercept
+        self.max_iter = max_iter
+        self.tol = tol
+        self.shuffle = shuffle
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.eta0 = eta0
+        self.power_t = power_t
+        self.rho = rho
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.eps = eps
+        self.sparse_update = sparse_update
+        self.epsilon = epsilon
+        self.class_weight = class_weight
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.warm_start = warm_start
+        self.verbose = verbose
+        self.random_state = random_state
+
+    def _public_coef(self, coef):
+        return coef
+
+    def _validate_fit_data(self, X, y):
+        X, y = validate_data(
+            self, X, y, accept_sparse="csr", dtype=[np.float64, np.float32], reset=True
+        )
+        check_classification_targets(y)
+        self.classes_ = np.unique(y)
+        if self.classes_.size < 2:
+            raise ValueError(
+                "The number of classes has to be greater than one; got "
+                f"{self.classes_.size} class"
+            )
+        return X, y
+
+    def _encode(self, y):
+        """Targets for the kernel, the number of outputs, class weights by output."""
+        codes = np.searchsorted(self.classes_, y)
+        weights = compute_class_weight(self.class_weight, classes=self.classes_, y=y)
+        if self.classes_.size == 2:
+            return 2.0 * codes - 1.0, 1, (weights[1:], weights[:1])
+        return codes, self.classes_.size, (weights, np.ones_like(weights))
+
+    _encode_fit_targets = _encode
+
+    def _check_labels(self, y):
+        unknown = np.setdiff1d(y, self.classes_)
+        if unknown.size:
+            raise ValueError(
+                f"`y` has classes not in `self.classes_`. `self.classes_` has {self.classes_}. "
+                f"'y' has {np.unique(y)}."
+            )
+        return self._encode(y)
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y, coef_init=None, intercept_init=None, sample_weight=None):
+        with _unchanged_if_it_fails(self):
+            return self._fit(X, y, sample_weight, coef_init, intercept_init)
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y, classes=None, sample_weight=None):
+        with _unchanged_if_it_fails(self):
+            if self.class_weight == "balanced":
+                raise ValueError(
+                    "class_weight 'balanced' is not supported for partial_fit. In order to use "
+                    "'balanced' weights, use compute_class_weight('balanced', classes=classes, "
+                    "y=y). In place of y you can use a large enough sample of the full training "
+                    "set target to properly estimate the class frequency distributions. Pass the "
+                    "resulting weights as the class_weight parameter."
+                )
+            if "_state" not in self.__dict__:
+                if classes is None:
+                    raise ValueError("classes must be passed on the first call to partial_fit.")
+                self.classes_ = unique_labels(classes)
+                if self.classes_.size < 2:
+                    raise ValueError(
+                        "The number of classes has to be greater than one; got "
+                        f"{self.classes_.size} class"
+                    )
+            elif classes is not None and not np.array_equal(self.classes_, unique_labels(classes)):
+                raise ValueError(
+                    f"`classes={classes!r}` is not the same as on last call to partial_fit, "
+                    f"was: {self.classes_!r}"
+                )
+            work = self._partial_fit(X, y, sample_weight, self._check_labels)
+        return self._learn(*work)
+
+    def decision_function(self, X):
+        margins = self._margins(X)
+        return margins.ravel() if margins.shape[1] == 1 else margins
+
+    def predict(self, X):
+        margins = self._margins(X)
+        if margins.shape[1] == 1:
+            return self.classes_[(margins.ravel() > 0).astype(np.intp)]
+        return self.classes_[margins.argmax(axis=1)]
+
+    @available_if(_has_probabilities)
+    def predict_proba(self, X):
+        margins = self._margins(X)
+        if self.loss == "log_loss":
+            if margins.shape[1] == 1:
+                return softmax(np.hstack([np.zeros_like(margins), margins]), axis=1)
+            # each class's own probability, normalised
+            return softmax(log_expit(margins), axis=1)
+        probability = (np.clip(margins, -1, 1) + 1) / 2
+        if probability.shape[1] == 1:
+            return np.hstack([1 - probability, probability])
+        # where every class says no, all are as likely
+        probability[~probability.any(axis=1)] = 1
+        return probability / probability.sum(axis=1, keepdims=True)
+
+    @available_if(_has_probabilities)
+    def predict_log_proba(self, X):
+        if self.loss == "log_loss":
+            margins = self._margins(X)
+            if margins.shape[1] == 1:
+                return log_softmax(np.hstack([np.zeros_like(margins), margins]), axis=1)
+            return log_softmax(log_expit(margins), axis=1)
+        with np.errstate(divide="ignore"):
+            return np.log(self.predict_proba(X))
+
+
+class AdaptiveSGDRegressor(RegressorMixin, _AdaptiveSGD):
+    _losses = REGRESSION_LOSSES
+
+    _parameter_constraints: dict = {
+        **_AdaptiveSGD._parameter_constraints,
+        "loss": [StrOptions(set(REGRESSION_LOSSES))],
+        "quantile": [Interval(Real, 0, 1, closed="neither")],
+    }
+
+    def __init__(
+        self,
+        loss="squared_error",
+        *,
+        optimizer="adagrad",
+        penalty="l2",
+        alpha=1e-6,
+        l1_ratio=0.15,
+        fit_intercept=True,
+        max_iter=100,
+        tol=1e-3,
+        shuffle=True,
+        batch_size=1,
+        learning_rate="constant",
+        eta0="auto",
+        power_t=0.5,
+        rho=0.99,
+        beta_1=0.9,
+        beta_2=0.999,
+        eps=None,
+        sparse_update="exact",
+        epsilon=0.1,
+        quantile=0.5,
+        early_stopping=False,
+        validation_fraction=0.1,
+        n_iter_no_change=5,
+        warm_start=False,
+        verbose=0,
+        random_state=None,
+    ):
+        self.loss = loss
+        self.optimizer = optimizer
+        self.penalty = penalty
+        self.alpha = alpha
+        self.l1_ratio = l1_ratio
+        self.fit_intercept = fit_intercept
+        self.max_iter = max_iter
+        self.tol = tol
+        self.shuffle = shuffle
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.eta0 = eta0
+        self.power_t = power_t
+        self.rho = rho
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.eps = eps
+        self.sparse_update = sparse_update
+        self.epsilon = epsilon
+        self.quantile = quantile
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.warm_start = warm_start
+        self.verbose = verbose
+        self.random_state = random_state
+
+    def _public_coef(self, coef):
+        return coef[0]
+
+    def _validate_fit_data(self, X, y):
+        return validate_data(
+            self,
+            X,
+            y,
+            accept_sparse="csr",
+            dtype=[np.float64, np.float32],
+            y_numeric=True,
+            reset=True,
+        )
+
+    def _encode_fit_targets(self, y):
+        encoded = self._check_range(y)
+        if REGRESSION_LOSSES[self.loss].log_link and not np.any(y):
+            raise ValueError(f"loss={self.loss!r} requires a y that is not all zero.")
+        return encoded
+
+    def _check_range(self, y):
+        if REGRESSION_LOSSES[self.loss].log_link and np.any(y < 0):
+            raise ValueError(
+                f"loss={self.loss!r} requires y >= 0; it is {y[y < 0][0]!r} at row "
+                f"{int(np.argmax(y < 0))}."
+            )
+        return y, 1, (np.ones(1), np.ones(1))
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y, coef_init=None, intercept_init=None, sample_weight=None):
+        with _unchanged_if_it_fails(self):
+            return self._fit(X, y, sample_weight, coef_init, intercept_init)
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y, sample_weight=None):
+        with _unchanged_if_it_fails(self):
+            work = self._partial_fit(X, y, sample_weight, self._check_range)
+        return self._learn(*work)
+
+    def predict(self, X):
+        margins = self._margins(X).ravel()
+        return np.exp(margins) if REGRESSION_LOSSES[self.loss].log_link else margins

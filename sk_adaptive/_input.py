@@ -1,0 +1,98 @@
+"""From what users pass to what the kernel takes."""
+
+from inspect import signature
+
+import numpy as np
+import scipy.sparse as sp
+from sklearn.utils.validation import _check_sample_weight
+
+
+def kernel_matrix(X, dtype):
+    """data, indices and indptr of a canonical CSR matrix without explicit zeros.
+
+    Parameters
+    ----------
+    X : validated array or CSR matrix
+        Not changed: duplicates are summed, and zeros dropped, on a copy.
+    dtype : float32 or float64
+
+    Raises
+    ------
+    ValueError
+        If the CSR arrays do not fit together: the kernel follows its indices unchecked.
+    """
+    if not sp.issparse(X):
+        X = sp.csr_matrix(X)
+    check_structure(X)
+    if not X.has_canonical_format:
+        X = X.copy()
+        X.sum_duplicates()
+    data, indices, indptr = X.data, X.indices, X.indptr
+    n_entries = int(indptr[-1])
+    data, indices = data[:n_entries], indices[:n_entries]
+    if np.count_nonzero(data) != n_entries:
+        X = X.copy()
+        X.eliminate_zeros()
+        data, indices, indptr = X.data, X.indices, X.indptr
+    if indices.dtype not in (np.int32, np.int64):
+        indices = indices.astype(np.int64)
+    # int32 indices with an int64 indptr may belong to more than 2^31 entries
+    if indptr.dtype != indices.dtype:
+        if indices.dtype == np.int32 and n_entries > np.iinfo(np.int32).max:
+            indices = indices.astype(np.int64)
+        indptr = indptr.astype(indices.dtype)
+    return (
+        np.ascontiguousarray(data, dtype),
+        np.ascontiguousarray(indices),
+        np.ascontiguousarray(indptr),
+    )
+
+
+def check_structure(X):
+    """Refuse a CSR matrix whose indices point outside of it."""
+    n_rows, n_features = X.shape
+    indptr, indices = X.indptr, X.indices
+    if indptr.shape[0] != n_rows + 1 or indptr[0] != 0 or np.any(indptr[1:] < indptr[:-1]):
+        raise ValueError("X is a damaged CSR matrix: its indptr does not rise from 0, row by row")
+    n_entries = int(indptr[-1])
+    if n_entries > min(indices.shape[0], X.data.shape[0]):
+        raise ValueError("X is a damaged CSR matrix: its indptr points behind its entries")
+    if n_entries:
+        used = indices[:n_entries]
+        if used.min() < 0 or used.max() >= n_features:
+            entry = int(np.flatnonzero((used < 0) | (used >= n_features))[0])
+            row = int(np.searchsorted(indptr, entry, side="right")) - 1
+            raise ValueError(
+                f"X is a damaged CSR matrix: row {row} has the column index {used[entry]}, "
+                f"of {n_features} columns"
+            )
+
+
+def check_weights(sample_weight, X):
+    """float64 weights of the rows, or None where all are 1.
+
+    Raises
+    ------
+    ValueError
+        If a weight is negative or not finite, or their number is not that of the rows.
+    """
+    if sample_weight is None:
+        return None
+    # Weights that are all zero are no error in partial_fit. scikit-learn 1.9 refuses
+    # them unless told otherwise, older versions know neither the rule nor the exemption.
+    exemption = {}
+    if "allow_all_zero_weights" in signature(_check_sample_weight).parameters:
+        exemption["allow_all_zero_weights"] = True
+    weight = _check_sample_weight(sample_weight, X, dtype=np.float64, **exemption)
+    if np.any(weight < 0):
+        raise ValueError(
+            "Negative values in data passed to `sample_weight`, the first at row "
+            f"{int(np.argmax(weight < 0))}."
+        )
+    return weight
+
+
+def mean_squared_norm(data, n_rows):
+    """Of the rows that these entries belong to; 1 where it is 0 or overflows."""
+    mean = float(np.dot(data.astype(np.float64, copy=False), data)) / n_rows
+    return mean if 0 < mean < np.inf else 1.0

@@ -1,0 +1,143 @@
+"""What can be named: optimizers and losses, and the estimator parameters each takes.
+
+A new optimizer is one class in `_kernel.pyx` and one entry here; a new loss
+one class in `_losses.pyx` and one entry here. Nothing else knows their names.
+"""
+
+import os
+from dataclasses import dataclass
+
+from . import _cpu, _losses
+
+
+def _choose_kernel():
+    """The kernel compiled for the widest vectors of this processor.
+
+    Results differ by rounding only. SK_ADAPTIVE_KERNEL=baseline asks for the one that runs
+    everywhere.
+    """
+    if _cpu.has_avx2() and os.environ.get("SK_ADAPTIVE_KERNEL") != "baseline":
+        try:
+            from . import _kernel_avx2
+
+            return _kernel_avx2
+        except ImportError:  # the compiler knew no such processors
+            pass
+    from . import _kernel
+
+    return _kernel
+
+
+kernel = _choose_kernel()
+
+
+@dataclass(frozen=True)
+class OptimizerSpec:
+    """How estimators use an optimizer of the kernel.
+
+    Attributes
+    ----------
+    kernel_class : type
+    moments : tuple of str
+        What a record keeps of each coefficient beside its weight.
+    parameters : tuple of str
+        The estimator parameters it takes, besides ``eps``.
+    eps : float
+        What ``eps=None`` stands for.
+    rate : float
+        ``eta0="auto"`` is this over the mean squared norm of the rows.
+    masked_rate : float
+        The same for ``sparse_update="masked"``.
+    forgets : bool
+        Whether idle moments age, so that a record has to know since when.
+    decoupled : bool
+        Whether the penalty is applied to the weights as it is (metric 1).
+    """
+
+    kernel_class: type
+    moments: tuple
+    parameters: tuple
+    eps: float
+    rate: float
+    masked_rate: float
+    forgets: bool = True
+    decoupled: bool = False
+
+
+OPTIMIZERS = {
+    "adagrad": OptimizerSpec(
+        kernel.AdaGrad,
+        ("sum_of_squares",),
+        (),
+        eps=1e-10,
+        rate=1.0,
+        masked_rate=1.0,
+        forgets=False,
+    ),
+    "rmsprop": OptimizerSpec(
+        kernel.RMSProp, ("root_mean_square",), ("rho",), eps=1e-8, rate=0.02, masked_rate=0.02
+    ),
+    "adam": OptimizerSpec(
+        kernel.Adam,
+        ("first_moment", "root_second_moment"),
+        ("beta_1", "beta_2"),
+        eps=1e-8,
+        rate=0.02,
+        masked_rate=0.05,
+    ),
+    "adamw": OptimizerSpec(
+        kernel.AdamW,
+        ("first_moment", "root_second_moment"),
+        ("beta_1", "beta_2"),
+        eps=1e-8,
+        rate=0.02,
+        masked_rate=0.05,
+        decoupled=True,
+    ),
+}
+
+
+@dataclass(frozen=True)
+class LossSpec:
+    """How estimators use a loss.
+
+    Attributes
+    ----------
+    make : callable
+        Takes the values of `parameters`.
+    parameters : tuple of str
+        The estimator parameters it takes.
+    log_link : bool
+        Whether predictions are the exponential of the margin and targets not negative.
+    """
+
+    make: type
+    parameters: tuple = ()
+    log_link: bool = False
+
+
+def _perceptron():
+    return _losses.Hinge(0.0)
+
+
+_SHARED_LOSSES = {
+    "squared_error": LossSpec(_losses.SquaredError),
+    "huber": LossSpec(_losses.Huber, ("epsilon",)),
+    "epsilon_insensitive": LossSpec(_losses.EpsilonInsensitive, ("epsilon",)),
+    "squared_epsilon_insensitive": LossSpec(_losses.SquaredEpsilonInsensitive, ("epsilon",)),
+}
+
+CLASSIFICATION_LOSSES = {
+    "log_loss": LossSpec(_losses.LogLoss),
+    "hinge": LossSpec(_losses.Hinge),
+    "squared_hinge": LossSpec(_losses.SquaredHinge),
+    "modified_huber": LossSpec(_losses.ModifiedHuber),
+    "perceptron": LossSpec(_perceptron),
+    **_SHARED_LOSSES,
+}
+
+REGRESSION_LOSSES = {
+    **_SHARED_LOSSES,
+    "quantile": LossSpec(_losses.Quantile, ("quantile",)),
+    "poisson": LossSpec(_losses.Poisson, log_link=True),
+}

@@ -1,0 +1,196 @@
+"""The state of a model: feature records, intercepts and the clock, as plain arrays.
+
+A state is a dict of NumPy arrays, numbers and strings, so that whatever saves
+estimators saves it:
+
+``version``
+    Of this layout.
+``records``
+    Structured array of shape (n_features,), see `record_dtype`.
+``intercept``
+    float64 array of shape (3, n_outputs): intercepts and their two moments.
+``t``
+    Steps done.
+``charged``
+    The sum of the learning rates of these steps, which penalties are charged by.
+``eta0``
+    The learning rate, as "auto" or "adaptive" have made it.
+``settings``
+    The other numbers that the records were written under, see `settings_of`.
+"""
+
+import numpy as np
+
+from ._registry import OPTIMIZERS
+
+VERSION = 1
+CACHE_LINE = 64
+
+
+def settings_of(estimator):
+    """All parameters of an estimator that records depend on, but the learning rate."""
+    spec = OPTIMIZERS[estimator.optimizer]
+    l1_ratio = {None: 0.0, "l2": 0.0, "l1": 1.0}.get(estimator.penalty, estimator.l1_ratio)
+    alpha = 0.0 if estimator.penalty is None else float(estimator.alpha)
+    settings = {
+        "optimizer": estimator.optimizer,
+        "sparse_update": estimator.sparse_update,
+        "eps": spec.eps if estimator.eps is None else float(estimator.eps),
+        "l1": alpha * l1_ratio,
+        "l2": alpha * (1 - l1_ratio),
+        "power_t": float(estimator.power_t) if estimator.learning_rate == "invscaling" else 0.0,
+    }
+    settings.update({name: float(getattr(estimator, name)) for name in spec.parameters})
+    return settings
+
+
+def record_dtype(settings, n_outputs, dtype):
+    """The record of one feature, padded so that it does not straddle cache lines.
+
+    ``coef`` is the weight, for an exactly lazy momentum the carried one;
+    then come the optimizer's moments; ``inverse_metric`` and ``charged``
+    are there with a penalty, ``last_step`` where idle moments age.
+    """
+    spec = OPTIMIZERS[settings["optimizer"]]
+    penalised = settings["l1"] > 0 or settings["l2"] > 0
+    outputs = (n_outputs,)
+    fields = [("coef", dtype, outputs)]
+    fields += [(name, dtype, outputs) for name in spec.moments]
+    if penalised and not spec.decoupled:
+        fields.append(("inverse_metric", dtype, outputs))
+    if penalised:
+        fields.append(("charged", dtype))
+    if spec.forgets and settings["sparse_update"] == "exact":
+        # first, as it must be aligned to 8 bytes whatever precedes it
+        fields.insert(0, ("last_step", np.int64))
+    packed = np.dtype(fields)
+    size = packed.itemsize
+    padded = 8
+    while padded < size and padded < CACHE_LINE:
+        padded *= 2
+    if size > CACHE_LINE:
+        padded = -(-size // CACHE_LINE) * CACHE_LINE
+    return np.dtype(
+        {
+            "names": packed.names,
+            "formats": [packed.fields[name][0] for name in packed.names],
+            "offsets": [packed.fields[name][1] for name in packed.names],
+            "itemsize": padded,
+        }
+    )
+
+
+def allocate(n, dtype):
+    """n zeroed records that begin at a cache line; untouched ones cost no memory."""
+    buffer = np.zeros(n * dtype.itemsize + CACHE_LINE, np.uint8)
+    start = -buffer.ctypes.data % CACHE_LINE
+    return buffer[start : start + n * dtype.itemsize].view(dtype)
+
+
+def new_state(settings, eta0, n_features, n_outputs, dtype, coef=None, intercept=None):
+    """A state before the first step.
+
+    Parameters
+    ----------
+    settings : dict
+    eta0 : float
+    n_features, n_outputs : int
+    dtype : float32 or float64
+    coef : array of shape (n_outputs, n_features), default=None
+    intercept : array of shape (n_outputs,), default=None
+    """
+    state = {
+        "version": VERSION,
+        "records": allocate(n_features, record_dtype(settings, n_outputs, np.dtype(dtype))),
+        "intercept": np.zeros((3, n_outputs)),
+        "t": 0,
+        "charged": 0.0,
+        "eta0": float(eta0),
+        "settings": settings,
+    }
+    if coef is not None:
+        state["records"]["coef"] = coef.T
+    if intercept is not None:
+        state["intercept"][0] = intercept
+    return state
+
+
+def precision(state):
+    """float32 or float64."""
+    return state["records"].dtype.fields["coef"][0].base
+
+
+def make_optimizer(state):
+    """The kernel's optimizer on this state. It changes the arrays; `save_clock` the rest."""
+    records = state["records"]
+    if records.ctypes.data % CACHE_LINE or not records.flags.writeable:
+        # as after unpickling
+        aligned = allocate(records.shape[0], records.dtype)
+        aligned[...] = records
+        state["records"] = records = aligned
+    settings = state["settings"]
+    spec = OPTIMIZERS[settings["optimizer"]]
+    return spec.kernel_class(
+        records,
+        state["intercept"],
+        n_outputs=state["intercept"].shape[1],
+        t=state["t"],
+        charged=state["charged"],
+        eta0=state["eta0"],
+        power_t=settings["power_t"],
+        l1=settings["l1"],
+        l2=settings["l2"],
+        exact=settings["sparse_update"] == "exact",
+        eps=settings["eps"],
+        **{name: settings[name] for name in spec.parameters},
+    )
+
+
+def save_clock(state, optimizer):
+    state["t"] = optimizer.t
+    state["charged"] = optimizer.charged
+
+
+def all_features(state):
+    return np.arange(state["records"].shape[0], dtype=np.int64)
+
+
+def coefficients(state):
+    """The weights as of now, of shape (n_outputs, n_features)."""
+    features = all_features(state)
+    out = np.empty((state["intercept"].shape[1], features.size), precision(state))
+    make_optimizer(state).weights(features, out)
+    return out
+
+
+def with_settings(state, settings, eta0):
+    """This state as it goes on under other settings or another learning rate.
+
+    Weights, moments and the clock stay what they are and what is pending is
+    applied as it was due. Another optimizer, or another treatment of
+    idle coefficients, starts anew from the weights.
+    """
+    if settings == state["settings"] and eta0 == state["eta0"]:
+        return state
+    if any(settings[name] != state["settings"][name] for name in ("optimizer", "sparse_update")):
+        coef = coefficients(state)
+        return new_state(
+            settings, eta0, coef.shape[1], coef.shape[0], coef.dtype, coef, state["intercept"][0]
+        )
+    return _successor(state, settings, eta0, np.empty((0, 0), precision(state)))
+
+
+def with_coefficients(state, coef):
+    """This state with other weights; moments and the clock stay what they are."""
+    return _successor(state, state["settings"], state["eta0"], coef)
+
+
+def _successor(state, settings, eta0, coef):
+    n_outputs = state["intercept"].shape[1]
+    n_features = state["records"].shape[0]
+    successor = new_state(settings, eta0, n_features, n_outputs, precision(state))
+    successor["intercept"][...] = state["intercept"]
+    optimizer = make_optimizer(successor)
+    make_optimizer(state).continue_as(optimizer, coef)
+    save_clock(successor, optimizer)
+    return successor

@@ -1,0 +1,201 @@
+"""The dense textbook algorithms: every coordinate moves at every step.
+
+Plain NumPy, float64, written for comparison with the papers and not for
+speed. `train` is the oracle that the lazy kernels are compared with.
+
+An optimizer here is a function of (settings, number of coordinates) that returns
+``step(w, g, eta, t)``, which changes w in place; g is dense. Coordinates
+from ``n_penalised`` on (the intercepts) are not penalised.
+"""
+
+import numpy as np
+
+
+def flow(w, tau, l1, l2):
+    """dw/dtau = -(l2 w + l1 sign w), stopped at zero, by its textbook solution."""
+    if l2 == 0:
+        return np.sign(w) * np.maximum(np.abs(w) - l1 * tau, 0)
+    shrunk = (np.abs(w) + l1 / l2) * np.exp(-l2 * tau) - l1 / l2
+    return np.sign(w) * np.maximum(shrunk, 0)
+
+
+def adagrad(n, n_penalised, *, eps, l1=0.0, l2=0.0):
+    G = np.zeros(n)
+
+    def step(w, g, eta, t):
+        G[:] += g**2
+        h = np.sqrt(G + eps)
+        w -= eta * g / h
+        charged = (G > 0) & (np.arange(n) < n_penalised)
+        w[charged] = flow(w[charged], eta / h[charged], l1, l2)
+
+    return step
+
+
+def rmsprop(n, n_penalised, *, eps, rho, l1=0.0, l2=0.0):
+    v = np.zeros(n)
+    h = np.full(n, np.inf)
+
+    def step(w, g, eta, t):
+        v[:] = rho * v + (1 - rho) * g**2
+        w -= eta * g / (np.sqrt(v) + eps)
+        # the metric of a charge is that of the last gradient
+        h[g != 0] = np.sqrt(v[g != 0]) + eps
+        w[:n_penalised] = flow(w, eta / h, l1, l2)[:n_penalised]
+
+    return step
+
+
+def adam(n, n_penalised, *, eps, beta_1, beta_2):
+    """Without a penalty. With one: see `adam_composite` and `adam_charged`."""
+    m = np.zeros(n)
+    v = np.zeros(n)
+
+    def step(w, g, eta, t):
+        m[:] = beta_1 * m + (1 - beta_1) * g
+        v[:] = beta_2 * v + (1 - beta_2) * g**2
+        m_hat = m / (1 - beta_1**t)
+        v_hat = v / (1 - beta_2**t)
+        w -= eta * m_hat / (np.sqrt(v_hat) + eps)
+
+    return step
+
+
+def adamw(n, n_penalised, *, eps, beta_1, beta_2, l1=0.0, l2=0.0):
+    adam_step = adam(n, n_penalised, eps=eps, beta_1=beta_1, beta_2=beta_2)
+
+    def step(w, g, eta, t):
+        if l1 == 0:
+            w[:n_penalised] *= 1 - eta * l2
+        else:
+            tau = -np.log1p(-eta * l2) / l2 if l2 else eta
+            w[:n_penalised] = flow(w, tau, l1, l2)[:n_penalised]
+        adam_step(w, g, eta, t)
+
+    return step
+
+
+def adam_composite(n, n_penalised, *, eps, beta_1, beta_2, l1=0.0, l2=0.0):
+    """Adam, then a proximal step in its metric: the charge where nothing is ever idle."""
+    v = np.zeros(n)
+    adam_step = adam(n, n_penalised, eps=eps, beta_1=beta_1, beta_2=beta_2)
+
+    def step(w, g, eta, t):
+        adam_step(w, g, eta, t)
+        v[:] = beta_2 * v + (1 - beta_2) * g**2
+        h = np.sqrt(v / (1 - beta_2**t)) + eps
+        w[:n_penalised] = flow(w, eta / h, l1, l2)[:n_penalised]
+
+    return step
+
+
+def adam_charged(n, n_penalised, *, eps, beta_1, beta_2, rate, l1=0.0, l2=0.0, decoupled=False):
+    """Adam whose idle coefficients are charged without their momentum tail.
+
+    The tail of a coefficient is summed, from the rates to come (`rate(t)`). Decoupled:
+    AdamW's decay in place of the metric, with the tail in the units of the present.
+    """
+    m, v = np.zeros(n), np.zeros(n)
+    h = np.full(n, np.inf)
+    penalised = np.arange(n) < n_penalised
+
+    def tail(t):
+        if t == 0:
+            return np.zeros(n)
+        total = np.zeros(n)
+        decayed = np.ones(n)
+        for i in range(1, 2000):
+            later = t + i
+            if decoupled:
+                decayed[penalised] *= 1 - rate(later) * l2
+            m_hat = m * beta_1**i / (1 - beta_1**later)
+            root = np.sqrt(v * beta_2**i / (1 - beta_2**later))
+            term = rate(later) * m_hat / (root + eps) / decayed
+            total += term
+            if np.max(np.abs(term)) <= 1e-18 * np.max(np.abs(total)):
+                break
+        return total
+
+    def step(w, g, eta, t):
+        idle = (g == 0) & penalised
+        carried = w - tail(t - 1)
+        m[:] = beta_1 * m + (1 - beta_1) * g
+        v[:] = beta_2 * v + (1 - beta_2) * g**2
+        metric = np.sqrt(v / (1 - beta_2**t)) + eps
+        u = eta * m / (1 - beta_1**t) / metric
+        to_come = tail(t)
+        if decoupled:
+            tau = -np.log1p(-eta * l2) / l2 if l2 else eta
+            moved = np.where(penalised, flow(w, tau, l1, l2), w) - u
+            rested = flow(carried, tau, l1, l2) + to_come
+        else:
+            h[g != 0] = metric[g != 0]
+            moved = np.where(penalised, flow(w - u, eta / h, l1, l2), w - u)
+            rested = flow(carried, eta / h, l1, l2) + to_come
+        w[:] = np.where(idle, rested, moved)
+
+    return step
+
+
+def masked(optimizer, n, n_penalised, *, eps, l1=0.0, l2=0.0, **parameters):
+    """Only coordinates with a gradient move, and their moments do not age while idle."""
+    h = np.full(n, np.inf)
+    m, v = np.zeros(n), np.zeros(n)
+    always = np.arange(n) >= n_penalised
+
+    def step(w, g, eta, t):
+        live = (g != 0) | always
+        if optimizer == "adamw":
+            tau = -np.log1p(-eta * l2) / l2 if l2 else eta
+            w[:n_penalised] = flow(w, tau, l1, l2)[:n_penalised]
+        if optimizer == "adagrad":
+            v[live] += g[live] ** 2
+            metric, direction = np.sqrt(v + eps), g
+        elif optimizer == "rmsprop":
+            rho = parameters["rho"]
+            v[live] = rho * v[live] + (1 - rho) * g[live] ** 2
+            metric, direction = np.sqrt(v) + eps, g
+        else:
+            beta_1, beta_2 = parameters["beta_1"], parameters["beta_2"]
+            m[live] = beta_1 * m[live] + (1 - beta_1) * g[live]
+            v[live] = beta_2 * v[live] + (1 - beta_2) * g[live] ** 2
+            metric = np.sqrt(v / (1 - beta_2**t)) + eps
+            direction = m / (1 - beta_1**t)
+        w[live] -= eta * direction[live] / metric[live]
+        if optimizer != "adamw":
+            h[g != 0] = metric[g != 0]
+            w[:n_penalised] = flow(w, eta / h, l1, l2)[:n_penalised]
+
+    return step
+
+
+# --- losses: derivatives with respect to the margin ---
+
+GRADIENTS = {
+    "log_loss": lambda y, p: -y / (1 + np.exp(y * p)),
+    "hinge": lambda y, p: -y * (y * p <= 1),
+    "squared_error": lambda y, p: p - y,
+}
+
+
+def train(step, X, y, loss, rate, *, batch_size=1, coef=None, intercept=None, record=()):
+    """Mini-batch gradient descent over the rows of a dense X, once and in order.
+
+    Returns the coefficients followed by the intercept, and with ``record`` also those after
+    these steps.
+    """
+    n, d = X.shape
+    w = np.zeros(d + 1)
+    if coef is not None:
+        w[:d] = coef
+    if intercept is not None:
+        w[d] = intercept
+    X = np.hstack([X, np.ones((n, 1))])
+    recorded = []
+    for t, start in enumerate(range(0, n, batch_size), start=1):
+        rows = slice(start, start + batch_size)
+        gradient = GRADIENTS[loss](y[rows], X[rows] @ w)
+        step(w, X[rows].T @ gradient / len(gradient), rate(t), t)
+        if t in record:
+            recorded.append(w.copy())
+    return (w, recorded) if record else w
