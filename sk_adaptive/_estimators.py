@@ -18,7 +18,7 @@ from sklearn.utils.multiclass import check_classification_targets, unique_labels
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from . import _state
-from ._input import check_weights, kernel_matrix, mean_squared_norm
+from ._input import check_weights, kernel_matrix, natural_rate
 from ._registry import CLASSIFICATION_LOSSES, OPTIMIZERS, REGRESSION_LOSSES
 from ._training import TrainingData, TrainingFailure, features_of, fit_epochs, train_rows
 
@@ -150,19 +150,19 @@ class _AdaptiveSGD(BaseEstimator):
         spec = losses[self.loss]
         return spec.make(*(getattr(self, name) for name in spec.parameters))
 
-    def _starting_rate(self, data, n_rows, dtype):
+    def _starting_rate(self, data, indptr):
         """eta0 as a number. Also refuses a decay of adamw that would turn the weights' signs."""
         if self.eta0 == "auto":
             spec = OPTIMIZERS[self.optimizer]
             rate = spec.rate if self.sparse_update == "exact" else spec.masked_rate
-            eta0 = rate / mean_squared_norm(data, n_rows)
+            eta0 = rate * natural_rate(data, indptr)
         else:
             eta0 = float(self.eta0)
         settings = _state.settings_of(self)
         if OPTIMIZERS[self.optimizer].decoupled and eta0 * settings["l2"] >= 1:
             raise ValueError(
-                f"eta0 * alpha must be less than 1 with optimizer={self.optimizer!r}, as weights are "
-                f"multiplied by 1 - eta0 * alpha. Got eta0={eta0!r}, alpha={self.alpha!r}."
+                f"eta0 * alpha must be less than 1 with optimizer={self.optimizer!r}, as weights "
+                f"are multiplied by 1 - eta0 * alpha. Got eta0={eta0!r}, alpha={self.alpha!r}."
             )
         return eta0
 
@@ -210,7 +210,7 @@ class _AdaptiveSGD(BaseEstimator):
             )
         state = _state.new_state(
             _state.settings_of(self),
-            self._starting_rate(matrix[0], n_rows, dtype),
+            self._starting_rate(matrix[0], matrix[2]),
             n_features,
             n_outputs,
             dtype,
@@ -218,9 +218,7 @@ class _AdaptiveSGD(BaseEstimator):
             intercept_init,
         )
         features = (
-            features_of(training, n_features)
-            if coef_init is None
-            else _state.all_features(state)
+            features_of(training, n_features) if coef_init is None else _state.all_features(state)
         )
 
         rows = np.arange(n_rows, dtype=np.int64)
@@ -315,7 +313,7 @@ class _AdaptiveSGD(BaseEstimator):
         training = self._training_data(matrix, targets, weight, class_weights, self._losses)
         settings = _state.settings_of(self)
         if first_call:
-            eta0 = self._starting_rate(matrix[0], X.shape[0], X.dtype)
+            eta0 = self._starting_rate(matrix[0], matrix[2])
             state = _state.new_state(settings, eta0, X.shape[1], n_outputs, X.dtype)
             self._sparse_coef = False
         else:
@@ -323,7 +321,7 @@ class _AdaptiveSGD(BaseEstimator):
             # A rate that "auto" or "adaptive" has settled stays; a new number replaces it.
             eta0 = state["eta0"]
             if self.eta0 != "auto" and self.learning_rate != "adaptive":
-                eta0 = self._starting_rate(matrix[0], X.shape[0], X.dtype)
+                eta0 = self._starting_rate(matrix[0], matrix[2])
             state = _state.with_settings(state, settings, eta0)
         rows = np.arange(X.shape[0], dtype=np.int64)
         if weight is not None:
@@ -352,9 +350,7 @@ class _AdaptiveSGD(BaseEstimator):
     def _margins(self, X):
         """X @ coef_.T + intercept_, of shape (n_samples, n_outputs)."""
         check_is_fitted(self)
-        X = validate_data(
-            self, X, accept_sparse="csr", dtype=[np.float64, np.float32], reset=False
-        )
+        X = validate_data(self, X, accept_sparse="csr", dtype=[np.float64, np.float32], reset=False)
         coef = self.coef_
         coef = coef if coef.ndim == 2 else coef[np.newaxis]
         return safe_sparse_dot(X, coef.T, dense_output=True) + self.intercept_
@@ -379,9 +375,7 @@ def _initial_values(value, shape, dtype, name):
 
 def _has_probabilities(estimator):
     if estimator.loss not in ("log_loss", "modified_huber"):
-        raise AttributeError(
-            f"probability estimates are not available for loss={estimator.loss!r}"
-        )
+        raise AttributeError(f"probability estimates are not available for loss={estimator.loss!r}")
     return True
 
 
@@ -462,8 +456,7 @@ class AdaptiveSGDClassifier(ClassifierMixin, _AdaptiveSGD):
         self.classes_ = np.unique(y)
         if self.classes_.size < 2:
             raise ValueError(
-                "The number of classes has to be greater than one; got "
-                f"{self.classes_.size} class"
+                f"The number of classes has to be greater than one; got {self.classes_.size} class"
             )
         return X, y
 

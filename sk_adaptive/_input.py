@@ -92,7 +92,17 @@ def check_weights(sample_weight, X):
     return weight
 
 
-def mean_squared_norm(data, n_rows):
-    """Of the rows that these entries belong to; 1 where it is 0 or overflows."""
-    mean = float(np.dot(data.astype(np.float64, copy=False), data)) / n_rows
-    return mean if 0 < mean < np.inf else 1.0
+def natural_rate(data, indptr):
+    """The mean largest entry of the rows over their mean squared norm; 1 where that is no number.
+
+    A step of AdaGrad changes each weight by about the rate, so that of the margin is
+    the rate times the row's 1-norm: this rate is 1 over the number of ones for one-hot rows,
+    and like a weight it shrinks as the entries grow.
+    """
+    filled = indptr[:-1][indptr[1:] > indptr[:-1]]
+    if filled.size == 0:
+        return 1.0
+    largest = float(np.maximum.reduceat(np.abs(data), filled).mean(dtype=np.float64))
+    squared_norm = float(np.dot(data.astype(np.float64, copy=False), data)) / filled.size
+    rate = largest / squared_norm if squared_norm > 0 else 1.0
+    return rate if 0 < rate < np.inf else 1.0

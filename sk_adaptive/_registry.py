@@ -45,7 +45,7 @@ class OptimizerSpec:
     eps : float
         What ``eps=None`` stands for.
     rate : float
-        ``eta0="auto"`` is this over the mean squared norm of the rows.
+        ``eta0="auto"`` is this times `_input.natural_rate`.
     masked_rate : float
         The same for ``sparse_update="masked"``.
     forgets : bool

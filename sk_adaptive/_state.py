@@ -128,6 +128,8 @@ def make_optimizer(state):
         aligned = allocate(records.shape[0], records.dtype)
         aligned[...] = records
         state["records"] = records = aligned
+    if not state["intercept"].flags.writeable:
+        state["intercept"] = state["intercept"].copy()
     settings = state["settings"]
     spec = OPTIMIZERS[settings["optimizer"]]
     return spec.kernel_class(

@@ -200,9 +200,7 @@ def fit_epochs(
                 print(f"Validation score: {score:f}")
         if convergence.is_stalled(value):
             if adaptive and state["eta0"] > LEAST_RATE:
-                state = _state.with_settings(
-                    state, state["settings"], state["eta0"] / RATE_DIVISOR
-                )
+                state = _state.with_settings(state, state["settings"], state["eta0"] / RATE_DIVISOR)
                 optimizer = _state.make_optimizer(state)
                 convergence.without_gain = 0
             else:
