@@ -1,0 +1,32 @@
+"""Data that the tests share."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+# `python -m pytest` puts the working directory first on the path. In a checkout that has the
+# folder sk_adaptive/, which is not compiled: the tests are of the installed package.
+CHECKOUT = Path(__file__).resolve().parent.parent
+sys.path[:] = [entry for entry in sys.path if Path(entry).resolve() != CHECKOUT]
+
+
+@pytest.fixture(scope="session")
+def zipf_rows():
+    """Dense rows of Zipf features, some of them idle for nearly all of the time, and labels."""
+    rng = np.random.default_rng(0)
+    n, d = 2000, 40
+    p = 1 / np.arange(1, d + 1) ** 1.5
+    p /= p.sum()
+    X = np.zeros((n, d))
+    for i in range(n):
+        features = np.unique(rng.choice(d, size=6, p=p))
+        X[i, features] = rng.normal(size=features.size)
+    X[:, -3:] = 0
+    X[3, -1], X[n - 5, -1] = 1.0, 0.5
+    X[100, -2], X[150, -2] = 1.0, -1.0
+    X[2, -3] = 2.0
+    y = np.where(X @ rng.normal(size=d) + rng.normal(size=n) > 0, 1, -1)
+    return X, sp.csr_matrix(X), y
