@@ -2,19 +2,27 @@
 
 cdef extern from *:
     """
-    static int ska_has_avx2(void) {
     #if (defined(__x86_64__) || defined(__i386__)) && (defined(__GNUC__) || defined(__clang__))
+    static int ska_has_avx2(void) {
         __builtin_cpu_init();
         return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")
             && __builtin_cpu_supports("bmi2");
-    #else
-        return 0;
-    #endif
     }
+    static int ska_has_avx512(void) {
+        return ska_has_avx2()
+            && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw")
+            && __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq")
+            && __builtin_cpu_supports("avx512vl");
+    }
+    #else
+    static int ska_has_avx2(void) { return 0; }
+    static int ska_has_avx512(void) { return 0; }
+    #endif
     """
     bint ska_has_avx2()
+    bint ska_has_avx512()
 
 
-def has_avx2():
-    """Whether code compiled for x86-64-v3 (AVX2, FMA, BMI2) runs here."""
-    return ska_has_avx2()
+def instruction_sets():
+    """The sets that kernels are compiled for and this processor has, the widest first."""
+    return ["avx512"] * ska_has_avx512() + ["avx2"] * ska_has_avx2() + ["baseline"]

@@ -146,8 +146,8 @@ class _AdaptiveSGD(BaseEstimator):
         if self.penalty == "elasticnet" and self.l1_ratio is None:
             raise ValueError("l1_ratio must be set when penalty is 'elasticnet'")
 
-    def _make_loss(self, losses):
-        spec = losses[self.loss]
+    def _make_loss(self):
+        spec = self._losses[self.loss]
         return spec.make(*(getattr(self, name) for name in spec.parameters))
 
     def _starting_rate(self, data, indptr):
@@ -166,21 +166,21 @@ class _AdaptiveSGD(BaseEstimator):
             )
         return eta0
 
-    def _training_data(self, matrix, y, weight, class_weights, losses):
+    def _training_data(self, matrix, encoded, weight):
         data, indices, indptr = matrix
-        positive, negative = class_weights
+        targets, n_outputs, class_weight = encoded
+        targets = np.ascontiguousarray(targets, np.float64)
         return TrainingData(
             data=data,
             indices=indices,
             indptr=indptr,
-            y=np.ascontiguousarray(y, np.float64),
+            targets=targets if targets.ndim == 2 else targets[:, np.newaxis],
             sample_weight=np.empty(0) if weight is None else weight,
-            positive_weight=np.ascontiguousarray(positive, np.float64),
-            negative_weight=np.ascontiguousarray(negative, np.float64),
-            loss=self._make_loss(losses),
+            class_weight=np.empty((0, 0)) if class_weight is None else class_weight,
+            loss=self._make_loss(),
+            n_outputs=n_outputs,
             batch_size=int(self.batch_size),
             fit_intercept=bool(self.fit_intercept),
-            classification=losses is CLASSIFICATION_LOSSES,
         )
 
     def _fit(self, X, y, sample_weight, coef_init, intercept_init):
@@ -192,10 +192,10 @@ class _AdaptiveSGD(BaseEstimator):
         weight = check_weights(sample_weight, X)
         if weight is not None and not np.any(weight):
             raise ValueError("Sample weights must contain at least one non-zero number.")
-        targets, n_outputs, class_weights = self._encode_fit_targets(y)
         matrix = kernel_matrix(X, dtype)
-        training = self._training_data(matrix, targets, weight, class_weights, self._losses)
+        training = self._training_data(matrix, self._encode_fit_targets(y), weight)
         n_rows, n_features = X.shape
+        n_outputs = training.n_outputs
 
         if previous is not None:
             if coef_init is None:
@@ -308,13 +308,12 @@ class _AdaptiveSGD(BaseEstimator):
             y_numeric=self._losses is REGRESSION_LOSSES,
         )
         weight = check_weights(sample_weight, X)
-        targets, n_outputs, class_weights = encode(y)
         matrix = kernel_matrix(X, X.dtype)
-        training = self._training_data(matrix, targets, weight, class_weights, self._losses)
+        training = self._training_data(matrix, encode(y), weight)
         settings = _state.settings_of(self)
         if first_call:
             eta0 = self._starting_rate(matrix[0], matrix[2])
-            state = _state.new_state(settings, eta0, X.shape[1], n_outputs, X.dtype)
+            state = _state.new_state(settings, eta0, X.shape[1], training.n_outputs, X.dtype)
             self._sparse_coef = False
         else:
             state = self._state
@@ -463,10 +462,14 @@ class AdaptiveSGDClassifier(ClassifierMixin, _AdaptiveSGD):
     def _encode(self, y):
         """Targets for the kernel, the number of outputs, class weights by output."""
         codes = np.searchsorted(self.classes_, y)
-        weights = compute_class_weight(self.class_weight, classes=self.classes_, y=y)
+        weights = None
+        if self.class_weight is not None:
+            weights = compute_class_weight(self.class_weight, classes=self.classes_, y=y)
         if self.classes_.size == 2:
-            return 2.0 * codes - 1.0, 1, (weights[1:], weights[:1])
-        return codes, self.classes_.size, (weights, np.ones_like(weights))
+            return 2.0 * codes - 1.0, 1, None if weights is None else weights[:, np.newaxis]
+        if weights is not None:
+            weights = np.vstack([np.ones_like(weights), weights])
+        return codes, self.classes_.size, weights
 
     _encode_fit_targets = _encode
 
@@ -640,7 +643,7 @@ class AdaptiveSGDRegressor(RegressorMixin, _AdaptiveSGD):
                 f"loss={self.loss!r} requires y >= 0; it is {y[y < 0][0]!r} at row "
                 f"{int(np.argmax(y < 0))}."
             )
-        return y, 1, (np.ones(1), np.ones(1))
+        return y, 1, None
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y, coef_init=None, intercept_init=None, sample_weight=None):

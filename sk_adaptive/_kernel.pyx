@@ -12,16 +12,22 @@ Design
    buffers (the working set), does all its arithmetic there, and copies them
    back. The arithmetic is plain loops over contiguous arrays, which compilers
    vectorise, and each optimizer is little more than its formula. A loop
-   takes at most five arrays, as compilers check only so many for overlap.
+   takes at most five arrays, as compilers check only so many for overlap. With
+   many outputs it runs over blocks of features that stay in the first cache.
 
-3. Nothing is written back before the new state is known to be finite: a step
+3. Buffers are filled up to a multiple of LANES with zeros, which every formula
+   leaves alone, and sums run in LANES parts: no loop has a remainder, and none
+   waits for its own last result.
+
+4. Nothing is written back before the new state is known to be finite: a step
    happens whole or not at all.
 
-4. The methods of an optimizer are virtual: they are called once a step, for
-   dozens of features. Only the element types are static (fused), for records
-   (float, double) and for the row loop (and the type of the CSR's indices).
+5. The methods of an optimizer are virtual: they are called once a step, for
+   dozens of features. The precision is a type of the C compiler, and this file is
+   compiled once for each precision and set of instructions. So the only static
+   (fused) type is that of the CSR's indices.
 
-5. The intercept is active at every step, so it needs no laziness: it is kept
+6. The intercept is active at every step, so it needs no laziness: it is kept
    in float64 beside the records and moved by the textbook update.
 
 Time
@@ -44,16 +50,20 @@ rounded whole, whatever the rounding of each.
 import numpy as np
 
 cimport cython
-from libc.limits cimport LLONG_MAX
-from libc.math cimport ceil, exp, expm1, fabs, fabsf, INFINITY, isfinite, log, log1p, pow, sqrt, sqrtf
-from libc.stdint cimport int32_t, int64_t, uint64_t
-from libc.stdlib cimport calloc, free, realloc
+from libc.math cimport ceil, exp, expm1, fabs, INFINITY, isfinite, log, log1p, pow, sqrt
+from libc.stdint cimport int32_t, int64_t, uint64_t, uintptr_t
+from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memcpy, memset
 
 from sk_adaptive._losses cimport Loss
 
 cdef extern from *:
     """
+    #include <float.h>
+    #include <math.h>
+    #include <stdint.h>
+    #include <string.h>
+
     /* Into the second level: the first is small, and full of the row in hand. */
     #if defined(__GNUC__) || defined(__clang__)
     #define ska_prefetch(address) __builtin_prefetch((address), 0, 2)
@@ -63,21 +73,49 @@ cdef extern from *:
     #else
     #define ska_prefetch(address) ((void)(address))
     #endif
-    """
-    void ska_prefetch(const void* address) noexcept nogil
 
-cdef extern from *:
-    """
-    #include <stdint.h>
-    #include <string.h>
+    #ifdef SKA_SINGLE
+    typedef float ska_real;
+    #define ska_sqrt sqrtf
+    #define ska_fabs fabsf
+    #define SKA_TINY FLT_MIN
+    #else
+    typedef double ska_real;
+    #define ska_sqrt sqrt
+    #define ska_fabs fabs
+    #define SKA_TINY DBL_MIN
+    #endif
 
     /* exp(x) - 1 for x <= 0, to rounding. Unlike the library's it has no branch and
        no table, so that loops over it are vectorised.
 
        x = n ln 2 + r with |r| <= ln 2 / 2; the Taylor series of expm1(r); and
-       expm1(x) = 2^n expm1(r) + (2^n - 1). Adding 1.5 * 2^52 to x / ln 2 rounds it and
-       leaves n in the lowest bits, which are shifted to where a double has its exponent.
-       Below the clamp the result is -1 to rounding. */
+       expm1(x) = 2^n expm1(r) + (2^n - 1). Adding 1.5 * 2^52 (single precision: 2^23) to
+       x / ln 2 rounds it and leaves n in the lowest bits, which are shifted to where the
+       exponent is. Below the clamp the result is -1 to rounding. */
+    #ifdef SKA_SINGLE
+    static inline float ska_expm1(float x) {
+        const float magic = 12582912.0f;
+        float t, n, r, p, scale;
+        int32_t bits;
+        x = x > -87.0f ? x : -87.0f;
+        t = x * 1.44269504f + magic;
+        n = t - magic;
+        r = x - n * 0.693359375f;             /* ln 2, the leading bits */
+        r = r - n * -2.12194440e-4f;          /* and the rest */
+        p = 1.0f / 5040.0f;
+        p = p * r + 1.0f / 720.0f;
+        p = p * r + 1.0f / 120.0f;
+        p = p * r + 1.0f / 24.0f;
+        p = p * r + 1.0f / 6.0f;
+        p = p * r + 0.5f;
+        p = r + r * r * p;
+        memcpy(&bits, &t, sizeof bits);
+        bits = (int32_t)((uint32_t)bits << 23) + 0x3f800000;
+        memcpy(&scale, &bits, sizeof scale);
+        return scale * p + (scale - 1.0f);
+    }
+    #else
     static inline double ska_expm1(double x) {
         const double magic = 6755399441055744.0;
         double t, n, r, p, scale;
@@ -85,8 +123,8 @@ cdef extern from *:
         x = x > -700.0 ? x : -700.0;
         t = x * 1.4426950408889634 + magic;
         n = t - magic;
-        r = x - n * 0.693147180369123816490;       /* ln 2, the leading bits */
-        r = r - n * 1.90821492927058770002e-10;    /* and the rest */
+        r = x - n * 0.693147180369123816490;
+        r = r - n * 1.90821492927058770002e-10;
         p = 1.0 / 6227020800.0;
         p = p * r + 1.0 / 479001600.0;
         p = p * r + 1.0 / 39916800.0;
@@ -105,35 +143,14 @@ cdef extern from *:
         memcpy(&scale, &bits, sizeof scale);
         return scale * p + (scale - 1.0);
     }
-
-    static inline float ska_expm1f(float x) {
-        const float magic = 12582912.0f;
-        float t, n, r, p, scale;
-        int32_t bits;
-        x = x > -87.0f ? x : -87.0f;
-        t = x * 1.44269504f + magic;
-        n = t - magic;
-        r = x - n * 0.693359375f;
-        r = r - n * -2.12194440e-4f;
-        p = 1.0f / 5040.0f;
-        p = p * r + 1.0f / 720.0f;
-        p = p * r + 1.0f / 120.0f;
-        p = p * r + 1.0f / 24.0f;
-        p = p * r + 1.0f / 6.0f;
-        p = p * r + 0.5f;
-        p = r + r * r * p;
-        memcpy(&bits, &t, sizeof bits);
-        bits = (int32_t)((uint32_t)bits << 23) + 0x3f800000;
-        memcpy(&scale, &bits, sizeof scale);
-        return scale * p + (scale - 1.0f);
-    }
+    #endif
     """
-    double ska_expm1(double x) noexcept nogil
-    float ska_expm1f(float x) noexcept nogil
-
-ctypedef fused real:
-    float
-    double
+    ctypedef double real "ska_real"
+    real root "ska_sqrt"(real x) noexcept nogil
+    real magnitude "ska_fabs"(real x) noexcept nogil
+    real expm1_of_negative "ska_expm1"(real x) noexcept nogil
+    real TINY "SKA_TINY"
+    void ska_prefetch(const void* address) noexcept nogil
 
 ctypedef fused index:
     int32_t
@@ -154,9 +171,12 @@ cdef enum:
     NOT_FINITE = 1
     OUT_OF_MEMORY = 2
 
-# Coefficients charged at once.
+# Elements that a loop handles side by side; those charged at once; and those that the
+# arithmetic of a step runs over at once.
 cdef enum:
-    CHARGE_BLOCK = 16
+    LANES = 8
+    CHARGE_BLOCK = 64
+    BLOCK = 1024
 
 # Features handled at once where all of them are read or rewritten.
 cdef enum:
@@ -171,27 +191,33 @@ cdef enum:
     MAX_TERMS = 1 << 14
     SMALL_POWERS = 256
 
-
-cdef inline real root(real x) noexcept nogil:
-    if real is float:
-        return sqrtf(x)
-    else:
-        return sqrt(x)
-
-
-cdef inline real magnitude(real x) noexcept nogil:
-    if real is float:
-        return fabsf(x)
-    else:
-        return fabs(x)
+# Powers below this are zero: smaller ones change nothing, and products with them would
+# be denormal, which processors are slow at.
+cdef double NO_POWER = 1e-30
 
 
 cdef inline void prefetch_array(const void* address, Py_ssize_t size) noexcept nogil:
-    cdef Py_ssize_t offset
-    for offset in range(0, size, 64):
-        ska_prefetch(<const char*>address + offset)
+    cdef const char* line = <const char*>address - (<uintptr_t>address & (CACHE_LINE - 1))
+    cdef const char* end = <const char*>address + size
+    while line < end:
+        ska_prefetch(line)
+        line += CACHE_LINE
 
 
+cdef inline void prefetch_record(const unsigned char* record, Py_ssize_t stride) noexcept nogil:
+    ska_prefetch(record)
+    if stride > CACHE_LINE:
+        prefetch_array(
+            record + CACHE_LINE,
+            min(stride - CACHE_LINE, <Py_ssize_t>(CACHE_LINE * MAX_PREFETCHED_LINES)))
+
+
+cdef inline Py_ssize_t padded(Py_ssize_t n) noexcept nogil:
+    """n up to a multiple of LANES."""
+    return (n + LANES - 1) & ~<Py_ssize_t>(LANES - 1)
+
+
+@cython.final
 cdef class PowerTable:
     """base^k for whole k >= 0 without a call of pow, from tables that stay in cache."""
 
@@ -203,19 +229,22 @@ cdef class PowerTable:
         cdef int i
         self.logarithm = log_base
         for i in range(SMALL_POWERS):
-            # base 0 has the logarithm -inf, and 0^0 is 1
-            self.low[i] = exp(log_base * i) if i else 1.0
-            self.middle[i] = exp(log_base * i * SMALL_POWERS) if i else 1.0
-            self.high[i] = exp(log_base * i * SMALL_POWERS * SMALL_POWERS) if i else 1.0
+            self.low[i] = self.power(i)
+            self.middle[i] = self.power(<double>i * SMALL_POWERS)
+            self.high[i] = self.power(<double>i * SMALL_POWERS * SMALL_POWERS)
+
+    cdef double power(self, double k) noexcept nogil:
+        # base 0 has the logarithm -inf, and 0^0 is 1
+        cdef double value = exp(self.logarithm * k) if k else 1.0
+        return value if value > NO_POWER else 0.0
 
     cdef inline double get(self, int64_t k) noexcept nogil:
-        if k < SMALL_POWERS:
-            return self.low[k]
+        # what takes long to come back is rare, and processors foresee it
         if k < SMALL_POWERS * SMALL_POWERS:
             return self.low[k & 255] * self.middle[k >> 8]
         if k < SMALL_POWERS * SMALL_POWERS * SMALL_POWERS:
             return self.low[k & 255] * self.middle[(k >> 8) & 255] * self.high[k >> 16]
-        return exp(self.logarithm * <double>k)
+        return self.power(<double>k)
 
 
 # --- The arithmetic: loops over n elements (features x outputs) side by side ---
@@ -226,16 +255,20 @@ cdef inline real expm1_of_small(real x) noexcept nogil:
         <real>(1. / 120) + x * (<real>(1. / 720) + x * <real>(1. / 5040)))))))
 
 
-cdef inline real expm1_of_tiny(real x) noexcept nogil:
-    """For |x| < 1/4096."""
-    return x * (1 + x * (<real>0.5 + x * (<real>(1. / 6) + x * <real>(1. / 24))))
-
-
-cdef inline real expm1_of_negative(real x) noexcept nogil:
-    if real is float:
-        return ska_expm1f(x)
-    else:
-        return ska_expm1(x)
+cdef inline real largest(const real* a, Py_ssize_t n) noexcept nogil:
+    """Of n numbers that are not negative, n being a multiple of LANES."""
+    cdef real[LANES] lane
+    cdef real result = 0
+    cdef Py_ssize_t i
+    cdef int k
+    for k in range(LANES):
+        lane[k] = 0
+    for i in range(n // LANES):
+        for k in range(LANES):
+            lane[k] = a[LANES * i + k] if a[LANES * i + k] > lane[k] else lane[k]
+    for k in range(LANES):
+        result = lane[k] if lane[k] > result else result
+    return result
 
 
 cdef void charge(real* w, const real* tau, Py_ssize_t n, real l1, real l2) noexcept nogil:
@@ -251,15 +284,11 @@ cdef inline void charge_block(
     real* w, const real* tau, Py_ssize_t n, real l1, real l2
 ) noexcept nogil:
     cdef Py_ssize_t i
-    cdef real rise, size, longest = 0
-    cdef real threshold = l1 / l2 if l2 > 0 else 0
-    for i in range(n):
-        longest = tau[i] if tau[i] > longest else longest
+    cdef real rise, size
+    cdef real longest = l2 * largest(tau, n)
+    cdef real threshold = l1 / l2 if l2 > 0 else <real>0
     if l1 == 0:
-        if l2 * longest < 0.000244140625:
-            for i in range(n):
-                w[i] += w[i] * expm1_of_tiny(-l2 * tau[i])
-        elif l2 * longest < 0.015625:
+        if longest < <real>0.015625:
             for i in range(n):
                 w[i] += w[i] * expm1_of_small(-l2 * tau[i])
         else:
@@ -270,7 +299,7 @@ cdef inline void charge_block(
             size = magnitude(w[i]) - l1 * tau[i]
             size = size if size > 0 else 0
             w[i] = size if w[i] >= 0 else -size
-    elif l2 * longest < 0.015625:
+    elif longest < <real>0.015625:
         for i in range(n):
             rise = expm1_of_small(-l2 * tau[i])
             size = magnitude(w[i])
@@ -288,17 +317,47 @@ cdef inline void charge_block(
 
 cdef bint all_finite(const real* a, const real* b, Py_ssize_t n) noexcept nogil:
     """Whether all sums a + b are finite: inf and NaN times zero are NaN, which stays."""
-    cdef Py_ssize_t i, whole = n - n % 4
-    cdef real s_0 = 0, s_1 = 0, s_2 = 0, s_3 = 0
-    # four sums that need not wait for each other
-    for i in range(0, whole, 4):
-        s_0 += (a[i] + b[i]) * 0
-        s_1 += (a[i + 1] + b[i + 1]) * 0
-        s_2 += (a[i + 2] + b[i + 2]) * 0
-        s_3 += (a[i + 3] + b[i + 3]) * 0
-    for i in range(whole, n):
-        s_0 += (a[i] + b[i]) * 0
-    return s_0 + s_1 + s_2 + s_3 == 0
+    cdef real[LANES] lane
+    cdef real total = 0
+    cdef Py_ssize_t i
+    cdef int k
+    for k in range(LANES):
+        lane[k] = 0
+    for i in range(n // LANES):
+        for k in range(LANES):
+            lane[k] += (a[LANES * i + k] + b[LANES * i + k]) * 0
+    for k in range(LANES):
+        total += lane[k]
+    return total == 0
+
+
+cdef double dot(const real* a, const real* b, Py_ssize_t n) noexcept nogil:
+    cdef double[LANES] lane
+    cdef double total = 0.0
+    cdef Py_ssize_t i
+    cdef int k
+    for k in range(LANES):
+        lane[k] = 0.0
+    for i in range(n // LANES):
+        for k in range(LANES):
+            lane[k] += <double>a[LANES * i + k] * <double>b[LANES * i + k]
+    for i in range(n // LANES * LANES, n):
+        total += <double>a[i] * <double>b[i]
+    for k in range(LANES):
+        total += lane[k]
+    return total
+
+
+cdef void multiply(real* a, const real* b, Py_ssize_t n) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(n):
+        a[i] *= b[i]
+
+
+cdef void subtract(real* a, const real* b, Py_ssize_t n) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(n):
+        a[i] -= b[i]
 
 
 cdef void adagrad_step(
@@ -358,22 +417,20 @@ cdef void polynomial(
     cdef Py_ssize_t i
     cdef int p = n_coefficients - 4
     cdef real c0, c1, c2, c3
+    if p < 0:
+        memset(value, 0, n * sizeof(real))
+        return
+    c0, c1 = <real>coefficients[p], <real>coefficients[p + 1]
+    c2, c3 = <real>coefficients[p + 2], <real>coefficients[p + 3]
     for i in range(n):
-        value[i] = 0
+        value[i] = ((c3 * y[i] + c2) * y[i] + c1) * y[i] + c0
+    p -= 4
     while p >= 0:
-        c0 = <real>coefficients[p]
-        c1 = <real>coefficients[p + 1]
-        c2 = <real>coefficients[p + 2]
-        c3 = <real>coefficients[p + 3]
+        c0, c1 = <real>coefficients[p], <real>coefficients[p + 1]
+        c2, c3 = <real>coefficients[p + 2], <real>coefficients[p + 3]
         for i in range(n):
             value[i] = (((value[i] * y[i] + c3) * y[i] + c2) * y[i] + c1) * y[i] + c0
         p -= 4
-
-
-cdef void subtract(real* w, const real* u, Py_ssize_t n) noexcept nogil:
-    cdef Py_ssize_t i
-    for i in range(n):
-        w[i] -= u[i]
 
 
 cdef void clear_masked(real* m, const real* g, Py_ssize_t n) noexcept nogil:
@@ -386,6 +443,46 @@ cdef void update_metric(real* metric, const real* r, const real* g, Py_ssize_t n
     cdef Py_ssize_t i
     for i in range(n):
         metric[i] = r[i] if g[i] != 0 else metric[i]
+
+
+# --- Records in and out of the working set ---
+
+cdef inline void copy_in(
+    real* a, real* b, real* c, real* d, real* e, const unsigned char* memory,
+    const int64_t* offset, Py_ssize_t n, int n_numbers,
+) noexcept nogil:
+    """The numbers of records with one output. n_numbers is a literal, for the tests to vanish."""
+    cdef Py_ssize_t j
+    cdef const real* numbers
+    for j in range(n):
+        numbers = <const real*>(memory + offset[j])
+        a[j] = numbers[0]
+        b[j] = numbers[1]
+        if n_numbers > 2:
+            c[j] = numbers[2]
+        if n_numbers > 3:
+            d[j] = numbers[3]
+        if n_numbers > 4:
+            e[j] = numbers[4]
+
+
+cdef inline void copy_out(
+    const real* a, const real* b, const real* c, const real* d, real e, unsigned char* memory,
+    const int64_t* offset, Py_ssize_t n, int n_arrays, bint penalised,
+) noexcept nogil:
+    """The inverse of copy_in; e is the same for all."""
+    cdef Py_ssize_t j
+    cdef real* numbers
+    for j in range(n):
+        numbers = <real*>(memory + offset[j])
+        numbers[0] = a[j]
+        numbers[1] = b[j]
+        if n_arrays > 2:
+            numbers[2] = c[j]
+        if n_arrays > 3:
+            numbers[3] = d[j]
+        if penalised:
+            numbers[n_arrays] = e
 
 
 # --- The optimizers ---
@@ -408,6 +505,8 @@ cdef class Optimizer:
         The learning rate of step t is eta0 / t^power_t.
     l1, l2 : float
         Strengths of the penalties.
+    eps : float
+        At least the least normal number of the precision, for 1 / eps to be finite.
     exact : bool
         Whether idle coefficients follow the dense algorithm, or stay (masked).
     """
@@ -418,42 +517,42 @@ cdef class Optimizer:
         unsigned char[::1] memory
         double[:, ::1] intercept
         Py_ssize_t n_features, n_outputs, stride
-        bint single
-        # where a record has what, in bytes; -1: it has no such field. The moments
-        # follow the weights; the last step comes first.
-        Py_ssize_t at_coef, at_metric, at_charged, at_step
-        bint has_second
+        # What a record holds: with `forgets` last_step, an int64; n_arrays times n_outputs
+        # numbers, the weights, the moments and with `has_metric` the inverse metrics; and
+        # with `penalised` the number charged.
+        bint forgets, has_second, has_metric, penalised
+        int n_arrays
         # time
         readonly int64_t t
         readonly double charged
-        double eta0, power_t, eta, increment, l1, l2
-        bint exact, flat_metric
+        double eta0, power_t, eta, increment, l1, l2, eps
+        bint exact
         # how the moments age while idle; None: they do not
         PowerTable first_age, second_age
-        int64_t first_forgotten
-        # the working set: where the records of n features are, in bytes, and n x n_outputs
+        # The working set: where the records of n features are, in bytes, and n x n_outputs
         # weights, moments, metrics, pending charges, gradients and three scratch arrays.
-        # The offsets are the optimizer's own, or lent by who has them already.
-        Py_ssize_t n, capacity
+        Py_ssize_t n, capacity, block
         const int64_t* offset
-        int64_t* own_offset
-        void* w
-        void* first
-        void* second
-        void* metric
-        void* tau
-        void* g
-        void* scratch_1
-        void* scratch_2
-        void* scratch_3
-
-    def __cinit__(self, *args, **kwargs):
-        self.capacity = 0
+        int64_t[SWEEP] sweep_offset
+        void* buffer
+        real* w
+        real* first
+        real* second
+        real* metric
+        real* tau
+        real* g
+        real* scratch_1
+        real* scratch_2
+        real* scratch_3
+        # and of each feature the steps since it was brought up to date
+        int64_t* idle
 
     def __init__(
-        self, records, intercept, *, n_outputs, t, charged, eta0, power_t, l1, l2, exact
+        self, records, intercept, *, n_outputs, t, charged, eta0, power_t, l1, l2, eps, exact
     ):
         fields = records.dtype.fields
+        if fields["coef"][0].base.itemsize != sizeof(real):
+            raise TypeError("records must have the precision of this kernel")
         self.records = records
         self.intercept_array = intercept
         self.memory = records.view(np.uint8)
@@ -461,49 +560,39 @@ cdef class Optimizer:
         self.n_features = records.shape[0]
         self.n_outputs = n_outputs
         self.stride = records.dtype.itemsize
-        self.single = fields["coef"][0].base == np.float32
-        moments = [name for name in records.dtype.names if name not in (
-            "coef", "inverse_metric", "charged", "last_step")]
-        self.at_coef = fields["coef"][1]
-        self.has_second = len(moments) > 1
-        self.at_metric = fields["inverse_metric"][1] if "inverse_metric" in fields else -1
-        self.at_charged = fields["charged"][1] if "charged" in fields else -1
-        self.at_step = fields["last_step"][1] if "last_step" in fields else -1
+        self.forgets = "last_step" in fields
+        self.has_metric = "inverse_metric" in fields
+        self.penalised = "charged" in fields
+        self.n_arrays = len(fields) - self.forgets - self.penalised
+        self.has_second = self.n_arrays - self.has_metric > 2
         self.t = t
         self.charged = charged
         self.eta0 = eta0
         self.power_t = power_t
         self.l1 = l1
         self.l2 = l2
+        self.eps = max(eps, TINY)
         self.exact = exact
-        self.flat_metric = False
         self.first_age = self.second_age = None
-        self.first_forgotten = LLONG_MAX
+        self.capacity = 0
+        # whole features, and a multiple of LANES
+        self.block = max(<Py_ssize_t>LANES, BLOCK // self.n_outputs & ~<Py_ssize_t>(LANES - 1))
 
     def __dealloc__(self):
-        free(self.own_offset)
-        free(self.w)
-        free(self.first)
-        free(self.second)
-        free(self.metric)
-        free(self.tau)
-        free(self.g)
-        free(self.scratch_1)
-        free(self.scratch_2)
-        free(self.scratch_3)
+        free(self.buffer)
 
-    # -- what an optimizer defines --
+    # -- what an optimizer defines, for n elements of the working set from `start` on --
 
-    cdef void bring_up_to_date(self) noexcept nogil:
-        """Turn what the records hold into weights and moments after step t."""
+    cdef void bring_up_to_date(self, Py_ssize_t start, Py_ssize_t n) noexcept nogil:
+        """Turn carried weights, as records hold them, into weights after step t."""
         pass
 
-    cdef void step(self) noexcept nogil:
-        """Move the working set by its gradients: step t, which has begun."""
+    cdef void put_to_rest(self, Py_ssize_t start, Py_ssize_t n) noexcept nogil:
+        """The inverse of bring_up_to_date."""
         pass
 
-    cdef void put_to_rest(self) noexcept nogil:
-        """The inverse of bring_up_to_date: what records hold from weights after step t."""
+    cdef void step(self, Py_ssize_t start, Py_ssize_t n) noexcept nogil:
+        """Move the weights by their gradients: step t, which has begun."""
         pass
 
     cdef void step_intercept(self, double* b, double* m, double* v, double g) noexcept nogil:
@@ -514,61 +603,203 @@ cdef class Optimizer:
         """Compute what all features share after step t."""
         pass
 
+    cdef double charge_of(self, double eta) noexcept nogil:
+        """What a step adds to S."""
+        return eta
+
+    cdef double charged_at_store(self) noexcept nogil:
+        """S up to which the weights that a step stores are charged: the step is still owed."""
+        return self.charged
+
     # -- what all of them share --
 
     cdef double learning_rate(self, int64_t t) noexcept nogil:
         return self.eta0 if self.power_t == 0 else self.eta0 / pow(<double>t, self.power_t)
-
-    cdef double charge_of(self, double eta) noexcept nogil:
-        """What a step adds to S."""
-        return eta
 
     cdef bint reserve(self, Py_ssize_t n) noexcept nogil:
         """Make room for n features in the working set; False if there is no memory."""
         if n <= self.capacity:
             return True
         n += n // 4
-        # Doubles throughout: single precision uses half of each.
-        cdef Py_ssize_t size = n * self.n_outputs * sizeof(double)
-        if not (
-            grow(<void**>&self.own_offset, n * sizeof(int64_t))
-            and grow(&self.w, size) and grow(&self.first, size) and grow(&self.second, size)
-            and grow(&self.metric, size) and grow(&self.tau, size) and grow(&self.g, size)
-            and grow(&self.scratch_1, size) and grow(&self.scratch_2, size)
-            and grow(&self.scratch_3, size)
-        ):
+        # A buffer begins at a cache line; the idle times, eight bytes each, come last.
+        cdef Py_ssize_t room = 2 * CACHE_LINE, size = n * self.n_outputs * sizeof(real)
+        size = (size + room - 1) // CACHE_LINE * CACHE_LINE
+        free(self.buffer)
+        self.capacity = 0
+        self.buffer = malloc(9 * size + n * sizeof(int64_t) + CACHE_LINE)
+        if self.buffer == NULL:
             return False
+        cdef char* start = <char*>self.buffer
+        start += -<uintptr_t>start & (CACHE_LINE - 1)
+        self.w = <real*>start
+        self.first = <real*>(start + size)
+        self.second = <real*>(start + 2 * size)
+        self.metric = <real*>(start + 3 * size)
+        self.tau = <real*>(start + 4 * size)
+        self.g = <real*>(start + 5 * size)
+        self.scratch_1 = <real*>(start + 6 * size)
+        self.scratch_2 = <real*>(start + 7 * size)
+        self.scratch_3 = <real*>(start + 8 * size)
+        self.idle = <int64_t*>(start + 9 * size)
         self.capacity = n
         return True
 
-    cdef inline void prefetch(self, int64_t offset) noexcept nogil:
-        ska_prefetch(&self.memory[0] + offset)
-        if self.stride > CACHE_LINE:
-            prefetch_array(
-                &self.memory[0] + offset + CACHE_LINE,
-                min(self.stride - CACHE_LINE, <Py_ssize_t>(CACHE_LINE * MAX_PREFETCHED_LINES)))
-
     cdef void load(self) noexcept nogil:
-        """Weights and moments after step t of the n features named in the working set."""
-        if self.single:
-            gather(<float*>self.w, self)
+        """Weights and moments after step t of the n features named by `offset`."""
+        cdef Py_ssize_t start = 0, n
+        cdef Py_ssize_t K = self.n_outputs
+        while start < self.n:
+            n = min(self.block, self.n - start)
+            if K == 1:
+                self.copy_in_single(start, n)
+            else:
+                self.copy_in_outputs(start, n)
+            self.fill_up(start * K, n * K)
+            if self.forgets:
+                self.age(start, n)
+            if self.penalised:
+                charge(
+                    self.w + start * K, self.tau + start * K, padded(n * K),
+                    <real>self.l1, <real>self.l2)
+            self.bring_up_to_date(start * K, padded(n * K))
+            start += n
+
+    cdef void copy_in_single(self, Py_ssize_t start, Py_ssize_t n) noexcept nogil:
+        cdef unsigned char* memory = &self.memory[0] + (8 if self.forgets else 0)
+        cdef const int64_t* offset = self.offset + start
+        cdef real* w = self.w + start
+        cdef real* first = self.first + start
+        cdef real* third = (self.second if self.has_second else self.metric) + start
+        cdef real* metric = self.metric + start
+        cdef real* tau = self.tau + start
+        cdef int n_numbers = self.n_arrays + self.penalised
+        # what is charged stands behind the arrays, and goes to tau
+        if self.n_arrays == 2:
+            third = tau
+        elif self.n_arrays == 3:
+            metric = tau
+        if n_numbers == 2:
+            copy_in(w, first, third, metric, tau, memory, offset, n, 2)
+        elif n_numbers == 3:
+            copy_in(w, first, third, metric, tau, memory, offset, n, 3)
+        elif n_numbers == 4:
+            copy_in(w, first, third, metric, tau, memory, offset, n, 4)
         else:
-            gather(<double*>self.w, self)
-        self.bring_up_to_date()
+            copy_in(w, first, third, metric, tau, memory, offset, n, 5)
+        if self.penalised:
+            subtract_from(<real>self.charged, tau, n)
+            if self.has_metric:
+                multiply(tau, self.metric + start, n)
+
+    cdef void copy_in_outputs(self, Py_ssize_t start, Py_ssize_t n) noexcept nogil:
+        cdef Py_ssize_t j, k, K = self.n_outputs
+        cdef size_t size = K * sizeof(real)
+        cdef const real* numbers
+        cdef real pending
+        for j in range(start, start + n):
+            numbers = <const real*>(
+                &self.memory[0] + self.offset[j] + (8 if self.forgets else 0))
+            memcpy(self.w + j * K, numbers, size)
+            memcpy(self.first + j * K, numbers + K, size)
+            if self.has_second:
+                memcpy(self.second + j * K, numbers + 2 * K, size)
+            if self.penalised:
+                pending = <real>self.charged - numbers[self.n_arrays * K]
+                if self.has_metric:
+                    numbers += (self.n_arrays - 1) * K
+                    for k in range(K):
+                        self.metric[j * K + k] = numbers[k]
+                        self.tau[j * K + k] = pending * numbers[k]
+                else:
+                    for k in range(K):
+                        self.tau[j * K + k] = pending
+
+    cdef void fill_up(self, Py_ssize_t start, Py_ssize_t n) noexcept nogil:
+        """Zeros behind n elements, up to a multiple of LANES."""
+        cdef size_t size = (padded(n) - n) * sizeof(real)
+        if size:
+            memset(self.w + start + n, 0, size)
+            memset(self.first + start + n, 0, size)
+            memset(self.second + start + n, 0, size)
+            memset(self.metric + start + n, 0, size)
+            memset(self.tau + start + n, 0, size)
+            memset(self.g + start + n, 0, size)
+
+    cdef void age(self, Py_ssize_t start, Py_ssize_t n) noexcept nogil:
+        """Let moments of `n` features decay from the last step they are of to step t."""
+        cdef Py_ssize_t j
+        for j in range(start, start + n):
+            self.idle[j] = self.t - (<const int64_t*>(&self.memory[0] + self.offset[j]))[0]
+        decay(self.first + start * self.n_outputs, self.idle + start, n, self.n_outputs, self.first_age)
+        if self.has_second:
+            decay(
+                self.second + start * self.n_outputs, self.idle + start, n, self.n_outputs,
+                self.second_age)
 
     cdef void store(self) noexcept nogil:
-        if self.single:
-            scatter(<float*>self.w, self)
+        """The working set to the records, brought up to date to the end of step t."""
+        cdef Py_ssize_t j
+        if self.n_outputs == 1:
+            self.copy_out_single()
         else:
-            scatter(<double*>self.w, self)
+            self.copy_out_outputs()
+        if self.forgets:
+            for j in range(self.n):
+                (<int64_t*>(&self.memory[0] + self.offset[j]))[0] = self.t
 
-    cdef bint working_set_is_finite(self) noexcept nogil:
-        """Of the moments, that of the squares, which overflows first."""
-        cdef Py_ssize_t n = self.n * self.n_outputs
-        cdef void* squares = self.second if self.has_second else self.first
-        if self.single:
-            return all_finite(<float*>self.w, <float*>squares, n)
-        return all_finite(<double*>self.w, <double*>squares, n)
+    cdef void copy_out_single(self) noexcept nogil:
+        cdef unsigned char* memory = &self.memory[0] + (8 if self.forgets else 0)
+        cdef real charged = <real>self.charged_at_store()
+        cdef const real* third = self.second if self.has_second else self.metric
+        cdef Py_ssize_t n = self.n
+        if self.n_arrays == 2:
+            if self.penalised:
+                copy_out(
+                    self.w, self.first, third, self.metric, charged, memory, self.offset, n, 2, True)
+            else:
+                copy_out(
+                    self.w, self.first, third, self.metric, charged, memory, self.offset, n, 2, False)
+        elif self.n_arrays == 3:
+            if self.penalised:
+                copy_out(
+                    self.w, self.first, third, self.metric, charged, memory, self.offset, n, 3, True)
+            else:
+                copy_out(
+                    self.w, self.first, third, self.metric, charged, memory, self.offset, n, 3, False)
+        else:
+            copy_out(
+                self.w, self.first, third, self.metric, charged, memory, self.offset, n, 4, True)
+
+    cdef void copy_out_outputs(self) noexcept nogil:
+        cdef Py_ssize_t j, K = self.n_outputs
+        cdef size_t size = K * sizeof(real)
+        cdef real* numbers
+        cdef real charged = <real>self.charged_at_store()
+        for j in range(self.n):
+            numbers = <real*>(&self.memory[0] + self.offset[j] + (8 if self.forgets else 0))
+            memcpy(numbers, self.w + j * K, size)
+            memcpy(numbers + K, self.first + j * K, size)
+            if self.has_second:
+                memcpy(numbers + 2 * K, self.second + j * K, size)
+            if self.has_metric:
+                memcpy(numbers + (self.n_arrays - 1) * K, self.metric + j * K, size)
+            if self.penalised:
+                numbers[self.n_arrays * K] = charged
+
+    cdef bint move(self) noexcept nogil:
+        """Step the whole working set; False if it is not finite then.
+
+        Of the moments that of the squares is looked at, which overflows first.
+        """
+        cdef Py_ssize_t start = 0, n, K = self.n_outputs
+        cdef real* squares = self.second if self.has_second else self.first
+        while start < self.n * K:
+            n = padded(min(self.block * K, self.n * K - start))
+            self.step(start, n)
+            if not all_finite(self.w + start, squares + start, n):
+                return False
+            start += n
+        return True
 
     cdef bint advance(self, const double* intercept_gradient, double* intercept_after) noexcept nogil:
         """Do one step on the loaded working set; False, and nothing done, if it overflows.
@@ -577,14 +808,12 @@ cdef class Optimizer:
         intercept_after is room for 3 x n_outputs numbers.
         """
         cdef Py_ssize_t k, K = self.n_outputs
-        cdef bint finite = True
+        cdef bint finite
         self.t += 1
         self.eta = self.learning_rate(self.t)
         self.increment = self.charge_of(self.eta)
         self.prepare()
-        if self.n:
-            self.step()
-            finite = self.working_set_is_finite()
+        finite = self.move()
         if intercept_gradient != NULL and finite:
             for k in range(K):
                 intercept_after[k] = self.intercept[0, k]
@@ -594,13 +823,13 @@ cdef class Optimizer:
                     &intercept_after[k], &intercept_after[K + k], &intercept_after[2 * K + k],
                     intercept_gradient[k],
                 )
-            finite = all_finite(intercept_after, intercept_after + K, 2 * K)
+            for k in range(3 * K):
+                finite = finite and isfinite(intercept_after[k])
         if not finite:
             self.t -= 1
             self.prepare()
             return False
-        if self.n:
-            self.store()
+        self.store()
         if intercept_gradient != NULL:
             for k in range(K):
                 self.intercept[0, k] = intercept_after[k]
@@ -609,47 +838,43 @@ cdef class Optimizer:
         self.charged += self.increment
         return True
 
-    cdef double charged_at_store(self) noexcept nogil:
-        """S up to which the weights that a step stores are charged: the step is still owed."""
-        return self.charged
-
-    cdef void name_features(self, const int64_t[::1] features, Py_ssize_t start) noexcept nogil:
+    cdef void load_sweep(self, const int64_t* features, Py_ssize_t first, Py_ssize_t n) noexcept nogil:
+        """Load n features: those from `first` on, of the list `features` if it is not NULL."""
         cdef Py_ssize_t j
-        self.n = min(<Py_ssize_t>SWEEP, features.shape[0] - start)
-        for j in range(self.n):
-            self.own_offset[j] = features[start + j] * self.stride
-        self.offset = self.own_offset
+        self.n = n
+        self.offset = self.sweep_offset
+        for j in range(n):
+            self.sweep_offset[j] = (first + j if features == NULL else features[first + j]) * self.stride
+        self.load()
 
     def weights(self, const int64_t[::1] features, real[:, ::1] out):
         """Write the weights after step t, charges and tails included, to out (n_outputs, n)."""
         cdef Py_ssize_t start = 0, j, k, K = self.n_outputs, n_all = features.shape[0]
-        cdef real* w
         if not self.reserve(SWEEP):
             raise MemoryError
         with nogil:
             self.prepare()
             while start < n_all:
-                self.name_features(features, start)
-                self.load()
-                w = <real*>self.w
+                self.load_sweep(&features[0], start, min(<Py_ssize_t>SWEEP, n_all - start))
                 for k in range(K):
                     for j in range(self.n):
-                        out[k, start + j] = w[j * K + k]
+                        out[k, start + j] = self.w[j * K + k]
                 start += SWEEP
 
     def penalty(self, const int64_t[::1] features):
         """The penalty of the weights of these features after step t; NaN if one is not finite."""
         cdef Py_ssize_t start = 0, i, n_all = features.shape[0]
         cdef double total = 0.0, size
+        if not self.penalised:
+            return 0.0
         if not self.reserve(SWEEP):
             raise MemoryError
         with nogil:
             self.prepare()
             while start < n_all:
-                self.name_features(features, start)
-                self.load()
+                self.load_sweep(&features[0], start, min(<Py_ssize_t>SWEEP, n_all - start))
                 for i in range(self.n * self.n_outputs):
-                    size = fabs((<float*>self.w)[i] if self.single else (<double*>self.w)[i])
+                    size = fabs(self.w[i])
                     total += self.l1 * size + 0.5 * self.l2 * size * size
                 start += SWEEP
         return total
@@ -661,10 +886,8 @@ cdef class Optimizer:
         to rest under the new ones. The weights become those of ``coef``,
         of shape (n_outputs, n_features), or where it is empty stay as they are.
         """
-        if type(self) is not type(other) or self.single != other.single:
-            raise TypeError("the other optimizer must be of the same class and precision")
-        if self.single != (sizeof(real) == sizeof(float)):
-            raise TypeError("coef must have the precision of the records")
+        if type(self) is not type(other):
+            raise TypeError("the other optimizer must be of the same class")
         cdef Py_ssize_t start = 0, j, k, K = self.n_outputs, n_all = self.n_features
         cdef bint replace = coef.shape[0] > 0
         cdef size_t size
@@ -676,136 +899,55 @@ cdef class Optimizer:
             self.prepare()
             other.prepare()
             while start < n_all:
-                self.n = other.n = min(<Py_ssize_t>SWEEP, n_all - start)
-                for j in range(self.n):
-                    self.own_offset[j] = (start + j) * self.stride
-                    other.own_offset[j] = (start + j) * other.stride
-                self.offset = self.own_offset
-                other.offset = other.own_offset
-                self.load()
+                self.load_sweep(NULL, start, min(<Py_ssize_t>SWEEP, n_all - start))
                 if replace:
                     for k in range(K):
                         for j in range(self.n):
-                            (<real*>self.w)[j * K + k] = coef[k, start + j]
+                            self.w[j * K + k] = coef[k, start + j]
+                if self.sweep_has_state():  # untouched records stay untouched memory
+                    other.n = self.n
+                    other.offset = other.sweep_offset
+                    for j in range(self.n):
+                        other.sweep_offset[j] = (start + j) * other.stride
+                    size = padded(self.n * K) * sizeof(real)
+                    memcpy(other.w, self.w, size)
+                    memcpy(other.first, self.first, size)
+                    memcpy(other.second, self.second, size)
+                    if self.has_metric:
+                        memcpy(other.metric, self.metric, size)
+                    else:
+                        memset(other.metric, 0, size)
+                    other.put_to_rest(0, padded(self.n * K))
+                    other.store()
                 start += SWEEP
-                if not has_state(<real*>self.w, self):
-                    continue  # untouched records stay untouched memory
-                size = self.n * K * sizeof(real)
-                memcpy(other.w, self.w, size)
-                memcpy(other.first, self.first, size)
-                memcpy(other.second, self.second, size)
-                if self.at_metric >= 0:
-                    memcpy(other.metric, self.metric, size)
-                else:
-                    memset(other.metric, 0, size)
-                other.put_to_rest()
-                other.store()
 
-
-cdef bint has_state(const real* w, Optimizer o) noexcept nogil:
-    cdef Py_ssize_t i
-    cdef const real* first = <real*>o.first
-    cdef const real* second = <real*>o.second
-    for i in range(o.n * o.n_outputs):
-        if w[i] != 0 or first[i] != 0 or (o.has_second and second[i] != 0):
-            return True
-    return False
-
-
-cdef bint grow(void** memory, size_t size) noexcept nogil:
-    cdef void* grown = realloc(memory[0], size)
-    if grown == NULL:
+    cdef bint sweep_has_state(self) noexcept nogil:
+        cdef Py_ssize_t i
+        for i in range(self.n * self.n_outputs):
+            if self.w[i] != 0 or self.first[i] != 0 or (self.has_second and self.second[i] != 0):
+                return True
         return False
-    memory[0] = grown
-    return True
 
 
-cdef inline void copy_in(real* w, Optimizer o, Py_ssize_t K) noexcept nogil:
-    """The records, with moments aged and the charge for the idle time as tau.
-
-    Called with K = 1 as a literal, too, for the inner loops to vanish.
-    """
-    cdef real* first = <real*>o.first
-    cdef real* second = <real*>o.second
-    cdef real* metric = <real*>o.metric
-    cdef real* tau = <real*>o.tau
-    cdef const int64_t* offset = o.offset
-    cdef unsigned char* memory = &o.memory[0]
-    cdef unsigned char* record
-    cdef real* numbers
-    cdef Py_ssize_t j, k, n = o.n
-    cdef Py_ssize_t at_coef = o.at_coef, at_metric = o.at_metric
-    cdef Py_ssize_t at_charged = o.at_charged, at_step = o.at_step
-    cdef bint has_second = o.has_second
-    cdef int64_t t = o.t, idle, forgotten = o.first_forgotten
-    cdef real charged = <real>o.charged, pending = 0, first_factor = 1, second_factor = 1
-    for j in range(n):
-        record = memory + offset[j]
-        numbers = <real*>(record + at_coef)
-        if at_charged >= 0:
-            pending = charged - (<real*>(record + at_charged))[0]
-        if at_step >= 0:
-            idle = t - (<int64_t*>record)[0]
-            first_factor = <real>o.first_age.get(idle) if idle < forgotten else 0
-            if has_second:
-                second_factor = <real>o.second_age.get(idle)
-        for k in range(K):
-            w[j * K + k] = numbers[k]
-            first[j * K + k] = numbers[K + k] * first_factor
-            if has_second:
-                second[j * K + k] = numbers[2 * K + k] * second_factor
-            if at_metric >= 0:
-                metric[j * K + k] = (<real*>(record + at_metric))[k]
-                tau[j * K + k] = pending * metric[j * K + k]
-            elif at_charged >= 0:
-                tau[j * K + k] = pending
+cdef void subtract_from(real whole, real* a, Py_ssize_t n) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(n):
+        a[i] = whole - a[i]
 
 
-cdef inline void copy_out(const real* w, Optimizer o, Py_ssize_t K) noexcept nogil:
-    """The working set to the records, charged and brought up to date to the end of step t."""
-    cdef const real* first = <real*>o.first
-    cdef const real* second = <real*>o.second
-    cdef const real* metric = <real*>o.metric
-    cdef const int64_t* offset = o.offset
-    cdef unsigned char* memory = &o.memory[0]
-    cdef unsigned char* record
-    cdef real* numbers
-    cdef Py_ssize_t j, k, n = o.n
-    cdef Py_ssize_t at_coef = o.at_coef, at_metric = o.at_metric
-    cdef Py_ssize_t at_charged = o.at_charged, at_step = o.at_step
-    cdef bint has_second = o.has_second
-    cdef int64_t t = o.t
-    cdef real charged = <real>o.charged_at_store()
-    for j in range(n):
-        record = memory + offset[j]
-        numbers = <real*>(record + at_coef)
-        if at_charged >= 0:
-            (<real*>(record + at_charged))[0] = charged
-        if at_step >= 0:
-            (<int64_t*>record)[0] = t
-        for k in range(K):
-            numbers[k] = w[j * K + k]
-            numbers[K + k] = first[j * K + k]
-            if has_second:
-                numbers[2 * K + k] = second[j * K + k]
-            if at_metric >= 0:
-                (<real*>(record + at_metric))[k] = metric[j * K + k]
-
-
-cdef void gather(real* w, Optimizer o) noexcept nogil:
-    if o.n_outputs == 1:
-        copy_in(w, o, 1)
+cdef void decay(
+    real* moment, const int64_t* idle, Py_ssize_t n, Py_ssize_t K, PowerTable age
+) noexcept nogil:
+    cdef Py_ssize_t j, k
+    cdef real factor
+    if K == 1:
+        for j in range(n):
+            moment[j] *= <real>age.get(idle[j])
     else:
-        copy_in(w, o, o.n_outputs)
-    if o.at_charged >= 0:
-        charge(w, <real*>o.tau, o.n * o.n_outputs, <real>o.l1, <real>o.l2)
-
-
-cdef void scatter(real* w, Optimizer o) noexcept nogil:
-    if o.n_outputs == 1:
-        copy_out(w, o, 1)
-    else:
-        copy_out(w, o, o.n_outputs)
+        for j in range(n):
+            factor = <real>age.get(idle[j])
+            for k in range(K):
+                moment[j * K + k] *= factor
 
 
 @cython.final
@@ -816,22 +958,10 @@ cdef class AdaGrad(Optimizer):
     the charge with the metric sqrt(G + eps) is composite mirror descent.
     """
 
-    cdef double eps
-
-    def __init__(self, records, intercept, *, eps, **kwargs):
-        super().__init__(records, intercept, **kwargs)
-        self.eps = eps
-
-    cdef void step(self) noexcept nogil:
-        cdef Py_ssize_t n = self.n * self.n_outputs
-        if self.single:
-            adagrad_step(
-                <float*>self.w, <float*>self.first, <float*>self.metric, <float*>self.g, n,
-                <float>self.eta, <float>self.eps)
-        else:
-            adagrad_step(
-                <double*>self.w, <double*>self.first, <double*>self.metric, <double*>self.g, n,
-                self.eta, self.eps)
+    cdef void step(self, Py_ssize_t start, Py_ssize_t n) noexcept nogil:
+        adagrad_step(
+            self.w + start, self.first + start, self.metric + start, self.g + start, n,
+            <real>self.eta, <real>self.eps)
 
     cdef void step_intercept(self, double* b, double* G, double* unused, double g) noexcept nogil:
         G[0] += g * g
@@ -846,24 +976,17 @@ cdef class RMSProp(Optimizer):
     the range of v. While idle v is multiplied by rho a step; w rests.
     """
 
-    cdef double rho, eps
+    cdef double rho
 
-    def __init__(self, records, intercept, *, rho, eps, **kwargs):
+    def __init__(self, records, intercept, *, rho, **kwargs):
         super().__init__(records, intercept, **kwargs)
         self.rho = rho
-        self.eps = eps
         self.first_age = PowerTable(0.5 * log(rho) if rho > 0 else -INFINITY)
 
-    cdef void step(self) noexcept nogil:
-        cdef Py_ssize_t n = self.n * self.n_outputs
-        if self.single:
-            rmsprop_step(
-                <float*>self.w, <float*>self.first, <float*>self.metric, <float*>self.g, n,
-                <float>self.eta, <float>self.rho, <float>self.eps, not self.exact)
-        else:
-            rmsprop_step(
-                <double*>self.w, <double*>self.first, <double*>self.metric, <double*>self.g, n,
-                self.eta, self.rho, self.eps, not self.exact)
+    cdef void step(self, Py_ssize_t start, Py_ssize_t n) noexcept nogil:
+        rmsprop_step(
+            self.w + start, self.first + start, self.metric + start, self.g + start, n,
+            <real>self.eta, <real>self.rho, <real>self.eps, not self.exact)
 
     cdef void step_intercept(self, double* b, double* v, double* unused, double g) noexcept nogil:
         v[0] = self.rho * v[0] + (1 - self.rho) * g * g
@@ -913,7 +1036,8 @@ cdef class Adam(Optimizer):
     """
 
     cdef:
-        double b1, b2, eps, log_b1, log_b2, tolerance
+        double b1, b2, log_b1, log_b2, tolerance
+        bint flat_metric
         int n_terms
         # after step t: 1 / (1 - b1^t), 1 / sqrt(1 - b2^t), and the tail's tables
         int64_t prepared_t
@@ -930,11 +1054,10 @@ cdef class Adam(Optimizer):
         # Pascal's triangle
         double[MAX_MOMENTS][MAX_MOMENTS] binomial
 
-    def __init__(self, records, intercept, *, beta_1, beta_2, eps, **kwargs):
+    def __init__(self, records, intercept, *, beta_1, beta_2, **kwargs):
         super().__init__(records, intercept, **kwargs)
         self.b1 = beta_1
         self.b2 = beta_2
-        self.eps = eps
         self.log_b1 = log(beta_1) if beta_1 > 0 else -INFINITY
         # beta_2 may be very close to 1: the logarithm from the difference, which is exact
         self.log_b2 = log1p(beta_2 - 1)
@@ -955,8 +1078,7 @@ cdef class Adam(Optimizer):
                 f"hardly shrink. Got beta_1={beta_1!r}, beta_2={beta_2!r}"
                 + (f", eta0 * alpha={self.eta0 * self.decay()!r}" if self.decay() else "")
             )
-        self.first_forgotten = max(self.n_terms, 1)
-        self.tolerance = 1e-9 if self.single else 1e-15
+        self.tolerance = 1e-9 if sizeof(real) < 8 else 1e-15
         self.prepared_t = -1
         self.block_start = self.block_end = -1
         cdef int p, r
@@ -1122,119 +1244,109 @@ cdef class Adam(Optimizer):
             for p in range(self.n_moments):
                 self.moments[p] = moments[p]
 
-    cdef void bring_up_to_date(self) noexcept nogil:
-        if self.single:
-            add_tail(<float*>self.w, self, 1)
-        else:
-            add_tail(<double*>self.w, self, 1)
+    cdef void bring_up_to_date(self, Py_ssize_t start, Py_ssize_t n) noexcept nogil:
+        cdef Py_ssize_t i
+        cdef real* w = self.w + start
+        cdef real* tail = self.scratch_3 + start
+        if self.exact and self.t > 0:
+            self.fill_tail(start, n)
+            for i in range(n):
+                w[i] += tail[i]
 
-    cdef void put_to_rest(self) noexcept nogil:
-        if self.single:
-            add_tail(<float*>self.w, self, -1)
-        else:
-            add_tail(<double*>self.w, self, -1)
+    cdef void put_to_rest(self, Py_ssize_t start, Py_ssize_t n) noexcept nogil:
+        if self.exact and self.t > 0:
+            self.fill_tail(start, n)
+            subtract(self.w + start, self.scratch_3 + start, n)
 
-    cdef void step(self) noexcept nogil:
-        if self.single:
-            adam_step(<float*>self.w, self)
+    cdef void fill_tail(self, Py_ssize_t start, Py_ssize_t n) noexcept nogil:
+        """T(t, m, s) of each element, to scratch_3."""
+        cdef Py_ssize_t i
+        cdef const real* m = self.first + start
+        cdef real* r = self.scratch_1 + start
+        cdef real* y = self.scratch_2 + start
+        cdef real* u = self.scratch_3 + start
+        adam_metric(r, y, self.second + start, n, <real>self.z_0, <real>self.eps)
+        self.fill_tail_factor(start, n)
+        for i in range(n):
+            u[i] *= r[i] * m[i]
+
+    cdef void fill_tail_factor(self, Py_ssize_t start, Py_ssize_t n) noexcept nogil:
+        """u such that the tail is m r u, to scratch_3, from y = s r in scratch_2."""
+        cdef Py_ssize_t j
+        cdef int i
+        cdef const real* m = self.first + start
+        cdef const real* s = self.second + start
+        cdef real* u = self.scratch_3 + start
+        cdef double total_0, total_1
+        if self.n_moments >= 0:
+            polynomial(u, self.scratch_2 + start, n, self.moments, self.n_moments)
+            return
+        for j in range(n):
+            u[j] = 0
+            if m[j] != 0:
+                total_0 = total_1 = 0.0
+                for i in range(1, self.n_terms, 2):
+                    total_0 += self.c[i] / (s[j] * self.z[i] + self.eps)
+                    total_1 += self.c[i + 1] / (s[j] * self.z[i + 1] + self.eps)
+                u[j] = <real>((total_0 + total_1) * (s[j] * self.z_0 + self.eps))
+
+    cdef void step(self, Py_ssize_t start, Py_ssize_t n) noexcept nogil:
+        """Moments, step, this step's charge, and what of the tail is to come."""
+        cdef Py_ssize_t i
+        cdef real* w = self.w + start
+        cdef const real* m = self.first + start
+        cdef const real* g = self.g + start
+        cdef real* r = self.scratch_1 + start
+        cdef real* y = self.scratch_2 + start
+        cdef real* u = self.scratch_3 + start
+        cdef real eta = <real>(self.eta * self.a_0), factor
+        cdef bint linear = self.flat_metric and self.l1 == 0
+        if linear and self.l2 > 0:
+            # The decay is linear: it commutes with all the rest.
+            factor = <real>(1 - self.eta * self.l2)
+            for i in range(n):
+                w[i] *= factor
+        adam_moments(
+            self.first + start, self.second + start, g, n, <real>self.b1, <real>self.b2,
+            not self.exact)
+        adam_metric(r, y, self.second + start, n, <real>self.z_0, <real>self.eps)
+        if self.has_metric:
+            update_metric(self.metric + start, r, g, n)
+        if self.exact:
+            self.fill_tail_factor(start, n)
         else:
-            adam_step(<double*>self.w, self)
+            memset(u, 0, n * sizeof(real))
+            clear_masked(r, g, n)
+        multiply(r, m, n)
+        # Now eta r is the step, and u r the tail after it.
+        if linear or not self.penalised:
+            for i in range(n):
+                w[i] -= r[i] * (eta + u[i])
+        elif self.flat_metric:
+            # The charge comes before the step. An idle coefficient is charged without
+            # its tail, in the units of the step before.
+            factor = <real>(1 / (1 - self.eta * self.l2))
+            for i in range(n):
+                w[i] -= 0 if g[i] != 0 else factor * r[i] * (eta + u[i])
+                u[i] = r[i] * (eta + u[i]) if g[i] != 0 else 0
+            for i in range(n):
+                r[i] = <real>self.increment
+            charge(w, r, n, <real>self.l1, <real>self.l2)
+            subtract(w, u, n)
+        else:
+            # The charge comes after the step, and an idle coefficient's after its tail.
+            for i in range(n):
+                w[i] -= r[i] * (eta if g[i] != 0 else eta + u[i])
+                u[i] = r[i] * u[i] if g[i] != 0 else 0
+            for i in range(n):
+                r[i] = <real>self.increment * self.metric[start + i]
+            charge(w, r, n, <real>self.l1, <real>self.l2)
+            subtract(w, u, n)
 
     cdef void step_intercept(self, double* b, double* m, double* v, double g) noexcept nogil:
         m[0] = self.b1 * m[0] + (1 - self.b1) * g
         v[0] = self.b2 * v[0] + (1 - self.b2) * g * g
         b[0] -= self.eta * (m[0] * self.a_0) / (sqrt(v[0]) * self.z_0 + self.eps)
-
-
-cdef void tail_factor(real* u, const real* y, Adam o) noexcept nogil:
-    """u such that the tail is m r u, from y = s r."""
-    cdef Py_ssize_t j, n = o.n * o.n_outputs
-    cdef int i
-    cdef const real* m = <real*>o.first
-    cdef const real* s = <real*>o.second
-    cdef double total_0, total_1, s_j, eps = o.eps
-    if o.n_moments >= 0:
-        polynomial(u, y, n, o.moments, o.n_moments)
-        return
-    for j in range(n):
-        u[j] = 0
-        if m[j] != 0:
-            s_j = s[j]
-            total_0 = total_1 = 0.0
-            for i in range(1, o.n_terms, 2):
-                total_0 += o.c[i] / (s_j * o.z[i] + eps)
-                total_1 += o.c[i + 1] / (s_j * o.z[i + 1] + eps)
-            u[j] = <real>((total_0 + total_1) * (s_j * o.z_0 + eps))
-
-
-cdef void add_tail(real* w, Adam o, int sign) noexcept nogil:
-    """Between carried weights (at rest) and weights after step t: w += sign T."""
-    cdef Py_ssize_t i, n = o.n * o.n_outputs
-    cdef real* m = <real*>o.first
-    cdef real* r = <real*>o.scratch_1
-    cdef real* y = <real*>o.scratch_2
-    cdef real* u = <real*>o.scratch_3
-    if not o.exact or o.t == 0:
-        return
-    adam_metric(r, y, <real*>o.second, n, <real>o.z_0, <real>o.eps)
-    tail_factor(u, y, o)
-    for i in range(n):
-        u[i] *= r[i] * m[i]
-    for i in range(n):
-        w[i] += sign * u[i]
-
-
-cdef void adam_step(real* w, Adam o) noexcept nogil:
-    """Moments, step, this step's charge, and what of the tail is to come."""
-    cdef Py_ssize_t i, n = o.n * o.n_outputs
-    cdef real* m = <real*>o.first
-    cdef real* s = <real*>o.second
-    cdef real* g = <real*>o.g
-    cdef real* metric = <real*>o.metric
-    cdef real* r = <real*>o.scratch_1
-    cdef real* y = <real*>o.scratch_2
-    cdef real* u = <real*>o.scratch_3
-    cdef real eta = <real>(o.eta * o.a_0), factor
-    if o.flat_metric and o.l1 == 0:
-        # The decay is linear: it commutes with all the rest.
-        factor = <real>(1 - o.eta * o.l2)
-        for i in range(n):
-            w[i] *= factor
-    adam_moments(m, s, g, n, <real>o.b1, <real>o.b2, not o.exact)
-    adam_metric(r, y, s, n, <real>o.z_0, <real>o.eps)
-    if o.at_metric >= 0:
-        update_metric(metric, r, g, n)
-    if o.exact:
-        tail_factor(u, y, o)
-    else:
-        memset(u, 0, n * sizeof(real))
-        clear_masked(r, g, n)
-    for i in range(n):
-        r[i] *= m[i]
-    # Now eta r is the step, and u r the tail after it.
-    if o.at_charged < 0 or (o.flat_metric and o.l1 == 0):
-        for i in range(n):
-            w[i] -= r[i] * (eta + u[i])
-    elif o.flat_metric:
-        # The charge comes before the step. An idle coefficient is charged without
-        # its tail, in the units of the step before.
-        factor = <real>(1 / (1 - o.eta * o.l2))
-        for i in range(n):
-            w[i] -= 0 if g[i] != 0 else factor * r[i] * (eta + u[i])
-            u[i] = r[i] * (eta + u[i]) if g[i] != 0 else 0
-        for i in range(n):
-            r[i] = <real>o.increment
-        charge(w, r, n, <real>o.l1, <real>o.l2)
-        subtract(w, u, n)
-    else:
-        # The charge comes after the step, and an idle coefficient's after its tail.
-        for i in range(n):
-            w[i] -= r[i] * (eta if g[i] != 0 else eta + u[i])
-            u[i] = r[i] * u[i] if g[i] != 0 else 0
-        for i in range(n):
-            r[i] = <real>o.increment * metric[i]
-        charge(w, r, n, <real>o.l1, <real>o.l2)
-        subtract(w, u, n)
 
 
 @cython.final
@@ -1259,34 +1371,31 @@ cdef class AdamW(Adam):
 
 # --- The row loop ---
 
+@cython.final
 cdef class RowLoop:
-    """Buffers of one training run: margins, gradients, and a mini-batch's features.
-
-    In a mini-batch a feature may occur in several rows. The table maps
-    features to places in the working set: open addressing, at most half full,
-    so that its size follows the batch and not n_features.
-    """
+    """Buffers of one training run: margins, gradients, and where the records of a step are."""
 
     cdef:
-        Py_ssize_t K, batch_size
         double* margins
         double* gradients
         double* intercept_gradient
         double* intercept_after
-        Py_ssize_t n_slots
+        # Rows by themselves: offsets of the records of this row and of those ahead.
+        int64_t* ring[RECORDS_AHEAD + 1]
+        Py_ssize_t[RECORDS_AHEAD + 1] ring_capacity
+        Py_ssize_t looked_at
+        # Mini-batches: a feature may occur in several rows. The table maps features to
+        # places in the working set: open addressing, at most half full, so that its size
+        # follows the batch and not n_features.
+        Py_ssize_t n_slots, entries_capacity
+        int bits
         int64_t* keys
         int32_t* places
+        int64_t* offset
         int32_t* place_of_entry
         int64_t* used
-        Py_ssize_t entries_capacity
-        int bits
-        # rows by themselves: offsets of the records of this row and of those ahead
-        int64_t* ring[RECORDS_AHEAD + 1]
-        Py_ssize_t ring_capacity[RECORDS_AHEAD + 1]
 
     def __cinit__(self, Py_ssize_t K, Py_ssize_t batch_size):
-        self.K = K
-        self.batch_size = batch_size
         self.margins = <double*>calloc(batch_size * K, sizeof(double))
         self.gradients = <double*>calloc(batch_size * K, sizeof(double))
         self.intercept_gradient = <double*>calloc(K, sizeof(double))
@@ -1296,19 +1405,21 @@ cdef class RowLoop:
             raise MemoryError
 
     def __dealloc__(self):
+        cdef int i
         free(self.margins)
         free(self.gradients)
         free(self.intercept_gradient)
         free(self.intercept_after)
-        free(self.keys)
-        free(self.places)
-        free(self.place_of_entry)
-        free(self.used)
-        cdef int i
         for i in range(RECORDS_AHEAD + 1):
             free(self.ring[i])
+        free(self.keys)
+        free(self.places)
+        free(self.offset)
+        free(self.place_of_entry)
+        free(self.used)
 
     cdef bint reserve(self, Py_ssize_t n_entries) noexcept nogil:
+        """Make room for a mini-batch of so many entries; False if there is no memory."""
         cdef Py_ssize_t i
         if n_entries <= self.entries_capacity:
             return True
@@ -1320,6 +1431,7 @@ cdef class RowLoop:
         if not (
             grow(<void**>&self.keys, self.n_slots * sizeof(int64_t))
             and grow(<void**>&self.places, self.n_slots * sizeof(int32_t))
+            and grow(<void**>&self.offset, n_entries * sizeof(int64_t))
             and grow(<void**>&self.place_of_entry, n_entries * sizeof(int32_t))
             and grow(<void**>&self.used, n_entries * sizeof(int64_t))
         ):
@@ -1330,11 +1442,20 @@ cdef class RowLoop:
         return True
 
 
+cdef bint grow(void** memory, size_t size) noexcept nogil:
+    cdef void* grown = realloc(memory[0], size)
+    if grown == NULL:
+        return False
+    memory[0] = grown
+    return True
+
+
 cdef inline bint look_ahead(
-    const index* columns, Py_ssize_t n, RowLoop loop, Py_ssize_t position, Optimizer o
+    RowLoop loop, Optimizer o, const index* columns, Py_ssize_t n, Py_ssize_t position
 ) noexcept nogil:
     """Find and fetch the records of a row to come; False if there is no memory."""
     cdef Py_ssize_t j, slot = position % (RECORDS_AHEAD + 1), stride = o.stride
+    cdef const unsigned char* memory = &o.memory[0]
     cdef int64_t* offset
     if n > loop.ring_capacity[slot]:
         if not grow(<void**>&loop.ring[slot], 2 * n * sizeof(int64_t)):
@@ -1343,60 +1464,116 @@ cdef inline bint look_ahead(
     offset = loop.ring[slot]
     for j in range(n):
         offset[j] = columns[j] * stride
-        o.prefetch(offset[j])
+        prefetch_record(memory + offset[j], stride)
     return True
 
 
+cdef bint take_row(
+    RowLoop loop, Optimizer o, const index* columns, const real* x, const index* indptr,
+    const int64_t* rows, Py_ssize_t n_rows, Py_ssize_t position,
+) noexcept nogil:
+    """Name the records of one row to the optimizer, having fetched them some rows before."""
+    cdef Py_ssize_t row, n
+    if position + ROWS_AHEAD < n_rows:
+        ska_prefetch(&indptr[rows[position + ROWS_AHEAD]])
+    if position + ENTRIES_AHEAD < n_rows:
+        row = rows[position + ENTRIES_AHEAD]
+        n = indptr[row + 1] - indptr[row]
+        prefetch_array(columns + indptr[row], n * sizeof(index))
+        prefetch_array(x + indptr[row], n * sizeof(real))
+    # at the start the rows up to the one ahead, then always one more
+    while loop.looked_at < n_rows and loop.looked_at <= position + RECORDS_AHEAD:
+        row = rows[loop.looked_at]
+        n = indptr[row + 1] - indptr[row]
+        if not look_ahead(loop, o, columns + indptr[row], n, loop.looked_at):
+            return False
+        loop.looked_at += 1
+    row = rows[position]
+    o.n = indptr[row + 1] - indptr[row]
+    o.offset = loop.ring[position % (RECORDS_AHEAD + 1)]
+    return o.reserve(o.n)
+
+
+cdef bint take_batch(
+    RowLoop loop, Optimizer o, const index* columns, const index* indptr, const int64_t* rows,
+    Py_ssize_t size,
+) noexcept nogil:
+    """Name the records of some rows to the optimizer, each once."""
+    cdef Py_ssize_t i, j, row, n_entries = 0, n = 0
+    cdef int64_t feature
+    cdef uint64_t slot
+    for i in range(size):
+        n_entries += indptr[rows[i] + 1] - indptr[rows[i]]
+    if not loop.reserve(n_entries):
+        return False
+    n_entries = 0
+    for i in range(size):
+        row = rows[i]
+        for j in range(indptr[row], indptr[row + 1]):
+            feature = columns[j]
+            # Fibonacci hashing: neighbouring features far apart
+            slot = (<uint64_t>feature * <uint64_t>11400714819323198485u) >> (64 - loop.bits)
+            while loop.keys[slot] != feature and loop.keys[slot] != -1:
+                slot = (slot + 1) & (loop.n_slots - 1)
+            if loop.keys[slot] == -1:
+                loop.keys[slot] = feature
+                loop.places[slot] = <int32_t>n
+                loop.used[n] = slot
+                loop.offset[n] = feature * o.stride
+                prefetch_record(&o.memory[0] + loop.offset[n], o.stride)
+                n += 1
+            loop.place_of_entry[n_entries] = loop.places[slot]
+            n_entries += 1
+    for i in range(n):
+        loop.keys[loop.used[i]] = -1
+    o.n = n
+    o.offset = loop.offset
+    return o.reserve(n)
+
+
 cdef void margins_of_row(
-    double* margins, const real* w, const real* x, const int32_t* place,
-    Py_ssize_t n, Optimizer o, bint fit_intercept,
+    double* margins, const real* x, const int32_t* place, Py_ssize_t n, Optimizer o,
+    bint fit_intercept,
 ) noexcept nogil:
     """Margins of one row; place is NULL where the working set is the row itself."""
-    cdef Py_ssize_t j, k, at, K = o.n_outputs
-    cdef double total_0 = 0.0, total_1 = 0.0, total_2 = 0.0, total_3 = 0.0
+    cdef Py_ssize_t j, k, K = o.n_outputs
+    cdef const real* w
     if K == 1 and place == NULL:
-        # four sums that need not wait for each other
-        for j in range(0, n - n % 4, 4):
-            total_0 += <double>x[j] * w[j]
-            total_1 += <double>x[j + 1] * w[j + 1]
-            total_2 += <double>x[j + 2] * w[j + 2]
-            total_3 += <double>x[j + 3] * w[j + 3]
-        for j in range(n - n % 4, n):
-            total_0 += <double>x[j] * w[j]
-        margins[0] = (total_0 + total_1) + (total_2 + total_3)
+        margins[0] = dot(x, o.w, n)
     else:
         for k in range(K):
             margins[k] = 0.0
         for j in range(n):
-            at = (j if place == NULL else place[j]) * K
+            w = o.w + (j if place == NULL else place[j]) * K
             for k in range(K):
-                margins[k] += <double>x[j] * w[at + k]
+                margins[k] += <double>x[j] * <double>w[k]
     if fit_intercept:
         for k in range(K):
             margins[k] += o.intercept[0, k]
 
 
-cdef bint loss_of_row(
-    double* loss_sum, double* gradients, const double* margins, Loss loss, double y,
-    double weight, const double* positive_weight, const double* negative_weight,
-    Py_ssize_t K, bint classification,
+cdef void gradients_of_row(
+    real* g, const real* x, const int32_t* place, Py_ssize_t n, const double* gradients,
+    Py_ssize_t K,
 ) noexcept nogil:
-    """Weighted losses and their gradients, one for each output; False if one is not finite."""
-    cdef Py_ssize_t k
-    cdef double target = y, value, size
-    cdef bint finite = True
-    for k in range(K):
-        if K > 1:
-            target = 1.0 if <Py_ssize_t>y == k else -1.0
-        size = weight
-        if classification:
-            size *= positive_weight[k] if target > 0 else negative_weight[k]
-        value = loss.evaluate(target, margins[k], &gradients[k])
-        gradients[k] *= size
-        if not isfinite(margins[k]) or not isfinite(gradients[k]):
-            finite = False
-        loss_sum[0] += size * value
-    return finite
+    """Gradients by the weights from those by the margins; added up where place is not NULL."""
+    cdef Py_ssize_t j, k
+    cdef real* at
+    cdef real gradient
+    if place == NULL and K == 1:
+        gradient = <real>gradients[0]
+        for j in range(n):
+            g[j] = gradient * x[j]
+    elif place == NULL:
+        for j in range(n):
+            at = g + j * K
+            for k in range(K):
+                at[k] = <real>gradients[k] * x[j]
+    else:
+        for j in range(n):
+            at = g + place[j] * K
+            for k in range(K):
+                at[k] += <real>gradients[k] * x[j]
 
 
 def train(
@@ -1405,14 +1582,12 @@ def train(
     const real[::1] data,
     const index[::1] indices,
     const index[::1] indptr,
-    const double[::1] y,
+    const double[:, ::1] targets,
     const double[::1] sample_weight,
-    const double[::1] positive_weight,
-    const double[::1] negative_weight,
+    const double[:, ::1] class_weight,
     const int64_t[::1] rows,
     Py_ssize_t batch_size,
     bint fit_intercept,
-    bint classification,
 ):
     """Learn the rows in the order given, `batch_size` of them a step.
 
@@ -1422,16 +1597,16 @@ def train(
         Changed: its records, intercept, t and charged.
     loss : Loss
     data, indices, indptr : arrays of a canonical CSR matrix without explicit zeros
-        ``data`` of the precision of the records.
-    y : array of shape (n_rows,)
-        Targets: numbers, or -1 and 1, or with several outputs the class's number.
+    targets : array of shape (n_rows, n_outputs) or (n_rows, 1)
+        Of each output, or for several outputs the number of the row's class.
     sample_weight : array of shape (n_rows,)
         Empty where all are 1.
-    positive_weight, negative_weight : arrays of shape (n_outputs,)
-        For classification: factors of the weight by the sign of the target.
+    class_weight : array of shape (2, n_outputs)
+        Factors of the weight of an output where its target is not positive, and where it is.
+        Empty where all are 1.
     rows : array
     batch_size : int
-    fit_intercept, classification : bool
+    fit_intercept : bool
 
     Returns
     -------
@@ -1441,146 +1616,85 @@ def train(
         The place in ``rows`` where the step begins that would have overflowed
         and was not done, or -1.
     """
-    if optimizer.single != (sizeof(real) == sizeof(float)):
-        raise TypeError("data must have the precision of the records")
     cdef:
-        Py_ssize_t K = optimizer.n_outputs
+        Py_ssize_t K = optimizer.n_outputs, n_rows = rows.shape[0], n_targets = targets.shape[1]
         RowLoop loop = RowLoop(K, batch_size)
-        Py_ssize_t position = 0, looked_at = 0, size, i, j, k, row, start, n, n_entries, offset
-        Py_ssize_t n_rows = rows.shape[0]
-        double loss_sum = 0.0, weight
+        Py_ssize_t position = 0, size, i, k, row, n, n_entries
+        double loss_sum = 0.0, batch_loss, weight
+        double* gradients
         double* intercept_gradient = loop.intercept_gradient if fit_intercept else NULL
         const real* x = &data[0] if data.shape[0] else NULL
         const index* columns = &indices[0] if indices.shape[0] else NULL
-        bint weighted = sample_weight.shape[0] > 0, flat
+        const double* weights = &sample_weight[0] if sample_weight.shape[0] else NULL
+        const double* by_class = &class_weight[0, 0] if class_weight.shape[0] else NULL
+        const int32_t* place = NULL
+        bint flat
         int status = DONE
-        real* g
-        uint64_t slot
-        int32_t place
-        int64_t feature
+    if n_rows == 0:
+        return 0.0, -1
     with nogil:
         optimizer.prepare()
         while position < n_rows:
             size = min(batch_size, n_rows - position)
-            # -- which features this step touches --
             if batch_size == 1:
                 if position + ROWS_AHEAD < n_rows:
                     row = rows[position + ROWS_AHEAD]
-                    ska_prefetch(&indptr[row])
-                    ska_prefetch(&y[row])
-                    if weighted:
-                        ska_prefetch(&sample_weight[row])
-                if position + ENTRIES_AHEAD < n_rows:
-                    row = rows[position + ENTRIES_AHEAD]
-                    n = indptr[row + 1] - indptr[row]
-                    prefetch_array(columns + indptr[row], n * sizeof(index))
-                    prefetch_array(x + indptr[row], n * sizeof(real))
-                # at the start the rows up to the one ahead, then always one more
-                while looked_at < n_rows and looked_at <= position + RECORDS_AHEAD:
-                    row = rows[looked_at]
-                    if not look_ahead(
-                        columns + indptr[row], indptr[row + 1] - indptr[row], loop, looked_at,
-                        optimizer,
-                    ):
-                        status = OUT_OF_MEMORY
-                        break
-                    looked_at += 1
-                row = rows[position]
-                optimizer.n = indptr[row + 1] - indptr[row]
-                optimizer.offset = loop.ring[position % (RECORDS_AHEAD + 1)]
-                if status != DONE or not optimizer.reserve(optimizer.n):
+                    ska_prefetch(&targets[row, 0])
+                    if weights != NULL:
+                        ska_prefetch(&weights[row])
+                if not take_row(loop, optimizer, columns, x, &indptr[0], &rows[0], n_rows, position):
                     status = OUT_OF_MEMORY
-                    break
-            else:
-                n_entries = 0
-                for i in range(size):
-                    row = rows[position + i]
-                    n_entries += indptr[row + 1] - indptr[row]
-                if not loop.reserve(n_entries) or not optimizer.reserve(n_entries):
-                    status = OUT_OF_MEMORY
-                    break
-                n_entries = 0
-                optimizer.n = 0
-                optimizer.offset = optimizer.own_offset
-                for i in range(size):
-                    row = rows[position + i]
-                    for j in range(indptr[row], indptr[row + 1]):
-                        feature = columns[j]
-                        # Fibonacci hashing: neighbouring features far apart
-                        slot = (<uint64_t>feature * <uint64_t>11400714819323198485u) >> (64 - loop.bits)
-                        while loop.keys[slot] != feature and loop.keys[slot] != -1:
-                            slot = (slot + 1) & (loop.n_slots - 1)
-                        if loop.keys[slot] == -1:
-                            loop.keys[slot] = feature
-                            loop.places[slot] = <int32_t>optimizer.n
-                            loop.used[optimizer.n] = slot
-                            optimizer.own_offset[optimizer.n] = feature * optimizer.stride
-                            optimizer.prefetch(optimizer.own_offset[optimizer.n])
-                            optimizer.n += 1
-                        loop.place_of_entry[n_entries] = loop.places[slot]
-                        n_entries += 1
-                for i in range(optimizer.n):
-                    loop.keys[loop.used[i]] = -1
-            # -- predict --
-            optimizer.load()
-            flat = True
-            offset = 0
-            for i in range(size):
-                row = rows[position + i]
-                start = indptr[row]
-                n = indptr[row + 1] - start
-                margins_of_row(
-                    &loop.margins[i * K], <real*>optimizer.w, x + start,
-                    NULL if batch_size == 1 else loop.place_of_entry + offset,
-                    n, optimizer, fit_intercept)
-                offset += n
-                weight = sample_weight[row] if weighted else 1.0
-                if not loss_of_row(
-                    &loss_sum, &loop.gradients[i * K], &loop.margins[i * K], loss, y[row],
-                    weight, &positive_weight[0], &negative_weight[0], K, classification,
-                ):
-                    status = NOT_FINITE
-                    break
+            elif not take_batch(loop, optimizer, columns, &indptr[0], &rows[position], size):
+                status = OUT_OF_MEMORY
             if status != DONE:
                 break
-            # -- gradients of the batch's mean loss --
+            optimizer.load()
+            # -- losses, and the gradients of their mean --
+            flat = True
+            n_entries = 0
+            batch_loss = 0.0
             for k in range(K):
                 loop.intercept_gradient[k] = 0.0
             for i in range(size):
+                row = rows[position + i]
+                n = indptr[row + 1] - indptr[row]
+                if batch_size > 1:
+                    place = loop.place_of_entry + n_entries
+                margins_of_row(
+                    loop.margins, x + indptr[row], place, n, optimizer, fit_intercept)
+                n_entries += n
+                weight = weights[row] if weights != NULL else 1.0
+                gradients = loop.gradients + i * K
+                batch_loss += weight * loss.evaluate_outputs(
+                    &targets[row, 0], n_targets, loop.margins, gradients, K, by_class)
                 for k in range(K):
-                    loop.gradients[i * K + k] /= size
-                    loop.intercept_gradient[k] += loop.gradients[i * K + k]
-                    if loop.gradients[i * K + k] != 0:
-                        flat = False
+                    gradients[k] *= weight / size
+                    loop.intercept_gradient[k] += gradients[k]
+                    flat = flat and gradients[k] == 0
+                    if not isfinite(loop.margins[k]) or not isfinite(gradients[k]):
+                        status = NOT_FINITE
+            if status != DONE:
+                break
             if flat:
                 # nothing to learn: all features of the step stay idle
                 optimizer.n = 0
             elif batch_size == 1:
-                g = <real*>optimizer.g
-                start = indptr[rows[position]]
-                if K == 1:
-                    weight = loop.gradients[0]
-                    for j in range(optimizer.n):
-                        g[j] = <real>(weight * x[start + j])
-                else:
-                    for j in range(optimizer.n):
-                        for k in range(K):
-                            g[j * K + k] = <real>(loop.gradients[k] * x[start + j])
+                gradients_of_row(
+                    optimizer.g, x + indptr[rows[position]], NULL, optimizer.n, loop.gradients, K)
             else:
-                g = <real*>optimizer.g
-                memset(g, 0, optimizer.n * K * sizeof(real))
-                offset = 0
+                memset(optimizer.g, 0, optimizer.n * K * sizeof(real))
+                n_entries = 0
                 for i in range(size):
                     row = rows[position + i]
-                    for j in range(indptr[row], indptr[row + 1]):
-                        place = loop.place_of_entry[offset]
-                        offset += 1
-                        for k in range(K):
-                            g[place * K + k] += <real>(loop.gradients[i * K + k] * x[j])
-            # -- move --
+                    n = indptr[row + 1] - indptr[row]
+                    gradients_of_row(
+                        optimizer.g, x + indptr[row], loop.place_of_entry + n_entries, n,
+                        loop.gradients + i * K, K)
+                    n_entries += n
             if not optimizer.advance(intercept_gradient, loop.intercept_after):
                 status = NOT_FINITE
                 break
+            loss_sum += batch_loss
             position += size
     if status == OUT_OF_MEMORY:
         raise MemoryError

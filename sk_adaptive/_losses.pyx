@@ -25,6 +25,31 @@ cdef class Loss:
         gradient[0] = 0.0
         return 0.0
 
+    cdef double evaluate_outputs(
+        self, const double* y, Py_ssize_t n_targets, const double* margins, double* gradients,
+        Py_ssize_t K, const double* class_weight,
+    ) noexcept nogil:
+        """The sum over K outputs, and the derivative by each margin.
+
+        y holds a target for each output, or where n_targets is less than K the number of
+        the class, whose output's target is 1 and all others' -1. class_weight holds factors
+        for outputs whose target is not positive, then for those whose target is; or it is NULL.
+        """
+        cdef Py_ssize_t k
+        cdef double target, value, factor, total = 0.0
+        for k in range(K):
+            if n_targets == K:
+                target = y[k]
+            else:
+                target = 1.0 if <Py_ssize_t>y[0] == k else -1.0
+            value = self.evaluate(target, margins[k], &gradients[k])
+            if class_weight != NULL:
+                factor = class_weight[K + k] if target > 0 else class_weight[k]
+                value *= factor
+                gradients[k] *= factor
+            total += value
+        return total
+
     def __call__(self, y, p):
         """Value and derivative at arrays of targets and margins.
 

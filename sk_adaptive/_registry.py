@@ -6,29 +6,32 @@ one class in `_losses.pyx` and one entry here. Nothing else knows their names.
 
 import os
 from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
+
+import numpy as np
 
 from . import _cpu, _losses
 
 
-def _choose_kernel():
-    """The kernel compiled for the widest vectors of this processor.
+@cache
+def kernel(dtype):
+    """The kernel module for this precision, compiled for the widest vectors of this processor.
 
-    Results differ by rounding only. SK_ADAPTIVE_KERNEL=baseline asks for the one that runs
-    everywhere.
+    Results differ by rounding only. The environment variable SK_ADAPTIVE_KERNEL asks for
+    another set of instructions: "avx2" or "baseline", which runs everywhere.
     """
-    if _cpu.has_avx2() and os.environ.get("SK_ADAPTIVE_KERNEL") != "baseline":
-        try:
-            from . import _kernel_avx2
-
-            return _kernel_avx2
-        except ImportError:  # the compiler knew no such processors
-            pass
-    from . import _kernel
-
-    return _kernel
-
-
-kernel = _choose_kernel()
+    available = _cpu.instruction_sets()
+    wanted = os.environ.get("SK_ADAPTIVE_KERNEL", available[0])
+    if wanted not in available:
+        raise ImportError(f"SK_ADAPTIVE_KERNEL={wanted!r}, but this processor has {available}")
+    for instruction_set in available[available.index(wanted) :]:
+        # a set that the compiler did not know was left out
+        name = f"sk_adaptive._kernel_{np.dtype(dtype)}_{instruction_set}"
+        if find_spec(name) is not None:
+            return import_module(name)
+    raise ImportError("sk_adaptive is not compiled: install it, and import it from elsewhere")
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,8 @@ class OptimizerSpec:
 
     Attributes
     ----------
-    kernel_class : type
+    kernel_class : str
+        Its name in the kernel.
     moments : tuple of str
         What a record keeps of each coefficient beside its weight.
     parameters : tuple of str
@@ -54,7 +58,7 @@ class OptimizerSpec:
         Whether the penalty is applied to the weights as it is (metric 1).
     """
 
-    kernel_class: type
+    kernel_class: str
     moments: tuple
     parameters: tuple
     eps: float
@@ -66,7 +70,7 @@ class OptimizerSpec:
 
 OPTIMIZERS = {
     "adagrad": OptimizerSpec(
-        kernel.AdaGrad,
+        "AdaGrad",
         ("sum_of_squares",),
         (),
         eps=1e-10,
@@ -75,10 +79,10 @@ OPTIMIZERS = {
         forgets=False,
     ),
     "rmsprop": OptimizerSpec(
-        kernel.RMSProp, ("root_mean_square",), ("rho",), eps=1e-8, rate=0.02, masked_rate=0.02
+        "RMSProp", ("root_mean_square",), ("rho",), eps=1e-8, rate=0.02, masked_rate=0.02
     ),
     "adam": OptimizerSpec(
-        kernel.Adam,
+        "Adam",
         ("first_moment", "root_second_moment"),
         ("beta_1", "beta_2"),
         eps=1e-8,
@@ -86,7 +90,7 @@ OPTIMIZERS = {
         masked_rate=0.05,
     ),
     "adamw": OptimizerSpec(
-        kernel.AdamW,
+        "AdamW",
         ("first_moment", "root_second_moment"),
         ("beta_1", "beta_2"),
         eps=1e-8,

@@ -21,7 +21,7 @@ estimators saves it:
 
 import numpy as np
 
-from ._registry import OPTIMIZERS
+from ._registry import OPTIMIZERS, kernel
 
 VERSION = 1
 CACHE_LINE = 64
@@ -132,7 +132,7 @@ def make_optimizer(state):
         state["intercept"] = state["intercept"].copy()
     settings = state["settings"]
     spec = OPTIMIZERS[settings["optimizer"]]
-    return spec.kernel_class(
+    return getattr(kernel(precision(state)), spec.kernel_class)(
         records,
         state["intercept"],
         n_outputs=state["intercept"].shape[1],

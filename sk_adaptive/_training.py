@@ -34,28 +34,27 @@ class TrainingData:
     ----------
     data, indices, indptr : ndarrays
         Of a canonical CSR matrix without explicit zeros.
-    y : float64 ndarray of shape (n_rows,)
-        Numbers, or -1 and 1, or for several outputs the number of the class.
+    targets : float64 ndarray of shape (n_rows, n_outputs) or (n_rows, 1)
+        Numbers, or -1 and 1, of each output; or for several outputs the number of the class.
     sample_weight : float64 ndarray of shape (n_rows,) or (0,)
         Empty where all are 1.
-    positive_weight, negative_weight : float64 ndarrays of shape (n_outputs,)
-        Class weights.
+    class_weight : float64 ndarray of shape (2, n_outputs) or (0, 0)
+        Of outputs whose target is -1, and 1. Empty where all are 1.
     loss : Loss
-    batch_size : int
-    fit_intercept, classification : bool
+    n_outputs, batch_size : int
+    fit_intercept : bool
     """
 
     data: np.ndarray
     indices: np.ndarray
     indptr: np.ndarray
-    y: np.ndarray
+    targets: np.ndarray
     sample_weight: np.ndarray
-    positive_weight: np.ndarray
-    negative_weight: np.ndarray
+    class_weight: np.ndarray
     loss: Any
+    n_outputs: int
     batch_size: int
     fit_intercept: bool
-    classification: bool
 
 
 def train_rows(optimizer, training, rows):
@@ -66,28 +65,27 @@ def train_rows(optimizer, training, rows):
     TrainingFailure
         Naming the first row of the step that was not done. All before it were.
     """
-    n_outputs = training.positive_weight.shape[0]
-    entries_per_row = max(1.0, training.indices.shape[0] / max(1, training.y.shape[0])) * n_outputs
+    n_rows = max(1, training.targets.shape[0])
+    entries_per_row = max(1.0, training.indices.shape[0] / n_rows) * training.n_outputs
+    train = kernel(training.data.dtype).train
     steps = max(1, int(ENTRIES_PER_CALL / (entries_per_row * training.batch_size)))
     chunk = steps * training.batch_size
     loss_sum = 0.0
     # Between two calls Python handles Ctrl-C, with the state at the end of a step.
     for start in range(0, rows.shape[0], chunk):
         part = rows[start : start + chunk]
-        part_sum, failed = kernel.train(
+        part_sum, failed = train(
             optimizer,
             training.loss,
             training.data,
             training.indices,
             training.indptr,
-            training.y,
+            training.targets,
             training.sample_weight,
-            training.positive_weight,
-            training.negative_weight,
+            training.class_weight,
             part,
             training.batch_size,
             training.fit_intercept,
-            training.classification,
         )
         if failed >= 0:
             raise TrainingFailure(int(part[failed]))
