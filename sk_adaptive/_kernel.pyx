@@ -360,6 +360,13 @@ cdef void subtract(real* a, const real* b, Py_ssize_t n) noexcept nogil:
         a[i] -= b[i]
 
 
+cdef void divide_by_root(real* tau, const real* G, Py_ssize_t n, real eps) noexcept nogil:
+    """tau / sqrt(G + eps), or 0 where there was no gradient yet."""
+    cdef Py_ssize_t i
+    for i in range(n):
+        tau[i] = tau[i] / root(G[i] + eps) if G[i] > 0 else 0
+
+
 cdef void adagrad_step(
     real* w, real* G, real* metric, const real* g, Py_ssize_t n, real eta, real eps
 ) noexcept nogil:
@@ -446,6 +453,13 @@ cdef void update_metric(real* metric, const real* r, const real* g, Py_ssize_t n
 
 
 # --- Records in and out of the working set ---
+
+cdef inline void copy(real* to, const real* numbers, Py_ssize_t n) noexcept nogil:
+    """For a few dozen numbers: shorter than a call of memcpy."""
+    cdef Py_ssize_t i
+    for i in range(n):
+        to[i] = numbers[i]
+
 
 cdef inline void copy_in(
     real* a, real* b, real* c, real* d, real* e, const unsigned char* memory,
@@ -591,6 +605,11 @@ cdef class Optimizer:
         """The inverse of bring_up_to_date."""
         pass
 
+    cdef void apply_metric(self, Py_ssize_t start, Py_ssize_t n) noexcept nogil:
+        """Turn the S that weights owe into the times that they flow for."""
+        if self.has_metric:
+            multiply(self.tau + start, self.metric + start, n)
+
     cdef void step(self, Py_ssize_t start, Py_ssize_t n) noexcept nogil:
         """Move the weights by their gradients: step t, which has begun."""
         pass
@@ -658,6 +677,7 @@ cdef class Optimizer:
             if self.forgets:
                 self.age(start, n)
             if self.penalised:
+                self.apply_metric(start * K, padded(n * K))
                 charge(
                     self.w + start * K, self.tau + start * K, padded(n * K),
                     <real>self.l1, <real>self.l2)
@@ -688,31 +708,26 @@ cdef class Optimizer:
             copy_in(w, first, third, metric, tau, memory, offset, n, 5)
         if self.penalised:
             subtract_from(<real>self.charged, tau, n)
-            if self.has_metric:
-                multiply(tau, self.metric + start, n)
 
     cdef void copy_in_outputs(self, Py_ssize_t start, Py_ssize_t n) noexcept nogil:
         cdef Py_ssize_t j, k, K = self.n_outputs
-        cdef size_t size = K * sizeof(real)
         cdef const real* numbers
+        cdef real* tau
         cdef real pending
         for j in range(start, start + n):
             numbers = <const real*>(
                 &self.memory[0] + self.offset[j] + (8 if self.forgets else 0))
-            memcpy(self.w + j * K, numbers, size)
-            memcpy(self.first + j * K, numbers + K, size)
+            copy(self.w + j * K, numbers, K)
+            copy(self.first + j * K, numbers + K, K)
             if self.has_second:
-                memcpy(self.second + j * K, numbers + 2 * K, size)
+                copy(self.second + j * K, numbers + 2 * K, K)
+            if self.has_metric:
+                copy(self.metric + j * K, numbers + (self.n_arrays - 1) * K, K)
             if self.penalised:
+                tau = self.tau + j * K
                 pending = <real>self.charged - numbers[self.n_arrays * K]
-                if self.has_metric:
-                    numbers += (self.n_arrays - 1) * K
-                    for k in range(K):
-                        self.metric[j * K + k] = numbers[k]
-                        self.tau[j * K + k] = pending * numbers[k]
-                else:
-                    for k in range(K):
-                        self.tau[j * K + k] = pending
+                for k in range(K):
+                    tau[k] = pending
 
     cdef void fill_up(self, Py_ssize_t start, Py_ssize_t n) noexcept nogil:
         """Zeros behind n elements, up to a multiple of LANES."""
@@ -772,17 +787,16 @@ cdef class Optimizer:
 
     cdef void copy_out_outputs(self) noexcept nogil:
         cdef Py_ssize_t j, K = self.n_outputs
-        cdef size_t size = K * sizeof(real)
         cdef real* numbers
         cdef real charged = <real>self.charged_at_store()
         for j in range(self.n):
             numbers = <real*>(&self.memory[0] + self.offset[j] + (8 if self.forgets else 0))
-            memcpy(numbers, self.w + j * K, size)
-            memcpy(numbers + K, self.first + j * K, size)
+            copy(numbers, self.w + j * K, K)
+            copy(numbers + K, self.first + j * K, K)
             if self.has_second:
-                memcpy(numbers + 2 * K, self.second + j * K, size)
+                copy(numbers + 2 * K, self.second + j * K, K)
             if self.has_metric:
-                memcpy(numbers + (self.n_arrays - 1) * K, self.metric + j * K, size)
+                copy(numbers + (self.n_arrays - 1) * K, self.metric + j * K, K)
             if self.penalised:
                 numbers[self.n_arrays * K] = charged
 
@@ -955,8 +969,16 @@ cdef class AdaGrad(Optimizer):
     """G += g^2; w -= eta g / sqrt(G + eps).
 
     Duchi, Hazan, Singer (2011). G does not change while idle, so
-    the charge with the metric sqrt(G + eps) is composite mirror descent.
+    the charge with the metric sqrt(G + eps) is composite mirror descent. With several
+    outputs records do without the metric, which G tells: less memory to move
+    is worth a root and a division.
     """
+
+    cdef void apply_metric(self, Py_ssize_t start, Py_ssize_t n) noexcept nogil:
+        if self.has_metric:
+            multiply(self.tau + start, self.metric + start, n)
+        else:
+            divide_by_root(self.tau + start, self.first + start, n, <real>self.eps)
 
     cdef void step(self, Py_ssize_t start, Py_ssize_t n) noexcept nogil:
         adagrad_step(

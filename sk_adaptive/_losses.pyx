@@ -15,7 +15,7 @@ Design
 
 import numpy as np
 
-from libc.math cimport exp, fabs, log1p
+from libc.math cimport exp, fabs, log, log1p
 
 
 cdef class Loss:
@@ -84,6 +84,29 @@ cdef class LogLoss(Loss):
             return log1p(e)
         gradient[0] = -y / (1.0 + e)
         return log1p(e) - z
+
+
+cdef class MultinomialLogLoss(Loss):
+    """-log softmax(p)_y: multinomial logistic regression. Its outputs are not independent."""
+
+    cdef double evaluate_outputs(
+        self, const double* y, Py_ssize_t n_targets, const double* margins, double* gradients,
+        Py_ssize_t K, const double* class_weight,
+    ) noexcept nogil:
+        cdef Py_ssize_t k, target = <Py_ssize_t>y[0]
+        cdef double largest = margins[0], total = 0.0, factor = 1.0
+        for k in range(1, K):
+            largest = margins[k] if margins[k] > largest else largest
+        # No exponential of a positive number, and one of zero: neither overflow nor 0 / 0.
+        for k in range(K):
+            gradients[k] = exp(margins[k] - largest)
+            total += gradients[k]
+        if class_weight != NULL:
+            factor = class_weight[K + target]
+        for k in range(K):
+            gradients[k] *= factor / total
+        gradients[target] -= factor
+        return factor * (log(total) + largest - margins[target])
 
 
 cdef class Hinge(Loss):

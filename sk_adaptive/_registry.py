@@ -5,6 +5,7 @@ one class in `_losses.pyx` and one entry here. Nothing else knows their names.
 """
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -56,6 +57,8 @@ class OptimizerSpec:
         Whether idle moments age, so that a record has to know since when.
     decoupled : bool
         Whether the penalty is applied to the weights as it is (metric 1).
+    metric_is_derived : bool
+        Whether the kernel computes the metric from the moments of records without it.
     """
 
     kernel_class: str
@@ -66,6 +69,7 @@ class OptimizerSpec:
     masked_rate: float
     forgets: bool = True
     decoupled: bool = False
+    metric_is_derived: bool = False
 
 
 OPTIMIZERS = {
@@ -77,6 +81,7 @@ OPTIMIZERS = {
         rate=1.0,
         masked_rate=1.0,
         forgets=False,
+        metric_is_derived=True,
     ),
     "rmsprop": OptimizerSpec(
         "RMSProp", ("root_mean_square",), ("rho",), eps=1e-8, rate=0.02, masked_rate=0.02
@@ -113,11 +118,14 @@ class LossSpec:
         The estimator parameters it takes.
     log_link : bool
         Whether predictions are the exponential of the margin and targets not negative.
+    multinomial : callable or None
+        Makes the loss of several classes at once, where there is one.
     """
 
-    make: type
+    make: Callable
     parameters: tuple = ()
     log_link: bool = False
+    multinomial: Callable | None = None
 
 
 def _perceptron():
@@ -132,7 +140,7 @@ _SHARED_LOSSES = {
 }
 
 CLASSIFICATION_LOSSES = {
-    "log_loss": LossSpec(_losses.LogLoss),
+    "log_loss": LossSpec(_losses.LogLoss, multinomial=_losses.MultinomialLogLoss),
     "hinge": LossSpec(_losses.Hinge),
     "squared_hinge": LossSpec(_losses.SquaredHinge),
     "modified_huber": LossSpec(_losses.ModifiedHuber),

@@ -48,15 +48,16 @@ def record_dtype(settings, n_outputs, dtype):
     """The record of one feature, padded so that it does not straddle cache lines.
 
     ``coef`` is the weight, for an exactly lazy momentum the carried one;
-    then come the optimizer's moments; ``inverse_metric`` and ``charged``
-    are there with a penalty, ``last_step`` where idle moments age.
+    then come the optimizer's moments; ``inverse_metric``, unless the moments tell it, and
+    ``charged`` are there with a penalty, ``last_step`` where idle moments age.
     """
     spec = OPTIMIZERS[settings["optimizer"]]
     penalised = settings["l1"] > 0 or settings["l2"] > 0
     outputs = (n_outputs,)
     fields = [("coef", dtype, outputs)]
     fields += [(name, dtype, outputs) for name in spec.moments]
-    if penalised and not spec.decoupled:
+    derived = spec.metric_is_derived and n_outputs > 1
+    if penalised and not spec.decoupled and not derived:
         fields.append(("inverse_metric", dtype, outputs))
     if penalised:
         fields.append(("charged", dtype))

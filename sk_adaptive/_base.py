@@ -1,32 +1,30 @@
-"""The estimators: parameters, validation, attributes, prediction."""
+"""What both estimators are: parameters, attributes that the state holds, fit and partial_fit."""
 
 import warnings
+from abc import abstractmethod
 from contextlib import contextmanager
+from copy import copy
 from numbers import Integral, Real
 
 import numpy as np
 import scipy.sparse as sp
-from scipy.special import log_expit, log_softmax, softmax
-from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, _fit_context, clone
+from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit
-from sklearn.utils import check_random_state, compute_class_weight
+from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.extmath import safe_sparse_dot
-from sklearn.utils.metaestimators import available_if
-from sklearn.utils.multiclass import check_classification_targets, unique_labels
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from . import _state
 from ._input import check_weights, kernel_matrix, natural_rate
-from ._registry import CLASSIFICATION_LOSSES, OPTIMIZERS, REGRESSION_LOSSES
+from ._registry import OPTIMIZERS
 from ._training import TrainingData, TrainingFailure, features_of, fit_epochs, train_rows
 
 LARGEST_SEED = np.iinfo(np.int32).max
 
 
 @contextmanager
-def _unchanged_if_it_fails(estimator):
+def unchanged_if_it_fails(estimator):
     """Take back all attributes if the block raises, so that bad input costs nobody a model."""
     before = estimator.__dict__.copy()
     try:
@@ -37,7 +35,7 @@ def _unchanged_if_it_fails(estimator):
         raise
 
 
-class _AdaptiveSGD(BaseEstimator):
+class AdaptiveSGD(BaseEstimator):
     """What the classifier and the regressor share."""
 
     _parameter_constraints: dict = {
@@ -66,6 +64,39 @@ class _AdaptiveSGD(BaseEstimator):
         "verbose": ["verbose"],
         "random_state": ["random_state"],
     }
+
+    # -- what the classifier and the regressor define --
+
+    _losses: dict
+
+    @abstractmethod
+    def _validate(self, X, y, dtype, reset):
+        """X and y checked as scikit-learn does, X as an array or CSR matrix of a dtype given."""
+
+    @abstractmethod
+    def _encode(self, y):
+        """Targets for the kernel, the number of outputs, and class weights or None.
+
+        See `TrainingData`.
+        """
+
+    def _begin_fit(self, y):
+        """Take from the validated targets of `fit` what `_encode` needs."""
+
+    def _begin_partial_fit(self, y, classes, first_call):
+        """Check the validated targets of `partial_fit` against those of the calls before."""
+
+    @abstractmethod
+    def _splitter(self, y):
+        """The class of model_selection that sets rows aside for early stopping."""
+
+    def _public_coef(self, coef):
+        """coef_ from an array of shape (n_outputs, n_features)."""
+        return coef
+
+    def _make_loss(self):
+        spec = self._losses[self.loss]
+        return spec.make(*(getattr(self, name) for name in spec.parameters))
 
     # -- attributes that the state holds --
 
@@ -146,10 +177,6 @@ class _AdaptiveSGD(BaseEstimator):
         if self.penalty == "elasticnet" and self.l1_ratio is None:
             raise ValueError("l1_ratio must be set when penalty is 'elasticnet'")
 
-    def _make_loss(self):
-        spec = self._losses[self.loss]
-        return spec.make(*(getattr(self, name) for name in spec.parameters))
-
     def _starting_rate(self, data, indptr):
         """eta0 as a number. Also refuses a decay of adamw that would turn the weights' signs."""
         if self.eta0 == "auto":
@@ -187,15 +214,15 @@ class _AdaptiveSGD(BaseEstimator):
         """The whole of fit, but for the guard that takes back what fails."""
         self._check_parameters()
         previous = self.__dict__.get("_state") if self.warm_start else None
-        X, y = self._validate_fit_data(X, y)
-        dtype = X.dtype
+        X, y = self._validate(X, y, [np.float64, np.float32], reset=True)
         weight = check_weights(sample_weight, X)
         if weight is not None and not np.any(weight):
             raise ValueError("Sample weights must contain at least one non-zero number.")
-        matrix = kernel_matrix(X, dtype)
-        training = self._training_data(matrix, self._encode_fit_targets(y), weight)
+        self._begin_fit(y)
+        matrix = kernel_matrix(X, X.dtype)
+        training = self._training_data(matrix, self._encode(y), weight)
+        dtype, n_outputs = X.dtype, training.n_outputs
         n_rows, n_features = X.shape
-        n_outputs = training.n_outputs
 
         if previous is not None:
             if coef_init is None:
@@ -264,8 +291,9 @@ class _AdaptiveSGD(BaseEstimator):
 
     def _split(self, y, weight):
         """Rows to train on and rows to validate on."""
-        splitter = ShuffleSplit if self._losses is REGRESSION_LOSSES else StratifiedShuffleSplit
-        split = splitter(test_size=self.validation_fraction, random_state=self.random_state)
+        split = self._splitter(y)(
+            test_size=self.validation_fraction, random_state=self.random_state
+        )
         rows, held_out = next(split.split(np.zeros((y.shape[0], 1)), y))
         for part, what in ((rows, "training"), (held_out, "validation")):
             if weight is not None and not np.any(weight[part]):
@@ -277,10 +305,7 @@ class _AdaptiveSGD(BaseEstimator):
 
     def _validation_scorer(self, X, y, weight, held_out):
         """A function of a state: the score on the rows held out."""
-        judge = clone(self)
-        for name in ("classes_", "n_features_in_"):
-            if hasattr(self, name):
-                setattr(judge, name, getattr(self, name))
+        judge = copy(self)
         judge._sparse_coef = False
         X_held_out, y_held_out = X[held_out], y[held_out]
         weight_held_out = None if weight is None else weight[held_out]
@@ -291,25 +316,18 @@ class _AdaptiveSGD(BaseEstimator):
 
         return score
 
-    def _partial_fit(self, X, y, sample_weight, encode):
-        """The whole of partial_fit, but for the guard that takes back what fails."""
+    def _partial_fit(self, X, y, sample_weight, classes=None):
+        """What partial_fit does before it learns: nothing of it changes the model."""
         self._check_parameters()
         if self.early_stopping:
             raise ValueError("early_stopping should be False with partial_fit")
         first_call = "_state" not in self.__dict__
         dtype = [np.float64, np.float32] if first_call else _state.precision(self._state)
-        X, y = validate_data(
-            self,
-            X,
-            y,
-            accept_sparse="csr",
-            dtype=dtype,
-            reset=first_call,
-            y_numeric=self._losses is REGRESSION_LOSSES,
-        )
+        X, y = self._validate(X, y, dtype, reset=first_call)
         weight = check_weights(sample_weight, X)
+        self._begin_partial_fit(y, classes, first_call)
         matrix = kernel_matrix(X, X.dtype)
-        training = self._training_data(matrix, encode(y), weight)
+        training = self._training_data(matrix, self._encode(y), weight)
         settings = _state.settings_of(self)
         if first_call:
             eta0 = self._starting_rate(matrix[0], matrix[2])
@@ -370,292 +388,3 @@ def _initial_values(value, shape, dtype, name):
     if not np.all(np.isfinite(value)):
         raise ValueError(f"Provided {name} contains NaN or infinity.")
     return value
-
-
-def _has_probabilities(estimator):
-    if estimator.loss not in ("log_loss", "modified_huber"):
-        raise AttributeError(f"probability estimates are not available for loss={estimator.loss!r}")
-    return True
-
-
-class AdaptiveSGDClassifier(ClassifierMixin, _AdaptiveSGD):
-    _losses = CLASSIFICATION_LOSSES
-
-    _parameter_constraints: dict = {
-        **_AdaptiveSGD._parameter_constraints,
-        "loss": [StrOptions(set(CLASSIFICATION_LOSSES))],
-        "class_weight": [StrOptions({"balanced"}), dict, None],
-    }
-
-    def __init__(
-        self,
-        loss="log_loss",
-        *,
-        optimizer="adagrad",
-        penalty="l2",
-        alpha=1e-6,
-        l1_ratio=0.15,
-        fit_intercept=True,
-        max_iter=100,
-        tol=1e-3,
-        shuffle=True,
-        batch_size=1,
-        learning_rate="constant",
-        eta0="auto",
-        power_t=0.5,
-        rho=0.99,
-        beta_1=0.9,
-        beta_2=0.999,
-        eps=None,
-        sparse_update="exact",
-        epsilon=0.1,
-        class_weight=None,
-        early_stopping=False,
-        validation_fraction=0.1,
-        n_iter_no_change=5,
-        warm_start=False,
-        verbose=0,
-        random_state=None,
-    ):
-        self.loss = loss
-        self.optimizer = optimizer
-        self.penalty = penalty
-        self.alpha = alpha
-        self.l1_ratio = l1_ratio
-        self.fit_intercept = fit_intercept
-        self.max_iter = max_iter
-        self.tol = tol
-        self.shuffle = shuffle
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.eta0 = eta0
-        self.power_t = power_t
-        self.rho = rho
-        self.beta_1 = beta_1
-        self.beta_2 = beta_2
-        self.eps = eps
-        self.sparse_update = sparse_update
-        self.epsilon = epsilon
-        self.class_weight = class_weight
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.n_iter_no_change = n_iter_no_change
-        self.warm_start = warm_start
-        self.verbose = verbose
-        self.random_state = random_state
-
-    def _public_coef(self, coef):
-        return coef
-
-    def _validate_fit_data(self, X, y):
-        X, y = validate_data(
-            self, X, y, accept_sparse="csr", dtype=[np.float64, np.float32], reset=True
-        )
-        check_classification_targets(y)
-        self.classes_ = np.unique(y)
-        if self.classes_.size < 2:
-            raise ValueError(
-                f"The number of classes has to be greater than one; got {self.classes_.size} class"
-            )
-        return X, y
-
-    def _encode(self, y):
-        """Targets for the kernel, the number of outputs, class weights by output."""
-        codes = np.searchsorted(self.classes_, y)
-        weights = None
-        if self.class_weight is not None:
-            weights = compute_class_weight(self.class_weight, classes=self.classes_, y=y)
-        if self.classes_.size == 2:
-            return 2.0 * codes - 1.0, 1, None if weights is None else weights[:, np.newaxis]
-        if weights is not None:
-            weights = np.vstack([np.ones_like(weights), weights])
-        return codes, self.classes_.size, weights
-
-    _encode_fit_targets = _encode
-
-    def _check_labels(self, y):
-        unknown = np.setdiff1d(y, self.classes_)
-        if unknown.size:
-            raise ValueError(
-                f"`y` has classes not in `self.classes_`. `self.classes_` has {self.classes_}. "
-                f"'y' has {np.unique(y)}."
-            )
-        return self._encode(y)
-
-    @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y, coef_init=None, intercept_init=None, sample_weight=None):
-        with _unchanged_if_it_fails(self):
-            return self._fit(X, y, sample_weight, coef_init, intercept_init)
-
-    @_fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X, y, classes=None, sample_weight=None):
-        with _unchanged_if_it_fails(self):
-            if self.class_weight == "balanced":
-                raise ValueError(
-                    "class_weight 'balanced' is not supported for partial_fit. In order to use "
-                    "'balanced' weights, use compute_class_weight('balanced', classes=classes, "
-                    "y=y). In place of y you can use a large enough sample of the full training "
-                    "set target to properly estimate the class frequency distributions. Pass the "
-                    "resulting weights as the class_weight parameter."
-                )
-            if "_state" not in self.__dict__:
-                if classes is None:
-                    raise ValueError("classes must be passed on the first call to partial_fit.")
-                self.classes_ = unique_labels(classes)
-                if self.classes_.size < 2:
-                    raise ValueError(
-                        "The number of classes has to be greater than one; got "
-                        f"{self.classes_.size} class"
-                    )
-            elif classes is not None and not np.array_equal(self.classes_, unique_labels(classes)):
-                raise ValueError(
-                    f"`classes={classes!r}` is not the same as on last call to partial_fit, "
-                    f"was: {self.classes_!r}"
-                )
-            work = self._partial_fit(X, y, sample_weight, self._check_labels)
-        return self._learn(*work)
-
-    def decision_function(self, X):
-        margins = self._margins(X)
-        return margins.ravel() if margins.shape[1] == 1 else margins
-
-    def predict(self, X):
-        margins = self._margins(X)
-        if margins.shape[1] == 1:
-            return self.classes_[(margins.ravel() > 0).astype(np.intp)]
-        return self.classes_[margins.argmax(axis=1)]
-
-    @available_if(_has_probabilities)
-    def predict_proba(self, X):
-        margins = self._margins(X)
-        if self.loss == "log_loss":
-            if margins.shape[1] == 1:
-                return softmax(np.hstack([np.zeros_like(margins), margins]), axis=1)
-            # each class's own probability, normalised
-            return softmax(log_expit(margins), axis=1)
-        probability = (np.clip(margins, -1, 1) + 1) / 2
-        if probability.shape[1] == 1:
-            return np.hstack([1 - probability, probability])
-        # where every class says no, all are as likely
-        probability[~probability.any(axis=1)] = 1
-        return probability / probability.sum(axis=1, keepdims=True)
-
-    @available_if(_has_probabilities)
-    def predict_log_proba(self, X):
-        if self.loss == "log_loss":
-            margins = self._margins(X)
-            if margins.shape[1] == 1:
-                return log_softmax(np.hstack([np.zeros_like(margins), margins]), axis=1)
-            return log_softmax(log_expit(margins), axis=1)
-        with np.errstate(divide="ignore"):
-            return np.log(self.predict_proba(X))
-
-
-class AdaptiveSGDRegressor(RegressorMixin, _AdaptiveSGD):
-    _losses = REGRESSION_LOSSES
-
-    _parameter_constraints: dict = {
-        **_AdaptiveSGD._parameter_constraints,
-        "loss": [StrOptions(set(REGRESSION_LOSSES))],
-        "quantile": [Interval(Real, 0, 1, closed="neither")],
-    }
-
-    def __init__(
-        self,
-        loss="squared_error",
-        *,
-        optimizer="adagrad",
-        penalty="l2",
-        alpha=1e-6,
-        l1_ratio=0.15,
-        fit_intercept=True,
-        max_iter=100,
-        tol=1e-3,
-        shuffle=True,
-        batch_size=1,
-        learning_rate="constant",
-        eta0="auto",
-        power_t=0.5,
-        rho=0.99,
-        beta_1=0.9,
-        beta_2=0.999,
-        eps=None,
-        sparse_update="exact",
-        epsilon=0.1,
-        quantile=0.5,
-        early_stopping=False,
-        validation_fraction=0.1,
-        n_iter_no_change=5,
-        warm_start=False,
-        verbose=0,
-        random_state=None,
-    ):
-        self.loss = loss
-        self.optimizer = optimizer
-        self.penalty = penalty
-        self.alpha = alpha
-        self.l1_ratio = l1_ratio
-        self.fit_intercept = fit_intercept
-        self.max_iter = max_iter
-        self.tol = tol
-        self.shuffle = shuffle
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.eta0 = eta0
-        self.power_t = power_t
-        self.rho = rho
-        self.beta_1 = beta_1
-        self.beta_2 = beta_2
-        self.eps = eps
-        self.sparse_update = sparse_update
-        self.epsilon = epsilon
-        self.quantile = quantile
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.n_iter_no_change = n_iter_no_change
-        self.warm_start = warm_start
-        self.verbose = verbose
-        self.random_state = random_state
-
-    def _public_coef(self, coef):
-        return coef[0]
-
-    def _validate_fit_data(self, X, y):
-        return validate_data(
-            self,
-            X,
-            y,
-            accept_sparse="csr",
-            dtype=[np.float64, np.float32],
-            y_numeric=True,
-            reset=True,
-        )
-
-    def _encode_fit_targets(self, y):
-        encoded = self._check_range(y)
-        if REGRESSION_LOSSES[self.loss].log_link and not np.any(y):
-            raise ValueError(f"loss={self.loss!r} requires a y that is not all zero.")
-        return encoded
-
-    def _check_range(self, y):
-        if REGRESSION_LOSSES[self.loss].log_link and np.any(y < 0):
-            raise ValueError(
-                f"loss={self.loss!r} requires y >= 0; it is {y[y < 0][0]!r} at row "
-                f"{int(np.argmax(y < 0))}."
-            )
-        return y, 1, None
-
-    @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y, coef_init=None, intercept_init=None, sample_weight=None):
-        with _unchanged_if_it_fails(self):
-            return self._fit(X, y, sample_weight, coef_init, intercept_init)
-
-    @_fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X, y, sample_weight=None):
-        with _unchanged_if_it_fails(self):
-            work = self._partial_fit(X, y, sample_weight, self._check_range)
-        return self._learn(*work)
-
-    def predict(self, X):
-        margins = self._margins(X).ravel()
-        return np.exp(margins) if REGRESSION_LOSSES[self.loss].log_link else margins

@@ -1,0 +1,522 @@
+"""The classifier."""
+
+import numpy as np
+import scipy.sparse as sp
+from scipy.special import expit, log_expit, log_softmax, softmax
+from sklearn.base import ClassifierMixin, _fit_context
+from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit
+from sklearn.utils import column_or_1d, compute_class_weight
+from sklearn.utils._param_validation import StrOptions
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
+from sklearn.utils.validation import validate_data
+
+from ._base import AdaptiveSGD, unchanged_if_it_fails
+from ._registry import CLASSIFICATION_LOSSES
+
+
+def _has_probabilities(estimator):
+    if estimator.loss not in ("log_loss", "modified_huber"):
+        raise AttributeError(f"probability estimates are not available for loss={estimator.loss!r}")
+    return True
+
+
+class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
+    """Linear classifiers trained by SGD with a step size for each feature.
+
+    Logistic regression, linear support vector machines and others for sparse data, trained
+    by AdaGrad, RMSProp, Adam or AdamW. `partial_fit` learns from a stream.
+
+    Parameters
+    ----------
+    loss : {'log_loss', 'hinge', 'squared_hinge', 'modified_huber', 'perceptron', \
+            'squared_error', 'huber', 'epsilon_insensitive', 'squared_epsilon_insensitive'}, \
+            default='log_loss'
+        'log_loss' is logistic regression, 'hinge' the linear support vector machine. Both
+        'log_loss' and 'modified_huber' give probabilities. The last four are regressions on
+        targets of -1 and 1.
+    optimizer : {'adagrad', 'rmsprop', 'adam', 'adamw'}, default='adagrad'
+        The update rule, with g the gradient of the mini-batch's mean loss with respect to
+        one coefficient w and eta the learning rate of the step:
+
+        - 'adagrad': ``G += g**2``; ``w -= eta * g / sqrt(G + eps)`` [1]_.
+        - 'rmsprop': ``v = rho * v + (1 - rho) * g**2``;
+          ``w -= eta * g / (sqrt(v) + eps)`` [2]_.
+        - 'adam': ``m = beta_1 * m + (1 - beta_1) * g``;
+          ``v = beta_2 * v + (1 - beta_2) * g**2``;
+          ``w -= eta * m_hat / (sqrt(v_hat) + eps)`` with the bias-corrected
+          ``m_hat = m / (1 - beta_1**t)`` and ``v_hat = v / (1 - beta_2**t)`` [3]_.
+        - 'adamw': ``w *= 1 - eta * alpha``, then as 'adam' [4]_.
+    penalty : {'l2', 'l1', 'elasticnet'} or None, default='l2'
+        The penalty on the coefficients, not on the intercept. It is not mixed into the
+        gradients that the optimizer sees: a proximal step in the optimizer's own metric
+        applies it, also for the time that a feature was absent. With 'adamw' it is the
+        decoupled weight decay.
+    alpha : float, default=1e-6
+        Strength of the penalty, in [0, inf).
+    l1_ratio : float or None, default=0.15
+        Share of L1 in 'elasticnet', in [0, 1]; the penalty is
+        ``alpha * (l1_ratio * |w| + (1 - l1_ratio) * w**2 / 2)``.
+    fit_intercept : bool, default=True
+        Whether to learn an intercept. Every step moves it, and no penalty.
+    max_iter : int, default=100
+        The largest number of epochs of `fit`.
+    tol : float or None, default=1e-3
+        `fit` stops when the training objective (with `early_stopping` the validation score)
+        has not improved on its best by `tol` for `n_iter_no_change` epochs in a row. None:
+        only `max_iter` stops it.
+    shuffle : bool, default=True
+        Whether to shuffle the rows before each epoch.
+    batch_size : int, default=1
+        Rows a step. The last step of an epoch, or of a call of `partial_fit`, may have fewer.
+    learning_rate : {'constant', 'invscaling', 'adaptive'}, default='constant'
+        The learning rate of step t, counted from 1:
+
+        - 'constant': `eta0`.
+        - 'invscaling': ``eta0 / t**power_t``.
+        - 'adaptive': `eta0`, divided by 5 each time that `fit` would stop by `tol`, until it is
+          less than 1e-6.
+    eta0 : float or 'auto', default='auto'
+        The initial learning rate, in (0, inf). 'auto' derives it from the rows of the first
+        call and the optimizer; `eta0_` tells the result.
+    power_t : float, default=0.5
+        The exponent of 'invscaling', in [0, inf).
+    rho : float, default=0.99
+        The memory of 'rmsprop', in [0, 1).
+    beta_1 : float, default=0.9
+        The memory of the first moment of 'adam' and 'adamw', in [0, 1). With
+        ``sparse_update='exact'`` it must be less than ``sqrt(beta_2)``.
+    beta_2 : float, default=0.999
+        The memory of the second moment of 'adam' and 'adamw', in (0, 1).
+    eps : float or None, default=None
+        What keeps the optimizer from dividing by zero, in (0, inf). None is 1e-10 for 'adagrad'
+        and 1e-8 for the others.
+    sparse_update : {'exact', 'masked'}, default='exact'
+        What happens to the coefficients of features that a step's rows do not have. 'exact':
+        what the formulas say of a zero gradient, so that the result is that of the dense
+        algorithm, at the cost of the sparse one. 'masked': they and their moments rest, as in
+        lazy Adam; the penalty is charged all the same. For 'adagrad' the two are one.
+    epsilon : float, default=0.1
+        The threshold of the losses 'huber', 'epsilon_insensitive' and
+        'squared_epsilon_insensitive', in [0, inf).
+    class_weight : dict, 'balanced' or None, default=None
+        Factors of the rows' losses by class. 'balanced': ``n_samples / (n_classes *
+        np.bincount(y))``, not for `partial_fit`. With several labels a row the keys of the dict
+        are 0 and 1 and serve every label, and 'balanced' balances each.
+    multi_class : {'auto', 'multinomial', 'ovr'}, default='auto'
+        More than two classes: 'multinomial' minimises the cross-entropy of the softmax, for
+        'log_loss' only; 'ovr' trains each class against the rest; 'auto' is the first for
+        'log_loss', else the second. Both train all classes in one pass over the data.
+    early_stopping : bool, default=False
+        Whether `fit` sets a part of the rows aside and stops when the model's `score` on
+        them does not improve any more.
+    validation_fraction : float, default=0.1
+        That part, in (0, 1).
+    n_iter_no_change : int, default=5
+        How many epochs without improvement `fit` waits for, see `tol`.
+    warm_start : bool, default=False
+        Whether `fit` starts at the coefficients of the call before. The optimizer's moments
+        start anew.
+    verbose : int, default=0
+        With 1 and more, `fit` prints what each epoch led to.
+    random_state : int, RandomState instance or None, default=None
+        Decides on the order of the rows and on what is set aside.
+
+    Attributes
+    ----------
+    coef_ : ndarray or CSR matrix of shape (1, n_features) or (n_classes, n_features)
+        Coefficients, of the second shape with more than two classes or several labels. It is
+        a copy: to change the model, assign to it.
+    intercept_ : ndarray of shape (1,) or (n_classes,)
+        Intercepts.
+    classes_ : ndarray of shape (n_classes,)
+        The classes, sorted; with several labels a row the numbers of the labels.
+    n_iter_ : int
+        Epochs done by `fit`.
+    t_ : int
+        Number of steps done, plus 1.
+    eta0_ : float
+        The learning rate that `eta0` and, if it is adaptive, training led to.
+    loss_curve_ : list of float
+        Mean training objective of each epoch of `fit`: the loss of each row just before it was
+        learned, and the penalty at the end of the epoch.
+    n_features_in_ : int
+        Number of features seen during fit.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of features seen during fit, where all are strings.
+
+    See Also
+    --------
+    AdaptiveSGDRegressor : The same for regression.
+    sklearn.linear_model.SGDClassifier : One step size for all features.
+
+    Notes
+    -----
+    A step costs what the non-zeros of its rows cost, whatever the number of features. A float32
+    `X` makes a float32 model; the model is float64 otherwise.
+
+    With a short memory, 'rmsprop' and 'adam' are biased for features that are rarer than the
+    memory is long, whatever the step [5]_.
+
+    References
+    ----------
+    .. [1] J. Duchi, E. Hazan, Y. Singer (2011). Adaptive subgradient methods for online learning
+       and stochastic optimization. Journal of Machine Learning Research 12.
+    .. [2] T. Tieleman, G. Hinton (2012). Lecture 6.5: RMSProp. Neural networks for machine
+       learning.
+    .. [3] D. Kingma, J. Ba (2015). Adam: a method for stochastic optimization. ICLR.
+    .. [4] I. Loshchilov, F. Hutter (2019). Decoupled weight decay regularization. ICLR.
+    .. [5] S. Reddi, S. Kale, S. Kumar (2018). On the convergence of Adam and beyond. ICLR.
+
+    Examples
+    --------
+    >>> from sklearn.feature_extraction.text import TfidfVectorizer
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sk_adaptive import AdaptiveSGDClassifier
+    >>> texts = ["win a prize now", "see you at lunch", "free prize call now", "lunch tomorrow?"]
+    >>> spam = [1, 0, 1, 0]
+    >>> model = make_pipeline(TfidfVectorizer(), AdaptiveSGDClassifier(random_state=0))
+    >>> model.fit(texts, spam).predict(["a free prize", "lunch?"])
+    array([1, 0])
+    """
+
+    _losses = CLASSIFICATION_LOSSES
+
+    _parameter_constraints: dict = {
+        **AdaptiveSGD._parameter_constraints,
+        "loss": [StrOptions(set(CLASSIFICATION_LOSSES))],
+        "class_weight": [StrOptions({"balanced"}), dict, None],
+        "multi_class": [StrOptions({"auto", "multinomial", "ovr"})],
+    }
+
+    def __init__(
+        self,
+        loss="log_loss",
+        *,
+        optimizer="adagrad",
+        penalty="l2",
+        alpha=1e-6,
+        l1_ratio=0.15,
+        fit_intercept=True,
+        max_iter=100,
+        tol=1e-3,
+        shuffle=True,
+        batch_size=1,
+        learning_rate="constant",
+        eta0="auto",
+        power_t=0.5,
+        rho=0.99,
+        beta_1=0.9,
+        beta_2=0.999,
+        eps=None,
+        sparse_update="exact",
+        epsilon=0.1,
+        class_weight=None,
+        multi_class="auto",
+        early_stopping=False,
+        validation_fraction=0.1,
+        n_iter_no_change=5,
+        warm_start=False,
+        verbose=0,
+        random_state=None,
+    ):
+        self.loss = loss
+        self.optimizer = optimizer
+        self.penalty = penalty
+        self.alpha = alpha
+        self.l1_ratio = l1_ratio
+        self.fit_intercept = fit_intercept
+        self.max_iter = max_iter
+        self.tol = tol
+        self.shuffle = shuffle
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.eta0 = eta0
+        self.power_t = power_t
+        self.rho = rho
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.eps = eps
+        self.sparse_update = sparse_update
+        self.epsilon = epsilon
+        self.class_weight = class_weight
+        self.multi_class = multi_class
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.warm_start = warm_start
+        self.verbose = verbose
+        self.random_state = random_state
+
+    # -- targets --
+
+    def _validate(self, X, y, dtype, reset):
+        X, y = validate_data(
+            self, X, y, accept_sparse="csr", dtype=dtype, reset=reset, multi_output=True
+        )
+        if type_of_target(y, input_name="y") == "multilabel-indicator":
+            label_format = "sparse" if sp.issparse(y) else "dense"
+        elif sp.issparse(y):
+            raise ValueError("A sparse y has to be an indicator matrix of several labels.")
+        else:
+            label_format = None
+            y = column_or_1d(y, warn=True)
+            check_classification_targets(y)
+        if reset:
+            self._label_format = label_format
+        elif (label_format is None) != (self._label_format is None):
+            raise ValueError(
+                "y has several labels a row, and those of the calls before had one class, "
+                "or the other way round."
+            )
+        return X, y
+
+    def _begin_fit(self, y):
+        self._set_classes(np.unique(y) if self._label_format is None else np.arange(y.shape[1]))
+
+    def _begin_partial_fit(self, y, classes, first_call):
+        if self._label_format is not None and classes is None:
+            classes = np.arange(y.shape[1]) if first_call else self.classes_
+        if first_call:
+            if classes is None:
+                raise ValueError("classes must be passed on the first call to partial_fit.")
+            self._set_classes(unique_labels(classes))
+        elif classes is not None and not np.array_equal(self.classes_, unique_labels(classes)):
+            raise ValueError(
+                f"`classes={classes!r}` is not the same as on last call to partial_fit, "
+                f"was: {self.classes_!r}"
+            )
+        if self._label_format is None and np.setdiff1d(y, self.classes_).size:
+            raise ValueError(
+                f"`y` has classes not in `self.classes_`. `self.classes_` has {self.classes_}. "
+                f"'y' has {np.unique(y)}."
+            )
+
+    def _set_classes(self, classes):
+        self.classes_ = classes
+        if classes.size < 2:
+            raise ValueError(
+                f"The number of classes has to be greater than one; got {classes.size} class"
+            )
+
+    def _encode(self, y):
+        if (
+            self.multi_class == "multinomial"
+            and CLASSIFICATION_LOSSES[self.loss].multinomial is None
+        ):
+            raise ValueError(f"multi_class='multinomial' needs loss='log_loss', not {self.loss!r}")
+        if self._label_format is not None:
+            return self._encode_labels(y)
+        codes = np.searchsorted(self.classes_, y)
+        weights = None
+        if self.class_weight is not None:
+            weights = compute_class_weight(self.class_weight, classes=self.classes_, y=y)
+        if self.classes_.size == 2:
+            return 2.0 * codes - 1.0, 1, None if weights is None else weights[:, np.newaxis]
+        if weights is not None:
+            weights = np.vstack([np.ones_like(weights), weights])
+        return codes, self.classes_.size, weights
+
+    def _encode_labels(self, y):
+        y = y.toarray() if sp.issparse(y) else np.asarray(y)
+        n_rows, n_labels = y.shape
+        if n_labels != self.classes_.size:
+            raise ValueError(f"y has {n_labels} labels, but {self.classes_.size} are expected.")
+        weights = None
+        if self.class_weight == "balanced":
+            counts = np.vstack([n_rows - y.sum(axis=0), y.sum(axis=0)])
+            # what does not occur needs no weight
+            weights = n_rows / (2.0 * np.where(counts > 0, counts, n_rows / 2.0))
+        elif self.class_weight is not None:
+            of_one = compute_class_weight(self.class_weight, classes=np.array([0, 1]), y=y.ravel())
+            weights = np.repeat(of_one[:, np.newaxis], n_labels, axis=1)
+        return 2.0 * y - 1.0, n_labels, weights
+
+    def _is_multinomial(self):
+        return (
+            CLASSIFICATION_LOSSES[self.loss].multinomial is not None
+            and self.multi_class != "ovr"
+            and self._label_format is None
+            and self.classes_.size > 2
+        )
+
+    def _make_loss(self):
+        if self._is_multinomial():
+            return CLASSIFICATION_LOSSES[self.loss].multinomial()
+        return super()._make_loss()
+
+    def _splitter(self, y):
+        return StratifiedShuffleSplit if self._label_format is None else ShuffleSplit
+
+    # -- training --
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y, coef_init=None, intercept_init=None, sample_weight=None):
+        """Learn from all rows, over and over, until it helps no more.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            Training data. It is not changed.
+        y : array-like of shape (n_samples,), or array or sparse matrix (n_samples, n_labels)
+            Classes; or labels, several of which a row may have, as 0 and 1.
+        coef_init : array of shape (n_outputs, n_features), default=None
+            Coefficients to start from.
+        intercept_init : array of shape (n_outputs,), default=None
+            Intercepts to start from.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Factors of the rows' losses, not negative. A row of weight 0 is as if it were not
+            there.
+
+        Returns
+        -------
+        self : object
+
+        Raises
+        ------
+        ValueError
+            If the input is not valid, or if a step would have made a coefficient infinite.
+            The estimator is then what it was before the call.
+        """
+        with unchanged_if_it_fails(self):
+            return self._fit(X, y, sample_weight, coef_init, intercept_init)
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y, classes=None, sample_weight=None):
+        """Learn from rows once, in their order.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            Rows to learn from. It is not changed.
+        y : array-like of shape (n_samples,), or array or sparse matrix (n_samples, n_labels)
+            Classes; or labels, several of which a row may have, as 0 and 1.
+        classes : array-like of shape (n_classes,), default=None
+            All classes of all calls. The first call needs them, unless y is a matrix of
+            labels.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Factors of the rows' losses, not negative.
+
+        Returns
+        -------
+        self : object
+
+        Raises
+        ------
+        ValueError
+            If the input is not valid: the estimator is then what it was before the call. Or if
+            a step would have made a coefficient infinite: the error names the row, and the
+            rows before it have been learned.
+        """
+        with unchanged_if_it_fails(self):
+            if self.class_weight == "balanced":
+                raise ValueError(
+                    "class_weight 'balanced' is not supported for partial_fit. In order to use "
+                    "'balanced' weights, use compute_class_weight('balanced', classes=classes, "
+                    "y=y). In place of y you can use a large enough sample of the full training "
+                    "set target to properly estimate the class frequency distributions. Pass the "
+                    "resulting weights as the class_weight parameter."
+                )
+            work = self._partial_fit(X, y, sample_weight, classes)
+        return self._learn(*work)
+
+    # -- prediction --
+
+    def decision_function(self, X):
+        """Margins of rows: the linear model itself.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        margins : ndarray of shape (n_samples,) or (n_samples, n_classes)
+            With two classes of the second one, where a positive margin predicts it.
+        """
+        margins = self._margins(X)
+        return margins.ravel() if margins.shape[1] == 1 else margins
+
+    def predict(self, X):
+        """Predict classes.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,), or array or CSR matrix (n_samples, n_labels)
+            Classes; or labels as 0 and 1, sparse if those of the first call were.
+        """
+        margins = self._margins(X)
+        if self._label_format is not None:
+            labels = (margins > 0).astype(np.int64)
+            return sp.csr_matrix(labels) if self._label_format == "sparse" else labels
+        if margins.shape[1] == 1:
+            return self.classes_[(margins.ravel() > 0).astype(np.intp)]
+        return self.classes_[margins.argmax(axis=1)]
+
+    @available_if(_has_probabilities)
+    def predict_proba(self, X):
+        """Probabilities of the classes, for the losses 'log_loss' and 'modified_huber'.
+
+        The softmax of the margins, or one-vs-rest each class's own probability, divided by
+        their sum. With several labels the probability of each.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        probabilities : float64 ndarray of shape (n_samples, n_classes)
+        """
+        margins = self._margins(X).astype(np.float64, copy=False)
+        if self.loss == "log_loss":
+            if self._label_format is not None:
+                return expit(margins)
+            return softmax(self._logits(margins), axis=1)
+        probabilities = (np.clip(margins, -1, 1) + 1) / 2
+        if self._label_format is not None:
+            return probabilities
+        if probabilities.shape[1] == 1:
+            return np.hstack([1 - probabilities, probabilities])
+        # where every class says no, all are as likely
+        probabilities[~probabilities.any(axis=1)] = 1
+        return probabilities / probabilities.sum(axis=1, keepdims=True)
+
+    @available_if(_has_probabilities)
+    def predict_log_proba(self, X):
+        """Logarithms of `predict_proba`, exact where that is 0 to rounding.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        log_probabilities : float64 ndarray of shape (n_samples, n_classes)
+        """
+        if self.loss == "log_loss":
+            margins = self._margins(X).astype(np.float64, copy=False)
+            if self._label_format is not None:
+                return log_expit(margins)
+            return log_softmax(self._logits(margins), axis=1)
+        with np.errstate(divide="ignore"):
+            return np.log(self.predict_proba(X))
+
+    def _logits(self, margins):
+        """What the softmax of gives the probabilities of the log loss."""
+        if margins.shape[1] == 1:
+            return np.hstack([np.zeros_like(margins), margins])
+        return margins if self._is_multinomial() else log_expit(margins)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags

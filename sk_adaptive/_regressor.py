@@ -1,0 +1,355 @@
+"""The regressor."""
+
+from numbers import Real
+
+import numpy as np
+import scipy.sparse as sp
+from sklearn.base import RegressorMixin, _fit_context
+from sklearn.model_selection import ShuffleSplit
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import validate_data
+
+from ._base import AdaptiveSGD, unchanged_if_it_fails
+from ._registry import REGRESSION_LOSSES
+
+
+class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
+    """Linear regressions trained by SGD with a step size for each feature.
+
+    Least squares, robust, quantile and Poisson regression for sparse data, trained by AdaGrad,
+    RMSProp, Adam or AdamW. `partial_fit` learns from a stream.
+
+    Parameters
+    ----------
+    loss : {'squared_error', 'huber', 'epsilon_insensitive', 'squared_epsilon_insensitive', \
+            'quantile', 'poisson'}, default='squared_error'
+        'squared_error' is least squares, divided by 2. 'huber' is linear beyond `epsilon`.
+        The epsilon-insensitive losses, of which the first is the linear support vector
+        regression, ignore errors up to `epsilon`. 'quantile' estimates `quantile`.
+        'poisson' is half the Poisson deviance, with predictions that are the exponential of
+        the linear model.
+    optimizer : {'adagrad', 'rmsprop', 'adam', 'adamw'}, default='adagrad'
+        The update rule, with g the gradient of the mini-batch's mean loss with respect to
+        one coefficient w and eta the learning rate of the step:
+
+        - 'adagrad': ``G += g**2``; ``w -= eta * g / sqrt(G + eps)`` [1]_.
+        - 'rmsprop': ``v = rho * v + (1 - rho) * g**2``;
+          ``w -= eta * g / (sqrt(v) + eps)`` [2]_.
+        - 'adam': ``m = beta_1 * m + (1 - beta_1) * g``;
+          ``v = beta_2 * v + (1 - beta_2) * g**2``;
+          ``w -= eta * m_hat / (sqrt(v_hat) + eps)`` with the bias-corrected
+          ``m_hat = m / (1 - beta_1**t)`` and ``v_hat = v / (1 - beta_2**t)`` [3]_.
+        - 'adamw': ``w *= 1 - eta * alpha``, then as 'adam' [4]_.
+    penalty : {'l2', 'l1', 'elasticnet'} or None, default='l2'
+        The penalty on the coefficients, not on the intercept. It is not mixed into the
+        gradients that the optimizer sees: a proximal step in the optimizer's own metric
+        applies it, also for the time that a feature was absent. With 'adamw' it is the
+        decoupled weight decay.
+    alpha : float, default=1e-6
+        Strength of the penalty, in [0, inf).
+    l1_ratio : float or None, default=0.15
+        Share of L1 in 'elasticnet', in [0, 1]; the penalty is
+        ``alpha * (l1_ratio * |w| + (1 - l1_ratio) * w**2 / 2)``.
+    fit_intercept : bool, default=True
+        Whether to learn an intercept. Every step moves it, and no penalty.
+    max_iter : int, default=100
+        The largest number of epochs of `fit`.
+    tol : float or None, default=1e-3
+        `fit` stops when the training objective (with `early_stopping` the validation score)
+        has not improved on its best by `tol` for `n_iter_no_change` epochs in a row. None:
+        only `max_iter` stops it.
+    shuffle : bool, default=True
+        Whether to shuffle the rows before each epoch.
+    batch_size : int, default=1
+        Rows a step. The last step of an epoch, or of a call of `partial_fit`, may have fewer.
+    learning_rate : {'constant', 'invscaling', 'adaptive'}, default='constant'
+        The learning rate of step t, counted from 1:
+
+        - 'constant': `eta0`.
+        - 'invscaling': ``eta0 / t**power_t``.
+        - 'adaptive': `eta0`, divided by 5 each time that `fit` would stop by `tol`, until it is
+          less than 1e-6.
+    eta0 : float or 'auto', default='auto'
+        The initial learning rate, in (0, inf). 'auto' derives it from the rows of the first
+        call and the optimizer; `eta0_` tells the result.
+    power_t : float, default=0.5
+        The exponent of 'invscaling', in [0, inf).
+    rho : float, default=0.99
+        The memory of 'rmsprop', in [0, 1).
+    beta_1 : float, default=0.9
+        The memory of the first moment of 'adam' and 'adamw', in [0, 1). With
+        ``sparse_update='exact'`` it must be less than ``sqrt(beta_2)``.
+    beta_2 : float, default=0.999
+        The memory of the second moment of 'adam' and 'adamw', in (0, 1).
+    eps : float or None, default=None
+        What keeps the optimizer from dividing by zero, in (0, inf). None is 1e-10 for 'adagrad'
+        and 1e-8 for the others.
+    sparse_update : {'exact', 'masked'}, default='exact'
+        What happens to the coefficients of features that a step's rows do not have. 'exact':
+        what the formulas say of a zero gradient, so that the result is that of the dense
+        algorithm, at the cost of the sparse one. 'masked': they and their moments rest, as in
+        lazy Adam; the penalty is charged all the same. For 'adagrad' the two are one.
+    epsilon : float, default=0.1
+        The threshold of the losses 'huber', 'epsilon_insensitive' and
+        'squared_epsilon_insensitive', in [0, inf).
+    quantile : float, default=0.5
+        The quantile that 'quantile' estimates, in (0, 1).
+    early_stopping : bool, default=False
+        Whether `fit` sets a part of the rows aside and stops when the model's `score` on
+        them does not improve any more.
+    validation_fraction : float, default=0.1
+        That part, in (0, 1).
+    n_iter_no_change : int, default=5
+        How many epochs without improvement `fit` waits for, see `tol`.
+    warm_start : bool, default=False
+        Whether `fit` starts at the coefficients of the call before. The optimizer's moments
+        start anew.
+    verbose : int, default=0
+        With 1 and more, `fit` prints what each epoch led to.
+    random_state : int, RandomState instance or None, default=None
+        Decides on the order of the rows and on what is set aside.
+
+    Attributes
+    ----------
+    coef_ : ndarray or CSR matrix of shape (n_features,) or (n_targets, n_features)
+        Coefficients, of the second shape if y is a matrix. It is a copy: to change the model,
+        assign to it.
+    intercept_ : ndarray of shape (1,) or (n_targets,)
+        Intercepts.
+    n_iter_ : int
+        Epochs done by `fit`.
+    t_ : int
+        Number of steps done, plus 1.
+    eta0_ : float
+        The learning rate that `eta0` and, if it is adaptive, training led to.
+    loss_curve_ : list of float
+        Mean training objective of each epoch of `fit`: the loss of each row just before it was
+        learned, and the penalty at the end of the epoch.
+    n_features_in_ : int
+        Number of features seen during fit.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of features seen during fit, where all are strings.
+
+    See Also
+    --------
+    AdaptiveSGDClassifier : The same for classification.
+    sklearn.linear_model.SGDRegressor : One step size for all features.
+
+    Notes
+    -----
+    A step costs what the non-zeros of its rows cost, whatever the number of features. A float32
+    `X` makes a float32 model; the model is float64 otherwise.
+
+    With a short memory, 'rmsprop' and 'adam' are biased for features that are rarer than the
+    memory is long, whatever the step [5]_.
+
+    References
+    ----------
+    .. [1] J. Duchi, E. Hazan, Y. Singer (2011). Adaptive subgradient methods for online learning
+       and stochastic optimization. Journal of Machine Learning Research 12.
+    .. [2] T. Tieleman, G. Hinton (2012). Lecture 6.5: RMSProp. Neural networks for machine
+       learning.
+    .. [3] D. Kingma, J. Ba (2015). Adam: a method for stochastic optimization. ICLR.
+    .. [4] I. Loshchilov, F. Hutter (2019). Decoupled weight decay regularization. ICLR.
+    .. [5] S. Reddi, S. Kale, S. Kumar (2018). On the convergence of Adam and beyond. ICLR.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sk_adaptive import AdaptiveSGDRegressor
+    >>> X = np.random.default_rng(0).normal(size=(500, 3))
+    >>> y = X @ [1.0, -2.0, 0.0] + 3.0
+    >>> model = AdaptiveSGDRegressor(learning_rate="adaptive", random_state=0).fit(X, y)
+    >>> print(model.coef_.round(2), model.intercept_.round(2))
+    [ 1. -2.  0.] [3.]
+    """
+
+    _losses = REGRESSION_LOSSES
+
+    _parameter_constraints: dict = {
+        **AdaptiveSGD._parameter_constraints,
+        "loss": [StrOptions(set(REGRESSION_LOSSES))],
+        "quantile": [Interval(Real, 0, 1, closed="neither")],
+    }
+
+    def __init__(
+        self,
+        loss="squared_error",
+        *,
+        optimizer="adagrad",
+        penalty="l2",
+        alpha=1e-6,
+        l1_ratio=0.15,
+        fit_intercept=True,
+        max_iter=100,
+        tol=1e-3,
+        shuffle=True,
+        batch_size=1,
+        learning_rate="constant",
+        eta0="auto",
+        power_t=0.5,
+        rho=0.99,
+        beta_1=0.9,
+        beta_2=0.999,
+        eps=None,
+        sparse_update="exact",
+        epsilon=0.1,
+        quantile=0.5,
+        early_stopping=False,
+        validation_fraction=0.1,
+        n_iter_no_change=5,
+        warm_start=False,
+        verbose=0,
+        random_state=None,
+    ):
+        self.loss = loss
+        self.optimizer = optimizer
+        self.penalty = penalty
+        self.alpha = alpha
+        self.l1_ratio = l1_ratio
+        self.fit_intercept = fit_intercept
+        self.max_iter = max_iter
+        self.tol = tol
+        self.shuffle = shuffle
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.eta0 = eta0
+        self.power_t = power_t
+        self.rho = rho
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.eps = eps
+        self.sparse_update = sparse_update
+        self.epsilon = epsilon
+        self.quantile = quantile
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.warm_start = warm_start
+        self.verbose = verbose
+        self.random_state = random_state
+
+    # -- targets --
+
+    def _validate(self, X, y, dtype, reset):
+        X, y = validate_data(
+            self,
+            X,
+            y,
+            accept_sparse="csr",
+            dtype=dtype,
+            reset=reset,
+            multi_output=True,
+            y_numeric=True,
+        )
+        y = y.toarray() if sp.issparse(y) else y
+        shape = y.shape[1:]
+        if reset:
+            self._target_shape = shape
+        elif shape != self._target_shape:
+            raise ValueError(
+                f"y has the shape {y.shape}, but that of the calls before was "
+                f"{('n_samples', *self._target_shape)}."
+            )
+        return X, y
+
+    def _begin_fit(self, y):
+        if REGRESSION_LOSSES[self.loss].log_link and not np.all(np.any(y, axis=0)):
+            raise ValueError(f"loss={self.loss!r} requires a y that is not all zero.")
+
+    def _encode(self, y):
+        if REGRESSION_LOSSES[self.loss].log_link and np.any(y < 0):
+            row = int(np.argmax(np.any(y.reshape(y.shape[0], -1) < 0, axis=1)))
+            raise ValueError(f"loss={self.loss!r} requires y >= 0; it is {y[row]} at row {row}.")
+        return y, 1 if y.ndim == 1 else y.shape[1], None
+
+    def _splitter(self, y):
+        return ShuffleSplit
+
+    def _public_coef(self, coef):
+        return coef if self._target_shape else coef[0]
+
+    # -- training --
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y, coef_init=None, intercept_init=None, sample_weight=None):
+        """Learn from all rows, over and over, until it helps no more.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            Training data. It is not changed.
+        y : array-like of shape (n_samples,) or (n_samples, n_targets)
+            Targets.
+        coef_init : array of shape (n_outputs, n_features), default=None
+            Coefficients to start from.
+        intercept_init : array of shape (n_outputs,), default=None
+            Intercepts to start from.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Factors of the rows' losses, not negative. A row of weight 0 is as if it were not
+            there.
+
+        Returns
+        -------
+        self : object
+
+        Raises
+        ------
+        ValueError
+            If the input is not valid, or if a step would have made a coefficient infinite.
+            The estimator is then what it was before the call.
+        """
+        with unchanged_if_it_fails(self):
+            return self._fit(X, y, sample_weight, coef_init, intercept_init)
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y, sample_weight=None):
+        """Learn from rows once, in their order.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            Rows to learn from. It is not changed.
+        y : array-like of shape (n_samples,) or (n_samples, n_targets)
+            Targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Factors of the rows' losses, not negative.
+
+        Returns
+        -------
+        self : object
+
+        Raises
+        ------
+        ValueError
+            If the input is not valid: the estimator is then what it was before the call. Or if
+            a step would have made a coefficient infinite: the error names the row, and the
+            rows before it have been learned.
+        """
+        with unchanged_if_it_fails(self):
+            work = self._partial_fit(X, y, sample_weight)
+        return self._learn(*work)
+
+    # -- prediction --
+
+    def predict(self, X):
+        """Predict targets.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,) or (n_samples, n_targets)
+        """
+        margins = self._margins(X)
+        margins = margins.reshape(margins.shape[0], *self._target_shape)
+        return np.exp(margins) if REGRESSION_LOSSES[self.loss].log_link else margins
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        tags.target_tags.positive_only = REGRESSION_LOSSES[self.loss].log_link
+        return tags
