@@ -199,3 +199,23 @@ def train(step, X, y, loss, rate, *, batch_size=1, coef=None, intercept=None, re
         if t in record:
             recorded.append(w.copy())
     return (w, recorded) if record else w
+
+
+def train_softmax(step, X, classes, n_classes, rate, *, batch_size=1):
+    """The same for the cross-entropy of the softmax.
+
+    The coordinates are those of the coefficients, feature by feature and class by class, and
+    then the intercepts. Returns arrays of shape (n_classes, n_features) and (n_classes,).
+    """
+    n, d = X.shape
+    w = np.zeros((d + 1) * n_classes)
+    X = np.hstack([X, np.ones((n, 1))])
+    for t, start in enumerate(range(0, n, batch_size), start=1):
+        rows = slice(start, start + batch_size)
+        margins = X[rows] @ w.reshape(d + 1, n_classes)
+        gradient = np.exp(margins - margins.max(axis=1, keepdims=True))
+        gradient /= gradient.sum(axis=1, keepdims=True)
+        gradient[np.arange(len(gradient)), classes[rows]] -= 1
+        step(w, (X[rows].T @ gradient / len(gradient)).ravel(), rate(t), t)
+    w = w.reshape(d + 1, n_classes)
+    return w[:d].T, w[d]
