@@ -78,20 +78,20 @@ OPTIMIZERS = {
         ("sum_of_squares",),
         (),
         eps=1e-10,
-        rate=1.0,
-        masked_rate=1.0,
+        rate=2.0,
+        masked_rate=2.0,
         forgets=False,
         metric_is_derived=True,
     ),
     "rmsprop": OptimizerSpec(
-        "RMSProp", ("root_mean_square",), ("rho",), eps=1e-8, rate=0.02, masked_rate=0.02
+        "RMSProp", ("root_mean_square",), ("rho",), eps=1e-8, rate=0.004, masked_rate=0.1
     ),
     "adam": OptimizerSpec(
         "Adam",
         ("first_moment", "root_second_moment"),
         ("beta_1", "beta_2"),
         eps=1e-8,
-        rate=0.02,
+        rate=0.005,
         masked_rate=0.05,
     ),
     "adamw": OptimizerSpec(
@@ -99,7 +99,7 @@ OPTIMIZERS = {
         ("first_moment", "root_second_moment"),
         ("beta_1", "beta_2"),
         eps=1e-8,
-        rate=0.02,
+        rate=0.005,
         masked_rate=0.05,
         decoupled=True,
     ),

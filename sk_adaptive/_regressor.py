@@ -54,7 +54,7 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
         Whether to learn an intercept. Every step moves it, and no penalty.
     max_iter : int, default=100
         The largest number of epochs of `fit`.
-    tol : float or None, default=1e-3
+    tol : float or None, default=1e-2
         `fit` stops when the training objective (with `early_stopping` the validation score)
         has not improved on its best by `tol` for `n_iter_no_change` epochs in a row. None:
         only `max_iter` stops it.
@@ -182,7 +182,7 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
         l1_ratio=0.15,
         fit_intercept=True,
         max_iter=100,
-        tol=1e-3,
+        tol=1e-2,
         shuffle=True,
         batch_size=1,
         learning_rate="constant",

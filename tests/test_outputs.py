@@ -76,6 +76,7 @@ def test_targets_are_a_regression_each(rows, optimizer, loss):
     parameters = {
         "loss": loss,
         "optimizer": optimizer,
+        "eta0": 0.1,
         "max_iter": 2,
         "tol": None,
         "random_state": 0,
