@@ -76,7 +76,7 @@ def test_targets_are_a_regression_each(rows, optimizer, loss):
     parameters = {
         "loss": loss,
         "optimizer": optimizer,
-        "eta0": 0.1,
+        "eta0": 0.01,
         "max_iter": 2,
         "tol": None,
         "random_state": 0,
