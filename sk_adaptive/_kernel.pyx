@@ -61,96 +61,68 @@ cdef extern from *:
     """
     #include <float.h>
     #include <math.h>
+    #include <stddef.h>
     #include <stdint.h>
     #include <string.h>
 
-    /* Into the second level: the first is small, and full of the row in hand. */
+    /* Into the second level: the first is small, and full of the row in hand. Always inlined:
+       GCC takes a function that does nothing but prefetch for one without effect, and
+       drops its calls. */
     #if defined(__GNUC__) || defined(__clang__)
+    #define SKA_INLINE static inline __attribute__((always_inline))
     #define ska_prefetch(address) __builtin_prefetch((address), 0, 2)
     #elif defined(_MSC_VER) && (defined(_M_X64) || defined(_M_IX86))
     #include <xmmintrin.h>
+    #define SKA_INLINE static __forceinline
     #define ska_prefetch(address) _mm_prefetch((const char *)(address), _MM_HINT_T1)
     #else
+    #define SKA_INLINE static inline
     #define ska_prefetch(address) ((void)(address))
     #endif
+
+    #define SKA_CACHE_LINE 64
+
+    SKA_INLINE void ska_prefetch_array(const void *address, ptrdiff_t size) {
+        const char *line = (const char *)((uintptr_t)address & ~(uintptr_t)(SKA_CACHE_LINE - 1));
+        const char *end = (const char *)address + size;
+        for (; line < end; line += SKA_CACHE_LINE)
+            ska_prefetch(line);
+    }
 
     #ifdef SKA_SINGLE
     typedef float ska_real;
     #define ska_sqrt sqrtf
     #define ska_fabs fabsf
+    #define ska_expm1 ska_expm1_single
     #define SKA_TINY FLT_MIN
+    typedef int32_t ska_count;
     #else
     typedef double ska_real;
     #define ska_sqrt sqrt
     #define ska_fabs fabs
+    #define ska_expm1 ska_expm1_double
     #define SKA_TINY DBL_MIN
+    typedef int64_t ska_count;
     #endif
 
-    /* exp(x) - 1 for x <= 0, to rounding. Unlike the library's it has no branch and
-       no table, so that loops over it are vectorised.
+    /* Short loops, once a record, can't afford to find out whether arrays overlap. */
+    typedef ska_real *restrict ska_out;
+    typedef const ska_real *restrict ska_in;
 
-       x = n ln 2 + r with |r| <= ln 2 / 2; the Taylor series of expm1(r); and
-       expm1(x) = 2^n expm1(r) + (2^n - 1). Adding 1.5 * 2^52 (single precision: 2^23) to
-       x / ln 2 rounds it and leaves n in the lowest bits, which are shifted to where the
-       exponent is. Below the clamp the result is -1 to rounding. */
-    #ifdef SKA_SINGLE
-    static inline float ska_expm1(float x) {
-        const float magic = 12582912.0f;
-        float t, n, r, p, scale;
-        int32_t bits;
-        x = x > -87.0f ? x : -87.0f;
-        t = x * 1.44269504f + magic;
-        n = t - magic;
-        r = x - n * 0.693359375f;             /* ln 2, the leading bits */
-        r = r - n * -2.12194440e-4f;          /* and the rest */
-        p = 1.0f / 5040.0f;
-        p = p * r + 1.0f / 720.0f;
-        p = p * r + 1.0f / 120.0f;
-        p = p * r + 1.0f / 24.0f;
-        p = p * r + 1.0f / 6.0f;
-        p = p * r + 0.5f;
-        p = r + r * r * p;
-        memcpy(&bits, &t, sizeof bits);
-        bits = (int32_t)((uint32_t)bits << 23) + 0x3f800000;
-        memcpy(&scale, &bits, sizeof scale);
-        return scale * p + (scale - 1.0f);
-    }
-    #else
-    static inline double ska_expm1(double x) {
-        const double magic = 6755399441055744.0;
-        double t, n, r, p, scale;
-        int64_t bits;
-        x = x > -700.0 ? x : -700.0;
-        t = x * 1.4426950408889634 + magic;
-        n = t - magic;
-        r = x - n * 0.693147180369123816490;
-        r = r - n * 1.90821492927058770002e-10;
-        p = 1.0 / 6227020800.0;
-        p = p * r + 1.0 / 479001600.0;
-        p = p * r + 1.0 / 39916800.0;
-        p = p * r + 1.0 / 3628800.0;
-        p = p * r + 1.0 / 362880.0;
-        p = p * r + 1.0 / 40320.0;
-        p = p * r + 1.0 / 5040.0;
-        p = p * r + 1.0 / 720.0;
-        p = p * r + 1.0 / 120.0;
-        p = p * r + 1.0 / 24.0;
-        p = p * r + 1.0 / 6.0;
-        p = p * r + 0.5;
-        p = r + r * r * p;
-        memcpy(&bits, &t, sizeof bits);
-        bits = (int64_t)((uint64_t)bits << 52) + 0x3ff0000000000000;
-        memcpy(&scale, &bits, sizeof scale);
-        return scale * p + (scale - 1.0);
-    }
-    #endif
+    #include "_exponential.h"
     """
     ctypedef double real "ska_real"
+    ctypedef real* restricted "ska_out"
+    ctypedef const real* const_restricted "ska_in"
+    ctypedef int64_t count "ska_count"
     real root "ska_sqrt"(real x) noexcept nogil
     real magnitude "ska_fabs"(real x) noexcept nogil
     real expm1_of_negative "ska_expm1"(real x) noexcept nogil
     real TINY "SKA_TINY"
+    enum:
+        CACHE_LINE "SKA_CACHE_LINE"
     void ska_prefetch(const void* address) noexcept nogil
+    void prefetch_array "ska_prefetch_array"(const void* address, Py_ssize_t size) noexcept nogil
 
 ctypedef fused index:
     int32_t
@@ -162,7 +134,6 @@ cdef enum:
     RECORDS_AHEAD = 2
     ENTRIES_AHEAD = 6
     ROWS_AHEAD = 10
-    CACHE_LINE = 64
     MAX_PREFETCHED_LINES = 8
 
 # What can end a run of the row loop early.
@@ -191,25 +162,12 @@ cdef enum:
     MAX_TERMS = 1 << 14
     SMALL_POWERS = 256
 
+# The square of this, and sums of some such squares, do not overflow in single precision.
+cdef double HARMLESS = 1e18
+
 # Powers below this are zero: smaller ones change nothing, and products with them would
 # be denormal, which processors are slow at.
 cdef double NO_POWER = 1e-30
-
-
-cdef inline void prefetch_array(const void* address, Py_ssize_t size) noexcept nogil:
-    cdef const char* line = <const char*>address - (<uintptr_t>address & (CACHE_LINE - 1))
-    cdef const char* end = <const char*>address + size
-    while line < end:
-        ska_prefetch(line)
-        line += CACHE_LINE
-
-
-cdef inline void prefetch_record(const unsigned char* record, Py_ssize_t stride) noexcept nogil:
-    ska_prefetch(record)
-    if stride > CACHE_LINE:
-        prefetch_array(
-            record + CACHE_LINE,
-            min(stride - CACHE_LINE, <Py_ssize_t>(CACHE_LINE * MAX_PREFETCHED_LINES)))
 
 
 cdef inline Py_ssize_t padded(Py_ssize_t n) noexcept nogil:
@@ -251,7 +209,7 @@ cdef class PowerTable:
 
 cdef inline real expm1_of_small(real x) noexcept nogil:
     """For |x| < 1/64."""
-    return x * (1 + x * (<real>0.5 + x * (<real>(1. / 6) + x * (<real>(1. / 24) + x * (
+    return x * (<real>1 + x * (<real>0.5 + x * (<real>(1. / 6) + x * (<real>(1. / 24) + x * (
         <real>(1. / 120) + x * (<real>(1. / 720) + x * <real>(1. / 5040)))))))
 
 
@@ -325,7 +283,7 @@ cdef bint all_finite(const real* a, const real* b, Py_ssize_t n) noexcept nogil:
         lane[k] = 0
     for i in range(n // LANES):
         for k in range(LANES):
-            lane[k] += (a[LANES * i + k] + b[LANES * i + k]) * 0
+            lane[k] += (a[LANES * i + k] + b[LANES * i + k]) * <real>0
     for k in range(LANES):
         total += lane[k]
     return total == 0
@@ -360,23 +318,55 @@ cdef void subtract(real* a, const real* b, Py_ssize_t n) noexcept nogil:
         a[i] -= b[i]
 
 
-cdef void divide_by_root(real* tau, const real* G, Py_ssize_t n, real eps) noexcept nogil:
-    """tau / sqrt(G + eps), or 0 where there was no gradient yet."""
-    cdef Py_ssize_t i
-    for i in range(n):
-        tau[i] = tau[i] / root(G[i] + eps) if G[i] > 0 else 0
-
-
 cdef void adagrad_step(
-    real* w, real* G, real* metric, const real* g, Py_ssize_t n, real eta, real eps
+    real* w, real* r, const real* g, Py_ssize_t n, real eta, real eps
 ) noexcept nogil:
+    """r is 1 / sqrt(G + eps), or 0 before the first gradient; and NaN if g^2 overflows."""
     cdef Py_ssize_t i
-    cdef real r
+    cdef real q, r_new
     for i in range(n):
-        G[i] += g[i] * g[i]
-        r = 1 / root(G[i] + eps)
-        w[i] -= eta * g[i] * r
-        metric[i] = r if g[i] != 0 else metric[i]
+        q = g[i] * r[i] if r[i] > 0 else g[i]
+        r_new = (r[i] if r[i] > 0 else <real>(g[i] != 0)) / root(
+            (<real>1 if r[i] > 0 else eps) + q * q)
+        w[i] -= eta * g[i] * r_new
+        r[i] = r_new + q * q * <real>0
+
+
+cdef inline void adagrad_read(
+    restricted w, const_restricted stored, const_restricted r, Py_ssize_t K, real tau
+) noexcept nogil:
+    """The K weights of a record, charged for tau, which is l2 times the S that they owe."""
+    cdef Py_ssize_t k
+    cdef count n_long = 0
+    for k in range(K):
+        w[k] = stored[k] + stored[k] * expm1_of_small(-tau * r[k])
+        n_long += tau * r[k] >= <real>0.015625
+    if n_long:
+        for k in range(K):
+            w[k] = stored[k] + stored[k] * expm1_of_negative(-tau * r[k])
+
+
+cdef inline void adagrad_write(
+    restricted stored, restricted r, const_restricted w, const_restricted g,
+    Py_ssize_t K, real x, real eta, real eps,
+) noexcept nogil:
+    """`adagrad_step` from the weights w to a record, for the gradients g x."""
+    cdef Py_ssize_t k
+    cdef real q, s
+    for k in range(K):
+        q = g[k] * x * r[k] if r[k] > 0 else g[k] * x
+        s = (r[k] if r[k] > 0 else <real>(g[k] != 0)) / root(
+            (<real>1 if r[k] > 0 else eps) + q * q)
+        stored[k] = w[k] - eta * (g[k] * x) * s
+        r[k] = s
+
+
+cdef inline void add_multiple(
+    restricted sums, const_restricted w, Py_ssize_t K, real x
+) noexcept nogil:
+    cdef Py_ssize_t k
+    for k in range(K):
+        sums[k] += x * w[k]
 
 
 cdef void rmsprop_step(
@@ -387,8 +377,8 @@ cdef void rmsprop_step(
     cdef Py_ssize_t i
     cdef real s_new, r
     for i in range(n):
-        s_new = root(rho * s[i] * s[i] + (1 - rho) * g[i] * g[i])
-        r = 1 / (s_new + eps)
+        s_new = root(rho * s[i] * s[i] + (<real>1 - rho) * g[i] * g[i])
+        r = <real>1 / (s_new + eps)
         w[i] -= eta * g[i] * r
         metric[i] = r if g[i] != 0 else metric[i]
         s[i] = s[i] if masked and g[i] == 0 else s_new
@@ -401,8 +391,8 @@ cdef void adam_moments(
     cdef Py_ssize_t i
     cdef real m_new, s_new
     for i in range(n):
-        m_new = b1 * m[i] + (1 - b1) * g[i]
-        s_new = root(b2 * s[i] * s[i] + (1 - b2) * g[i] * g[i])
+        m_new = b1 * m[i] + (<real>1 - b1) * g[i]
+        s_new = root(b2 * s[i] * s[i] + (<real>1 - b2) * g[i] * g[i])
         m[i] = m[i] if masked and g[i] == 0 else m_new
         s[i] = s[i] if masked and g[i] == 0 else s_new
 
@@ -413,7 +403,7 @@ cdef void adam_metric(
     """r = 1 / (sqrt(vhat) + eps), and y = s r, the variable of the tail's expansion."""
     cdef Py_ssize_t i
     for i in range(n):
-        r[i] = 1 / (s[i] * z_0 + eps)
+        r[i] = <real>1 / (s[i] * z_0 + eps)
         y[i] = s[i] * r[i]
 
 
@@ -530,7 +520,7 @@ cdef class Optimizer:
         readonly object records, intercept_array
         unsigned char[::1] memory
         double[:, ::1] intercept
-        Py_ssize_t n_features, n_outputs, stride
+        Py_ssize_t n_features, n_outputs, stride, fetched_size
         # What a record holds: with `forgets` last_step, an int64; n_arrays times n_outputs
         # numbers, the weights, the moments and with `has_metric` the inverse metrics; and
         # with `penalised` the number charged.
@@ -560,6 +550,12 @@ cdef class Optimizer:
         real* scratch_3
         # and of each feature the steps since it was brought up to date
         int64_t* idle
+        # A step on one row: its entries, and the loss's derivatives by the margins.
+        const real* x
+        const double* by_margin
+        # Where the records of the row after it are, to be fetched meanwhile.
+        const int64_t* ahead
+        Py_ssize_t n_ahead, n_fetched
 
     def __init__(
         self, records, intercept, *, n_outputs, t, charged, eta0, power_t, l1, l2, eps, exact
@@ -574,6 +570,8 @@ cdef class Optimizer:
         self.n_features = records.shape[0]
         self.n_outputs = n_outputs
         self.stride = records.dtype.itemsize
+        # Of a long record processors fetch the rest by themselves.
+        self.fetched_size = min(self.stride, <Py_ssize_t>(MAX_PREFETCHED_LINES * CACHE_LINE))
         self.forgets = "last_step" in fields
         self.has_metric = "inverse_metric" in fields
         self.penalised = "charged" in fields
@@ -589,6 +587,7 @@ cdef class Optimizer:
         self.exact = exact
         self.first_age = self.second_age = None
         self.capacity = 0
+        self.n_ahead = 0
         # whole features, and a multiple of LANES
         self.block = max(<Py_ssize_t>LANES, BLOCK // self.n_outputs & ~<Py_ssize_t>(LANES - 1))
 
@@ -604,6 +603,16 @@ cdef class Optimizer:
     cdef void put_to_rest(self, Py_ssize_t start, Py_ssize_t n) noexcept nogil:
         """The inverse of bring_up_to_date."""
         pass
+
+    cdef void take_over(self, Optimizer old, Py_ssize_t n) noexcept nogil:
+        """The working set of another optimizer of the class, up to date, as this one's."""
+        memcpy(self.w, old.w, n * sizeof(real))
+        memcpy(self.first, old.first, n * sizeof(real))
+        memcpy(self.second, old.second, n * sizeof(real))
+        if old.has_metric:
+            memcpy(self.metric, old.metric, n * sizeof(real))
+        else:
+            memset(self.metric, 0, n * sizeof(real))
 
     cdef void apply_metric(self, Py_ssize_t start, Py_ssize_t n) noexcept nogil:
         """Turn the S that weights owe into the times that they flow for."""
@@ -630,16 +639,44 @@ cdef class Optimizer:
         """S up to which the weights that a step stores are charged: the step is still owed."""
         return self.charged
 
+    # -- in place: what an optimizer may define to learn one row without the working set --
+
+    cdef bint works_in_place(self) noexcept nogil:
+        """Whether the three methods below are defined."""
+        return False
+
+    cdef void read_row(self, double* margins) noexcept nogil:
+        """Weights after step t to `w`, and the row's margins without intercept."""
+        pass
+
+    cdef bint is_bounded(self) noexcept nogil:
+        """Whether no number of a record can overflow in this step."""
+        return False
+
+    cdef void write_row(self) noexcept nogil:
+        """Step from `w` to the records."""
+        pass
+
     # -- what all of them share --
+
+    cdef inline void fetch_half(self, Py_ssize_t j) noexcept nogil:
+        """Fetch of the records ahead what is due with feature j of 2 n.
+
+        With many outputs they are many lines. Spread over the arithmetic they cost
+        little; all at once, processors wait for them.
+        """
+        while self.n_fetched * 2 * self.n < (j + 1) * self.n_ahead:
+            prefetch_array(&self.memory[0] + self.ahead[self.n_fetched], self.fetched_size)
+            self.n_fetched += 1
 
     cdef double learning_rate(self, int64_t t) noexcept nogil:
         return self.eta0 if self.power_t == 0 else self.eta0 / pow(<double>t, self.power_t)
 
     cdef bint reserve(self, Py_ssize_t n) noexcept nogil:
         """Make room for n features in the working set; False if there is no memory."""
-        if n <= self.capacity:
+        if n <= self.capacity and self.capacity > 0:
             return True
-        n += n // 4
+        n += n // 4 + 1
         # A buffer begins at a cache line; the idle times, eight bytes each, come last.
         cdef Py_ssize_t room = 2 * CACHE_LINE, size = n * self.n_outputs * sizeof(real)
         size = (size + room - 1) // CACHE_LINE * CACHE_LINE
@@ -715,6 +752,7 @@ cdef class Optimizer:
         cdef real* tau
         cdef real pending
         for j in range(start, start + n):
+            self.fetch_half(j)
             numbers = <const real*>(
                 &self.memory[0] + self.offset[j] + (8 if self.forgets else 0))
             copy(self.w + j * K, numbers, K)
@@ -790,6 +828,7 @@ cdef class Optimizer:
         cdef real* numbers
         cdef real charged = <real>self.charged_at_store()
         for j in range(self.n):
+            self.fetch_half(self.n + j)
             numbers = <real*>(&self.memory[0] + self.offset[j] + (8 if self.forgets else 0))
             copy(numbers, self.w + j * K, K)
             copy(numbers + K, self.first + j * K, K)
@@ -815,11 +854,14 @@ cdef class Optimizer:
             start += n
         return True
 
-    cdef bint advance(self, const double* intercept_gradient, double* intercept_after) noexcept nogil:
+    cdef bint advance(
+        self, bint in_place, const double* intercept_gradient, double* intercept_after
+    ) noexcept nogil:
         """Do one step on the loaded working set; False, and nothing done, if it overflows.
 
         intercept_gradient is NULL for a model without intercept;
-        intercept_after is room for 3 x n_outputs numbers.
+        intercept_after is room for 3 x n_outputs numbers. In place: after `read_row`, the step
+        being bounded.
         """
         cdef Py_ssize_t k, K = self.n_outputs
         cdef bint finite
@@ -827,7 +869,7 @@ cdef class Optimizer:
         self.eta = self.learning_rate(self.t)
         self.increment = self.charge_of(self.eta)
         self.prepare()
-        finite = self.move()
+        finite = in_place or self.move()
         if intercept_gradient != NULL and finite:
             for k in range(K):
                 intercept_after[k] = self.intercept[0, k]
@@ -843,7 +885,10 @@ cdef class Optimizer:
             self.t -= 1
             self.prepare()
             return False
-        self.store()
+        if in_place:
+            self.write_row()
+        else:
+            self.store()
         if intercept_gradient != NULL:
             for k in range(K):
                 self.intercept[0, k] = intercept_after[k]
@@ -856,6 +901,7 @@ cdef class Optimizer:
         """Load n features: those from `first` on, of the list `features` if it is not NULL."""
         cdef Py_ssize_t j
         self.n = n
+        self.n_ahead = 0
         self.offset = self.sweep_offset
         for j in range(n):
             self.sweep_offset[j] = (first + j if features == NULL else features[first + j]) * self.stride
@@ -904,7 +950,6 @@ cdef class Optimizer:
             raise TypeError("the other optimizer must be of the same class")
         cdef Py_ssize_t start = 0, j, k, K = self.n_outputs, n_all = self.n_features
         cdef bint replace = coef.shape[0] > 0
-        cdef size_t size
         if not (self.reserve(SWEEP) and other.reserve(SWEEP)):
             raise MemoryError
         other.t = self.t
@@ -923,14 +968,7 @@ cdef class Optimizer:
                     other.offset = other.sweep_offset
                     for j in range(self.n):
                         other.sweep_offset[j] = (start + j) * other.stride
-                    size = padded(self.n * K) * sizeof(real)
-                    memcpy(other.w, self.w, size)
-                    memcpy(other.first, self.first, size)
-                    memcpy(other.second, self.second, size)
-                    if self.has_metric:
-                        memcpy(other.metric, self.metric, size)
-                    else:
-                        memset(other.metric, 0, size)
+                    other.take_over(self, padded(self.n * K))
                     other.put_to_rest(0, padded(self.n * K))
                     other.store()
                 start += SWEEP
@@ -968,22 +1006,84 @@ cdef void decay(
 cdef class AdaGrad(Optimizer):
     """G += g^2; w -= eta g / sqrt(G + eps).
 
-    Duchi, Hazan, Singer (2011). G does not change while idle, so
-    the charge with the metric sqrt(G + eps) is composite mirror descent. With several
-    outputs records do without the metric, which G tells: less memory to move
-    is worth a root and a division.
+    Duchi, Hazan, Singer (2011). Records hold r = 1 / sqrt(G + eps), which a gradient
+    turns to r / sqrt(1 + (g r)^2): one root and one division give the step, the state and the
+    metric of the charge. While idle G does not change, so the charge is composite mirror descent.
     """
 
+    cdef bint works_in_place(self) noexcept nogil:
+        return self.n_outputs > 1 and self.l1 == 0
+
+    cdef inline void read_record(self, Py_ssize_t j) noexcept nogil:
+        cdef Py_ssize_t K = self.n_outputs
+        cdef const real* numbers = <const real*>(&self.memory[0] + self.offset[j])
+        cdef double pending = self.charged - numbers[2 * K] if self.penalised else 0.0
+        adagrad_read(self.w + j * K, numbers, numbers + K, K, <real>(self.l2 * pending))
+
+    cdef void load(self) noexcept nogil:
+        cdef Py_ssize_t j, K = self.n_outputs
+        if not self.works_in_place():
+            Optimizer.load(self)
+            return
+        for j in range(self.n):
+            self.read_record(j)
+            copy(
+                self.first + j * K,
+                <const real*>(&self.memory[0] + self.offset[j]) + K, K)
+        self.fill_up(0, self.n * K)
+
+    cdef void read_row(self, double* margins) noexcept nogil:
+        cdef Py_ssize_t j, k, K = self.n_outputs
+        cdef real* sums = self.scratch_1
+        memset(sums, 0, K * sizeof(real))
+        for j in range(self.n):
+            self.fetch_half(j)
+            self.read_record(j)
+            add_multiple(sums, self.w + j * K, K, self.x[j])
+        for k in range(K):
+            margins[k] = sums[k]
+
+    cdef void write_row(self) noexcept nogil:
+        cdef Py_ssize_t j, k, K = self.n_outputs
+        cdef real* numbers
+        cdef real* g = self.scratch_1
+        for k in range(K):
+            g[k] = <real>self.by_margin[k]
+        for j in range(self.n):
+            self.fetch_half(self.n + j)
+            numbers = <real*>(&self.memory[0] + self.offset[j])
+            adagrad_write(
+                numbers, numbers + K, self.w + j * K, g, K, self.x[j], <real>self.eta,
+                <real>self.eps)
+            if self.penalised:
+                numbers[2 * K] = <real>self.charged
+
+    cdef bint is_bounded(self) noexcept nogil:
+        # r is at most 1 / sqrt(eps), and a step at most eta
+        cdef double size = 0.0, largest_x = 0.0
+        cdef Py_ssize_t j, k
+        for k in range(self.n_outputs):
+            size = max(size, fabs(self.by_margin[k]))
+        for j in range(self.n):
+            largest_x = max(largest_x, fabs(self.x[j]))
+        return size * largest_x * max(1.0, 1 / sqrt(self.eps)) < HARMLESS and self.eta < HARMLESS
+
     cdef void apply_metric(self, Py_ssize_t start, Py_ssize_t n) noexcept nogil:
-        if self.has_metric:
-            multiply(self.tau + start, self.metric + start, n)
-        else:
-            divide_by_root(self.tau + start, self.first + start, n, <real>self.eps)
+        multiply(self.tau + start, self.first + start, n)
+
+    cdef void take_over(self, Optimizer old, Py_ssize_t n) noexcept nogil:
+        Optimizer.take_over(self, old, n)
+        cdef Py_ssize_t i
+        cdef double G
+        if self.eps != old.eps:
+            for i in range(n):
+                if self.first[i] > 0:
+                    G = max(1 / (<double>self.first[i] * self.first[i]) - old.eps, 0.0)
+                    self.first[i] = <real>(1 / sqrt(G + self.eps))
 
     cdef void step(self, Py_ssize_t start, Py_ssize_t n) noexcept nogil:
         adagrad_step(
-            self.w + start, self.first + start, self.metric + start, self.g + start, n,
-            <real>self.eta, <real>self.eps)
+            self.w + start, self.first + start, self.g + start, n, <real>self.eta, <real>self.eps)
 
     cdef void step_intercept(self, double* b, double* G, double* unused, double g) noexcept nogil:
         G[0] += g * g
@@ -1475,7 +1575,10 @@ cdef bint grow(void** memory, size_t size) noexcept nogil:
 cdef inline bint look_ahead(
     RowLoop loop, Optimizer o, const index* columns, Py_ssize_t n, Py_ssize_t position
 ) noexcept nogil:
-    """Find and fetch the records of a row to come; False if there is no memory."""
+    """Find the records of a row to come, and with one output fetch them.
+
+    False if there is no memory.
+    """
     cdef Py_ssize_t j, slot = position % (RECORDS_AHEAD + 1), stride = o.stride
     cdef const unsigned char* memory = &o.memory[0]
     cdef int64_t* offset
@@ -1486,7 +1589,9 @@ cdef inline bint look_ahead(
     offset = loop.ring[slot]
     for j in range(n):
         offset[j] = columns[j] * stride
-        prefetch_record(memory + offset[j], stride)
+    if o.n_outputs == 1:
+        for j in range(n):
+            ska_prefetch(memory + offset[j])
     return True
 
 
@@ -1513,6 +1618,12 @@ cdef bint take_row(
     row = rows[position]
     o.n = indptr[row + 1] - indptr[row]
     o.offset = loop.ring[position % (RECORDS_AHEAD + 1)]
+    o.x = x + indptr[row]
+    o.n_ahead = o.n_fetched = 0
+    if o.n_outputs > 1 and position + 1 < n_rows:
+        row = rows[position + 1]
+        o.ahead = loop.ring[(position + 1) % (RECORDS_AHEAD + 1)]
+        o.n_ahead = indptr[row + 1] - indptr[row]
     return o.reserve(o.n)
 
 
@@ -1542,36 +1653,32 @@ cdef bint take_batch(
                 loop.places[slot] = <int32_t>n
                 loop.used[n] = slot
                 loop.offset[n] = feature * o.stride
-                prefetch_record(&o.memory[0] + loop.offset[n], o.stride)
+                prefetch_array(&o.memory[0] + loop.offset[n], o.fetched_size)
                 n += 1
             loop.place_of_entry[n_entries] = loop.places[slot]
             n_entries += 1
     for i in range(n):
         loop.keys[loop.used[i]] = -1
     o.n = n
+    o.n_ahead = 0
     o.offset = loop.offset
     return o.reserve(n)
 
 
 cdef void margins_of_row(
-    double* margins, const real* x, const int32_t* place, Py_ssize_t n, Optimizer o,
-    bint fit_intercept,
+    double* margins, const real* x, const int32_t* place, Py_ssize_t n, Optimizer o
 ) noexcept nogil:
-    """Margins of one row; place is NULL where the working set is the row itself."""
+    """Margins of one row, without intercept; place is NULL where the working set is the row."""
     cdef Py_ssize_t j, k, K = o.n_outputs
-    cdef const real* w
+    cdef real* sums = o.scratch_1
     if K == 1 and place == NULL:
         margins[0] = dot(x, o.w, n)
-    else:
-        for k in range(K):
-            margins[k] = 0.0
-        for j in range(n):
-            w = o.w + (j if place == NULL else place[j]) * K
-            for k in range(K):
-                margins[k] += <double>x[j] * <double>w[k]
-    if fit_intercept:
-        for k in range(K):
-            margins[k] += o.intercept[0, k]
+        return
+    memset(sums, 0, K * sizeof(real))
+    for j in range(n):
+        add_multiple(sums, o.w + (j if place == NULL else place[j]) * K, K, x[j])
+    for k in range(K):
+        margins[k] = sums[k]
 
 
 cdef void gradients_of_row(
@@ -1650,7 +1757,7 @@ def train(
         const double* weights = &sample_weight[0] if sample_weight.shape[0] else NULL
         const double* by_class = &class_weight[0, 0] if class_weight.shape[0] else NULL
         const int32_t* place = NULL
-        bint flat
+        bint flat, bounded, in_place = batch_size == 1 and optimizer.works_in_place()
         int status = DONE
     if n_rows == 0:
         return 0.0, -1
@@ -1670,7 +1777,10 @@ def train(
                 status = OUT_OF_MEMORY
             if status != DONE:
                 break
-            optimizer.load()
+            if in_place:
+                optimizer.read_row(loop.margins)
+            else:
+                optimizer.load()
             # -- losses, and the gradients of their mean --
             flat = True
             n_entries = 0
@@ -1682,8 +1792,11 @@ def train(
                 n = indptr[row + 1] - indptr[row]
                 if batch_size > 1:
                     place = loop.place_of_entry + n_entries
-                margins_of_row(
-                    loop.margins, x + indptr[row], place, n, optimizer, fit_intercept)
+                if not in_place:
+                    margins_of_row(loop.margins, x + indptr[row], place, n, optimizer)
+                if fit_intercept:
+                    for k in range(K):
+                        loop.margins[k] += optimizer.intercept[0, k]
                 n_entries += n
                 weight = weights[row] if weights != NULL else 1.0
                 gradients = loop.gradients + i * K
@@ -1697,9 +1810,15 @@ def train(
                         status = NOT_FINITE
             if status != DONE:
                 break
+            optimizer.by_margin = loop.gradients
+            bounded = in_place and optimizer.is_bounded()
+            if in_place and not bounded and not flat:
+                optimizer.load()
             if flat:
                 # nothing to learn: all features of the step stay idle
                 optimizer.n = 0
+            elif bounded:
+                pass  # `write_row` reads the row itself
             elif batch_size == 1:
                 gradients_of_row(
                     optimizer.g, x + indptr[rows[position]], NULL, optimizer.n, loop.gradients, K)
@@ -1713,7 +1832,7 @@ def train(
                         optimizer.g, x + indptr[row], loop.place_of_entry + n_entries, n,
                         loop.gradients + i * K, K)
                     n_entries += n
-            if not optimizer.advance(intercept_gradient, loop.intercept_after):
+            if not optimizer.advance(bounded, intercept_gradient, loop.intercept_after):
                 status = NOT_FINITE
                 break
             loss_sum += batch_loss

@@ -17,6 +17,13 @@ import numpy as np
 
 from libc.math cimport exp, fabs, log, log1p
 
+cdef extern from "_exponential.h":
+    double exp_of_negative "ska_exp_double"(double x) noexcept nogil
+
+# Factors of at most 2 whose product does not overflow.
+cdef enum:
+    MAX_FACTORS = 1000
+
 
 cdef class Loss:
     """A loss function of a target and a margin."""
@@ -85,6 +92,33 @@ cdef class LogLoss(Loss):
         gradient[0] = -y / (1.0 + e)
         return log1p(e) - z
 
+    cdef double evaluate_outputs(
+        self, const double* y, Py_ssize_t n_targets, const double* margins, double* gradients,
+        Py_ssize_t K, const double* class_weight,
+    ) noexcept nogil:
+        cdef Py_ssize_t k, start = 0
+        cdef double total = 0.0, product, z, e
+        if class_weight != NULL:
+            return Loss.evaluate_outputs(
+                self, y, n_targets, margins, gradients, K, class_weight)
+        # The same without calls, for it to be vectorised; and one logarithm of the product
+        # of 1 + e in place of the sum of logarithms.
+        for k in range(K):
+            gradients[k] = y[k] if n_targets == K else -1.0
+        if n_targets != K:
+            gradients[<Py_ssize_t>y[0]] = 1.0
+        while start < K:
+            product = 1.0
+            for k in range(start, min(start + MAX_FACTORS, K)):
+                z = gradients[k] * margins[k]
+                e = exp_of_negative(-fabs(z))
+                total -= z if z < 0 else 0.0
+                product *= 1.0 + e
+                gradients[k] *= -(e if z > 0 else 1.0) / (1.0 + e)
+            total += log(product)
+            start += MAX_FACTORS
+        return total
+
 
 cdef class MultinomialLogLoss(Loss):
     """-log softmax(p)_y: multinomial logistic regression. Its outputs are not independent."""
@@ -99,7 +133,8 @@ cdef class MultinomialLogLoss(Loss):
             largest = margins[k] if margins[k] > largest else largest
         # No exponential of a positive number, and one of zero: neither overflow nor 0 / 0.
         for k in range(K):
-            gradients[k] = exp(margins[k] - largest)
+            gradients[k] = exp_of_negative(margins[k] - largest)
+        for k in range(K):
             total += gradients[k]
         if class_weight != NULL:
             factor = class_weight[K + target]

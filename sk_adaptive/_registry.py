@@ -58,7 +58,7 @@ class OptimizerSpec:
     decoupled : bool
         Whether the penalty is applied to the weights as it is (metric 1).
     metric_is_derived : bool
-        Whether the kernel computes the metric from the moments of records without it.
+        Whether a moment is the inverse metric, which records then do without.
     """
 
     kernel_class: str
@@ -75,7 +75,7 @@ class OptimizerSpec:
 OPTIMIZERS = {
     "adagrad": OptimizerSpec(
         "AdaGrad",
-        ("sum_of_squares",),
+        ("inverse_root",),
         (),
         eps=1e-10,
         rate=2.0,

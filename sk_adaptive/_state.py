@@ -56,8 +56,7 @@ def record_dtype(settings, n_outputs, dtype):
     outputs = (n_outputs,)
     fields = [("coef", dtype, outputs)]
     fields += [(name, dtype, outputs) for name in spec.moments]
-    derived = spec.metric_is_derived and n_outputs > 1
-    if penalised and not spec.decoupled and not derived:
+    if penalised and not spec.decoupled and not spec.metric_is_derived:
         fields.append(("inverse_metric", dtype, outputs))
     if penalised:
         fields.append(("charged", dtype))
