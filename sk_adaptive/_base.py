@@ -86,6 +86,17 @@ class AdaptiveSGD(BaseEstimator):
     def _begin_partial_fit(self, y, classes, first_call):
         """Check the validated targets of `partial_fit` against those of the calls before."""
 
+    def _starting_point(self, targets):
+        """What eta0="auto" takes from targets of shape (n_rows, n_outputs).
+
+        Intercepts to start from, or None, and the scale of what is to be learned.
+        """
+        return None, 1.0
+
+    def _loss_of_start(self, training, rows):
+        """What `tol` is a share of."""
+        return 1.0
+
     @abstractmethod
     def _splitter(self, y):
         """The class of model_selection that sets rows aside for early stopping."""
@@ -177,21 +188,27 @@ class AdaptiveSGD(BaseEstimator):
         if self.penalty == "elasticnet" and self.l1_ratio is None:
             raise ValueError("l1_ratio must be set when penalty is 'elasticnet'")
 
-    def _starting_rate(self, data, indptr):
-        """eta0 as a number. Also refuses a decay of adamw that would turn the weights' signs."""
+    def _start(self, training, rows):
+        """eta0 as a number, and intercepts to start from or None, from these rows.
+
+        Also refuses a decay of adamw that would turn the weights' signs.
+        """
         if self.eta0 == "auto":
             spec = OPTIMIZERS[self.optimizer]
             rate = spec.rate if self.sparse_update == "exact" else spec.masked_rate
-            eta0 = rate * natural_rate(data, indptr)
+            # rows that all have no weight are better than no rows
+            rows = rows if rows.size else np.arange(training.targets.shape[0], dtype=np.int64)
+            intercept, scale = self._starting_point(training.targets[rows])
+            eta0 = rate * scale * natural_rate(training.data, training.indptr, rows)
         else:
-            eta0 = float(self.eta0)
+            intercept, eta0 = None, float(self.eta0)
         settings = _state.settings_of(self)
         if OPTIMIZERS[self.optimizer].decoupled and eta0 * settings["l2"] >= 1:
             raise ValueError(
                 f"eta0 * alpha must be less than 1 with optimizer={self.optimizer!r}, as weights "
                 f"are multiplied by 1 - eta0 * alpha. Got eta0={eta0!r}, alpha={self.alpha!r}."
             )
-        return eta0
+        return eta0, intercept
 
     def _training_data(self, matrix, encoded, weight):
         data, indices, indptr = matrix
@@ -221,14 +238,18 @@ class AdaptiveSGD(BaseEstimator):
         self._begin_fit(y)
         matrix = kernel_matrix(X, X.dtype)
         training = self._training_data(matrix, self._encode(y), weight)
-        dtype, n_outputs = X.dtype, training.n_outputs
-        n_rows, n_features = X.shape
+        dtype, n_outputs, n_features = X.dtype, training.n_outputs, X.shape[1]
+        # a row without weight is no row at all
+        rows = _rows_with_weight(X, weight)
 
         if previous is not None:
             if coef_init is None:
                 coef_init = _state.coefficients(previous)
             if intercept_init is None:
                 intercept_init = previous["intercept"][0]
+        eta0, start = self._start(training, rows)
+        if coef_init is None and intercept_init is None:
+            intercept_init = start
         if coef_init is not None:
             coef_init = _initial_values(coef_init, (n_outputs, n_features), dtype, "coef_init")
         if intercept_init is not None:
@@ -237,7 +258,7 @@ class AdaptiveSGD(BaseEstimator):
             )
         state = _state.new_state(
             _state.settings_of(self),
-            self._starting_rate(matrix[0], matrix[2]),
+            eta0,
             n_features,
             n_outputs,
             dtype,
@@ -248,21 +269,21 @@ class AdaptiveSGD(BaseEstimator):
             features_of(training, n_features) if coef_init is None else _state.all_features(state)
         )
 
-        rows = np.arange(n_rows, dtype=np.int64)
-        validation_score = None
+        tol, validation_score = self.tol, None
         if self.early_stopping:
             rows, held_out = self._split(y, weight)
+            if weight is not None:
+                rows = rows[weight[rows] > 0]
             validation_score = self._validation_scorer(X, y, weight, held_out)
-        # a row without weight is no row at all
-        if weight is not None:
-            rows = rows[weight[rows] > 0]
+        elif tol is not None:
+            tol *= self._loss_of_start(training, rows)
         progress = fit_epochs(
             state,
             training,
             rows,
             features,
             max_iter=self.max_iter,
-            tol=self.tol,
+            tol=tol,
             n_iter_no_change=self.n_iter_no_change,
             shuffle=self.shuffle,
             seed=check_random_state(self.random_state).randint(LARGEST_SEED),
@@ -329,20 +350,20 @@ class AdaptiveSGD(BaseEstimator):
         matrix = kernel_matrix(X, X.dtype)
         training = self._training_data(matrix, self._encode(y), weight)
         settings = _state.settings_of(self)
+        rows = _rows_with_weight(X, weight)
         if first_call:
-            eta0 = self._starting_rate(matrix[0], matrix[2])
-            state = _state.new_state(settings, eta0, X.shape[1], training.n_outputs, X.dtype)
+            eta0, start = self._start(training, rows)
+            state = _state.new_state(
+                settings, eta0, X.shape[1], training.n_outputs, X.dtype, intercept=start
+            )
             self._sparse_coef = False
         else:
             state = self._state
             # A rate that "auto" or "adaptive" has settled stays; a new number replaces it.
             eta0 = state["eta0"]
             if self.eta0 != "auto" and self.learning_rate != "adaptive":
-                eta0 = self._starting_rate(matrix[0], matrix[2])
+                eta0, _ = self._start(training, rows)
             state = _state.with_settings(state, settings, eta0)
-        rows = np.arange(X.shape[0], dtype=np.int64)
-        if weight is not None:
-            rows = rows[weight > 0]
         return state, training, rows
 
     def _learn(self, state, training, rows):
@@ -376,6 +397,12 @@ class AdaptiveSGD(BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
+
+
+def _rows_with_weight(X, weight):
+    if weight is None:
+        return np.arange(X.shape[0], dtype=np.int64)
+    return np.flatnonzero(weight > 0).astype(np.int64)
 
 
 def _initial_values(value, shape, dtype, name):

@@ -95,17 +95,16 @@ def check_weights(sample_weight, X):
     return weight
 
 
-def natural_rate(data, indptr):
-    """The mean largest entry of the rows over their mean squared norm; 1 where that is no number.
+def natural_rate(data, indptr, rows):
+    """The mean largest entry of these rows over their mean squared norm; 1 where that is no number.
 
     A step of AdaGrad changes each weight by about the rate, so that of the margin is
     the rate times the row's 1-norm: this rate is 1 over the number of ones for one-hot rows,
     and like a weight it shrinks as the entries grow. A sample of the rows tells it well enough.
     """
-    n_rows = indptr.shape[0] - 1
-    sample = np.arange(0, n_rows, max(1, n_rows // ROWS_OF_RATE))
-    rows = [np.abs(data[indptr[row] : indptr[row + 1]]).astype(np.float64) for row in sample]
-    rows = [row for row in rows if row.size]
-    squared_norm = sum(float(row @ row) for row in rows)
-    rate = sum(float(row.max()) for row in rows) / squared_norm if squared_norm > 0 else 1.0
+    sample = rows[:: max(1, rows.size // ROWS_OF_RATE)]
+    entries = [np.abs(data[indptr[row] : indptr[row + 1]]).astype(np.float64) for row in sample]
+    entries = [row for row in entries if row.size]
+    squared_norm = sum(float(row @ row) for row in entries)
+    rate = sum(float(row.max()) for row in entries) / squared_norm if squared_norm > 0 else 1.0
     return rate if 0 < rate < np.inf else 1.0

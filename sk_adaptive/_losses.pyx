@@ -72,10 +72,13 @@ cdef class Loss:
         y, p = np.broadcast_arrays(np.asarray(y, np.float64), np.asarray(p, np.float64))
         value = np.empty(y.shape)
         gradient = np.empty(y.shape)
-        cdef double derivative
-        for index in np.ndindex(y.shape):
-            value[index] = self.evaluate(y[index], p[index], &derivative)
-            gradient[index] = derivative
+        cdef const double[::1] targets = np.ravel(y)
+        cdef const double[::1] margins = np.ravel(p)
+        cdef double[::1] values = value.reshape(-1)
+        cdef double[::1] derivatives = gradient.reshape(-1)
+        cdef Py_ssize_t i
+        for i in range(targets.shape[0]):
+            values[i] = self.evaluate(targets[i], margins[i], &derivatives[i])
         return value, gradient
 
 

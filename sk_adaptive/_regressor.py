@@ -55,9 +55,10 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
     max_iter : int, default=100
         The largest number of epochs of `fit`.
     tol : float or None, default=1e-2
-        `fit` stops when the training objective (with `early_stopping` the validation score)
-        has not improved on its best by `tol` for `n_iter_no_change` epochs in a row. None:
-        only `max_iter` stops it.
+        `fit` stops when the training objective has not improved on its best by `tol` times the
+        mean loss of the best constant for `n_iter_no_change` epochs in a row, so that the unit
+        of `y` does not matter. With `early_stopping` it is the validation score that has to
+        improve, by `tol`. None: only `max_iter` stops it.
     shuffle : bool, default=True
         Whether to shuffle the rows before each epoch.
     batch_size : int, default=1
@@ -71,7 +72,11 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
           less than 1e-6.
     eta0 : float or 'auto', default='auto'
         The initial learning rate, in (0, inf). 'auto' derives it from the rows of the first
-        call and the optimizer; `eta0_` tells the result.
+        call and the optimizer; `eta0_` tells the result. It is proportional to the mean
+        distance of `y` from its median, and the intercept starts at the median, unless there
+        are coefficients or intercepts to start from. With 'poisson' it does not depend on `y`,
+        and the intercept starts at the logarithm of the mean. Several targets share one rate,
+        made of the geometric mean of their distances: bring them to about the same scale.
     power_t : float, default=0.5
         The exponent of 'invscaling', in [0, inf).
     rho : float, default=0.99
@@ -262,6 +267,45 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
             row = int(np.argmax(np.any(y.reshape(y.shape[0], -1) < 0, axis=1)))
             raise ValueError(f"loss={self.loss!r} requires y >= 0; it is {y[row]} at row {row}.")
         return y, 1 if y.ndim == 1 else y.shape[1], None
+
+    def _starting_point(self, targets):
+        constant = self._best_constant(targets)
+        intercept = constant if self.fit_intercept else None
+        if REGRESSION_LOSSES[self.loss].log_link:
+            return intercept, 1.0
+        distance = np.abs(targets - constant).mean(axis=0)
+        # Of constant targets only their size is known.
+        distance = np.where(distance > 0, distance, np.abs(targets).mean(axis=0))
+        distance = distance[(distance > 0) & np.isfinite(distance)]
+        if not distance.size:
+            return intercept, 1.0
+        # Their geometric mean; of one it is that one, without rounding.
+        largest = distance.max()
+        return intercept, float(largest * np.exp(np.log(distance / largest).mean()))
+
+    def _best_constant(self, targets):
+        """The margins of a model without coefficients."""
+        constant = np.zeros(targets.shape[1])
+        if not self.fit_intercept:
+            return constant
+        if REGRESSION_LOSSES[self.loss].log_link:
+            mean = targets.mean(axis=0)
+            return np.log(mean, out=constant, where=mean > 0)
+        # The median rather than the mean: a few outliers do not move it.
+        return np.median(targets, axis=0)
+
+    def _loss_of_start(self, training, rows):
+        targets = training.targets[rows]
+        loss, _ = training.loss(targets, self._best_constant(targets))
+        if REGRESSION_LOSSES[self.loss].log_link:
+            # The loss of a perfect prediction is not zero.
+            perfect = np.log(np.maximum(targets, np.finfo(np.float64).tiny))
+            loss -= training.loss(targets, perfect)[0]
+        loss = loss.sum(axis=1)
+        if training.sample_weight.size:
+            loss *= training.sample_weight[rows]
+        mean = float(loss.mean())
+        return mean if 0 < mean < np.inf else 1.0
 
     def _splitter(self, y):
         return ShuffleSplit
