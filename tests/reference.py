@@ -40,7 +40,7 @@ def rmsprop(n, n_penalised, *, eps, rho, l1=0.0, l2=0.0):
         v[:] = rho * v + (1 - rho) * g**2
         w -= eta * g / (np.sqrt(v) + eps)
         # the metric of a charge is that of the last gradient
-        h[g != 0] = np.sqrt(v[g != 0]) + eps
+        h[g != 0] = (np.sqrt(v) + eps)[g != 0]
         w[:n_penalised] = flow(w, eta / h, l1, l2)[:n_penalised]
 
     return step
@@ -98,32 +98,29 @@ def adam_charged(n, n_penalised, *, eps, beta_1, beta_2, rate, l1=0.0, l2=0.0, d
     m, v = np.zeros(n), np.zeros(n)
     h = np.full(n, np.inf)
     penalised = np.arange(n) < n_penalised
+    # so many that the next term would be less than 1e-18 of the first
+    n_terms = int(np.log(1e-18) / np.log(beta_1 / np.sqrt(beta_2))) + 1 if beta_1 > 0 else 1
+    i = np.arange(1, n_terms + 1)[:, np.newaxis]
+    to_come = np.zeros(n)
 
     def tail(t):
-        if t == 0:
-            return np.zeros(n)
-        total = np.zeros(n)
-        decayed = np.ones(n)
-        for i in range(1, 2000):
-            later = t + i
-            if decoupled:
-                decayed[penalised] *= 1 - rate(later) * l2
-            m_hat = m * beta_1**i / (1 - beta_1**later)
-            root = np.sqrt(v * beta_2**i / (1 - beta_2**later))
-            term = rate(later) * m_hat / (root + eps) / decayed
-            total += term
-            if np.max(np.abs(term)) <= 1e-18 * np.max(np.abs(total)):
-                break
-        return total
+        later = t + i
+        eta = np.broadcast_to(rate(later), later.shape)
+        m_hat = m * (beta_1**i / (1 - beta_1**later))
+        root = np.sqrt(v) * np.sqrt(beta_2**i / (1 - beta_2**later))
+        terms = eta * m_hat / (root + eps)
+        if decoupled:
+            terms /= np.where(penalised, np.cumprod(1 - eta * l2, axis=0), 1)
+        return terms.sum(axis=0)
 
     def step(w, g, eta, t):
         idle = (g == 0) & penalised
-        carried = w - tail(t - 1)
+        carried = w - to_come
         m[:] = beta_1 * m + (1 - beta_1) * g
         v[:] = beta_2 * v + (1 - beta_2) * g**2
         metric = np.sqrt(v / (1 - beta_2**t)) + eps
         u = eta * m / (1 - beta_1**t) / metric
-        to_come = tail(t)
+        to_come[:] = tail(t)
         if decoupled:
             tau = -np.log1p(-eta * l2) / l2 if l2 else eta
             moved = np.where(penalised, flow(w, tau, l1, l2), w) - u
@@ -178,27 +175,26 @@ GRADIENTS = {
 }
 
 
-def train(step, X, y, loss, rate, *, batch_size=1, coef=None, intercept=None, record=()):
+def train(step, X, y, loss, rate, *, batch_size=1, n_models=1, record=()):
     """Mini-batch gradient descent over the rows of a dense X, once and in order.
 
-    Returns the coefficients followed by the intercept, and with ``record`` also those after
-    these steps.
+    The coordinates are those of the coefficients, feature by feature and model by model, and
+    then the intercepts: models of different settings are trained side by side if the step has
+    arrays of settings. Returns an array of shape (n_models, n_features + 1), the intercept last;
+    with ``record`` a list of these after the steps with these numbers.
     """
     n, d = X.shape
-    w = np.zeros(d + 1)
-    if coef is not None:
-        w[:d] = coef
-    if intercept is not None:
-        w[d] = intercept
+    w = np.zeros((d + 1) * n_models)
     X = np.hstack([X, np.ones((n, 1))])
     recorded = []
     for t, start in enumerate(range(0, n, batch_size), start=1):
         rows = slice(start, start + batch_size)
-        gradient = GRADIENTS[loss](y[rows], X[rows] @ w)
-        step(w, X[rows].T @ gradient / len(gradient), rate(t), t)
+        margins = X[rows] @ w.reshape(d + 1, n_models)
+        gradient = GRADIENTS[loss](y[rows, np.newaxis], margins)
+        step(w, (X[rows].T @ gradient / len(gradient)).ravel(), rate(t), t)
         if t in record:
-            recorded.append(w.copy())
-    return (w, recorded) if record else w
+            recorded.append(w.reshape(d + 1, n_models).T.copy())
+    return recorded if record else w.reshape(d + 1, n_models).T
 
 
 def train_softmax(step, X, classes, n_classes, rate, *, batch_size=1):
