@@ -105,6 +105,7 @@ def natural_rate(data, indptr, rows):
     sample = rows[:: max(1, rows.size // ROWS_OF_RATE)]
     entries = [np.abs(data[indptr[row] : indptr[row + 1]]).astype(np.float64) for row in sample]
     entries = [row for row in entries if row.size]
-    squared_norm = sum(float(row @ row) for row in entries)
+    with np.errstate(over="ignore"):
+        squared_norm = sum(float(row @ row) for row in entries)
     rate = sum(float(row.max()) for row in entries) / squared_norm if squared_norm > 0 else 1.0
     return rate if 0 < rate < np.inf else 1.0
