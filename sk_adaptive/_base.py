@@ -146,8 +146,10 @@ class AdaptiveSGD(BaseEstimator):
     @intercept_.setter
     def intercept_(self, value):
         state = self._require_state("intercept_")
-        shape = (state["intercept"].shape[1],)
-        state["intercept"][0] = _initial_values(value, shape, np.float64, "intercept_")
+        # a copy, as a memory-mapped model is read-only
+        intercept = state["intercept"].copy()
+        intercept[0] = _initial_values(value, intercept[0].shape, np.float64, "intercept_")
+        self._state = {**state, "intercept": intercept}
 
     def __getstate__(self):
         state = super().__getstate__()
@@ -300,7 +302,8 @@ class AdaptiveSGD(BaseEstimator):
                 "Maximum number of iteration reached before convergence. "
                 "Consider increasing max_iter to improve the fit.",
                 ConvergenceWarning,
-                stacklevel=3,
+                # the caller of fit, which scikit-learn wraps
+                stacklevel=4,
             )
         return self
 

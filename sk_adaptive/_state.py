@@ -184,7 +184,8 @@ def with_settings(state, settings, eta0):
 
 def with_coefficients(state, coef):
     """This state with other weights; moments and the clock stay what they are."""
-    return _successor(state, state["settings"], state["eta0"], coef)
+    # the kernel takes no read-only and no strided array, and coef_ itself is read-only
+    return _successor(state, state["settings"], state["eta0"], np.array(coef, order="C"))
 
 
 def _successor(state, settings, eta0, coef):
