@@ -1,0 +1,204 @@
+"""Losses: values, derivatives and their properties."""
+
+import numpy as np
+import pytest
+from scipy.special import log_softmax
+from sklearn.linear_model import SGDClassifier, SGDRegressor
+from sklearn.metrics import (
+    hinge_loss,
+    log_loss,
+    mean_absolute_error,
+    mean_pinball_loss,
+    mean_poisson_deviance,
+    mean_squared_error,
+)
+
+from sk_adaptive import AdaptiveSGDClassifier, AdaptiveSGDRegressor
+from sk_adaptive._registry import CLASSIFICATION_LOSSES, REGRESSION_LOSSES
+
+PARAMETERS = {"epsilon": 0.3, "quantile": 0.8}
+CASES = [("classification", name) for name in CLASSIFICATION_LOSSES]
+CASES += [("regression", name) for name in REGRESSION_LOSSES]
+every_loss = pytest.mark.parametrize(("kind", "name"), CASES)
+
+
+def make(kind, name):
+    spec = (CLASSIFICATION_LOSSES if kind == "classification" else REGRESSION_LOSSES)[name]
+    return spec.make(*(PARAMETERS[parameter] for parameter in spec.parameters))
+
+
+def targets_and_margins(kind, name, n=500, spread=3.0):
+    rng = np.random.default_rng(0)
+    margins = spread * rng.normal(size=n)
+    if kind == "classification":
+        return rng.choice([-1.0, 1.0], size=n), margins
+    targets = spread * rng.normal(size=n)
+    return (np.abs(targets) if REGRESSION_LOSSES[name].log_link else targets), margins
+
+
+@every_loss
+def test_derivative_is_the_slope(kind, name):
+    loss = make(kind, name)
+    y, p = targets_and_margins(kind, name)
+    value, gradient = loss(y, p)
+    step = 1e-6
+    (above, slope_above), (below, slope_below) = loss(y, p + step), loss(y, p - step)
+    # a kink within the step has no slope, random points hardly meet one
+    smooth = np.abs(slope_above - slope_below) < 1e-3 * (1 + np.abs(gradient))
+    assert smooth.mean() > 0.99
+    slope = (above - below) / (2 * step)
+    np.testing.assert_allclose(gradient[smooth], slope[smooth], rtol=1e-6, atol=1e-6)
+    assert np.any(gradient != 0) and np.any(value != 0)
+
+
+@every_loss
+def test_convex(kind, name):
+    """The loss is nowhere below its tangents, at kinks neither."""
+    loss = make(kind, name)
+    y, p = targets_and_margins(kind, name, n=200)
+    kinks = np.concatenate([sign * np.array([0, 0.3, 1]) + shift for sign in (-1, 1)
+                            for shift in (0.0, 1.0, -1.0)])  # fmt: skip
+    for target in np.unique(np.concatenate([y[:40], [1.0]])):
+        points = np.concatenate([p, kinks, target + kinks])
+        value, gradient = loss(np.full(points.size, target), points)
+        tangents = value[:, np.newaxis] + gradient[:, np.newaxis] * (points - points[:, np.newaxis])
+        room = 1e-12 * (1 + np.abs(tangents))
+        assert np.all(value >= tangents - room)
+
+
+@every_loss
+def test_bounded_below_by_a_perfect_margin(kind, name):
+    """Zero is the least value, but for the Poisson loss, which leaves a constant out."""
+    loss = make(kind, name)
+    y, p = targets_and_margins(kind, name)
+    value, _ = loss(y, p)
+    if kind == "regression" and REGRESSION_LOSSES[name].log_link:
+        assert np.all(value >= loss(y, np.log(y))[0])
+        return
+    assert np.all(value >= 0)
+    perfect = 1e4 * y if name in ("log_loss", "hinge", "perceptron") else y
+    np.testing.assert_allclose(loss(y, perfect)[0], 0, atol=1e-12)
+    np.testing.assert_allclose(loss(y, perfect)[1], 0, atol=1e-12)
+
+
+@every_loss
+def test_finite_at_extreme_margins(kind, name):
+    loss = make(kind, name)
+    y = np.array([-1.0, 1.0]) if kind == "classification" else np.array([0.0, 1.0, 1e4])
+    y, p = (a.ravel() for a in np.meshgrid(y, [-1e4, -750, -40, 0, 40, 750, 1e4]))
+    value, gradient = loss(y, p)
+    if kind == "regression" and REGRESSION_LOSSES[name].log_link:
+        # an infinite mean, which the training loop refuses to learn from
+        assert not np.any(np.isnan(gradient))
+        assert np.all(np.isfinite(gradient) == (p < 700))
+        return
+    assert np.all(np.isfinite(value)) and np.all(np.isfinite(gradient))
+
+
+def test_log_loss_keeps_its_precision():
+    loss = make("classification", "log_loss")
+    np.testing.assert_allclose(loss(1.0, 50.0)[0], np.exp(-50), rtol=1e-12)
+    np.testing.assert_allclose(loss(1.0, 50.0)[1], -np.exp(-50), rtol=1e-12)
+    np.testing.assert_allclose(loss(-1.0, 1e4), [1e4, 1.0])
+
+
+def test_values_are_those_of_the_metrics():
+    y, p = targets_and_margins("classification", None)
+    values = {name: make("classification", name)(y, p)[0] for name in CLASSIFICATION_LOSSES}
+    np.testing.assert_allclose(values["log_loss"].mean(), log_loss(y, 1 / (1 + np.exp(-p))))
+    np.testing.assert_allclose(values["hinge"].mean(), hinge_loss(y, p))
+    np.testing.assert_allclose(values["squared_hinge"], values["hinge"] ** 2)
+    np.testing.assert_allclose(values["perceptron"], np.maximum(0, -y * p))
+
+    y, p = targets_and_margins("regression", "squared_error")
+    residual = np.abs(y - p)
+    excess = np.maximum(0, residual - PARAMETERS["epsilon"])
+    values = {name: make("regression", name)(y, p)[0] for name in REGRESSION_LOSSES}
+    np.testing.assert_allclose(values["squared_error"].mean(), mean_squared_error(y, p) / 2)
+    np.testing.assert_allclose(values["quantile"].mean(), mean_pinball_loss(y, p, alpha=0.8))
+    np.testing.assert_allclose(values["epsilon_insensitive"], excess, atol=1e-15)
+    np.testing.assert_allclose(values["squared_epsilon_insensitive"], excess**2, atol=1e-15)
+    # of half a quantile there are two, and half of the absolute error
+    half, _ = REGRESSION_LOSSES["quantile"].make(0.5)(y, p)
+    np.testing.assert_allclose(half.mean(), mean_absolute_error(y, p) / 2)
+    # huber: squared within epsilon, a tangent beyond
+    near = residual <= PARAMETERS["epsilon"]
+    assert near.any() and not near.all()
+    np.testing.assert_allclose(values["huber"][near], residual[near] ** 2 / 2)
+    np.testing.assert_allclose(values["huber"][~near], 0.3 * residual[~near] - 0.3**2 / 2)
+
+    y, p = targets_and_margins("regression", "poisson", spread=1.0)
+    loss = make("regression", "poisson")
+    twice = 2 * (loss(y, p)[0] - loss(y, np.log(y))[0])
+    np.testing.assert_allclose(twice.mean(), mean_poisson_deviance(y, np.exp(p)))
+
+
+# In one step of plain SGD from zero weights, the weight is -eta0 times the gradient.
+# SGDClassifier's squared_error and squared losses are defined alike, which shows here.
+
+
+@pytest.mark.parametrize("name", CLASSIFICATION_LOSSES)
+def test_gradients_are_those_of_sgd_classifier(name):
+    loss = make("classification", name)
+    for margin in (-2.0, -0.95, -0.2, 0.05, 0.75, 0.95, 3.0):
+        for y in (-1, 1):
+            peer = SGDClassifier(
+                loss=name, epsilon=0.3, penalty=None, fit_intercept=False, shuffle=False,
+                learning_rate="constant", eta0=1.0, max_iter=1, tol=None,
+            )  # fmt: skip
+            # the second row sees a margin of zero, and only tells that there are two classes
+            peer.fit([[1.0], [0.0]], [y, -y], coef_init=[[margin]])
+            assert_is_step(peer.coef_[0, 0] - margin, loss(y, margin)[1])
+
+
+@pytest.mark.parametrize("name", sorted(set(REGRESSION_LOSSES) & set(CLASSIFICATION_LOSSES)))
+def test_gradients_are_those_of_sgd_regressor(name):
+    loss = make("regression", name)
+    for margin in (-2.0, -0.1, 0.2, 0.75, 3.0):
+        for y in (-0.7, 0.0, 1.3):
+            peer = SGDRegressor(
+                loss=name, epsilon=0.3, penalty=None, fit_intercept=False, shuffle=False,
+                learning_rate="constant", eta0=1.0, max_iter=1, tol=None,
+            )  # fmt: skip
+            peer.fit([[1.0]], [y], coef_init=[margin])
+            assert_is_step(peer.coef_[0] - margin, loss(y, margin)[1])
+
+
+def assert_is_step(step, gradient):
+    np.testing.assert_allclose(step, -gradient, rtol=1e-12, atol=1e-12)
+
+
+def test_softmax_is_that_of_scipy():
+    """The loss of several classes has no call of its own: the first step tells its gradient."""
+    rng = np.random.default_rng(0)
+    n_classes = 4
+    for spread in (1.0, 1e4):
+        margins = spread * rng.normal(size=n_classes)
+        for label in range(n_classes):
+            model = AdaptiveSGDClassifier(
+                optimizer="rmsprop", penalty=None, rho=0.0, eps=1e12, eta0=1e12, batch_size=1,
+                shuffle=False, max_iter=1, tol=None, fit_intercept=False,
+            )  # fmt: skip
+            rows = np.vstack([np.eye(1), np.zeros((n_classes - 1, 1))])
+            others = [k for k in range(n_classes) if k != label]
+            model.fit(rows, [label, *others], coef_init=margins[:, np.newaxis])
+            expected = np.exp(log_softmax(margins))
+            expected[label] -= 1
+            # eps makes the divisor of the gradient a constant, eta0 takes it back
+            step = model.coef_[:, 0] - margins
+            np.testing.assert_allclose(step, -expected, atol=1e-10 * spread)
+            # The other rows, with margins of zero, lose the logarithm of the number of classes.
+            total = -log_softmax(margins)[label] + (n_classes - 1) * np.log(n_classes)
+            np.testing.assert_allclose(model.loss_curve_[0], total / n_classes, rtol=1e-12)
+
+
+@pytest.mark.parametrize("quantile", [0.1, 0.5, 0.9])
+def test_quantile_and_poisson_find_their_statistic(quantile):
+    """An intercept alone goes to the quantile, or to the logarithm of the mean."""
+    y = np.random.default_rng(0).gamma(2.0, size=2000)
+    X = np.zeros((2000, 1))
+    parameters = {"learning_rate": "invscaling", "eta0": 2.0, "tol": None, "random_state": 0}
+    model = AdaptiveSGDRegressor(loss="quantile", quantile=quantile, **parameters).fit(X, y)
+    assert abs(np.mean(y <= model.predict(X)) - quantile) < 0.01
+    model = AdaptiveSGDRegressor(loss="poisson", **parameters).fit(X, y)
+    np.testing.assert_allclose(model.predict(X), y.mean(), rtol=0.01)
