@@ -163,10 +163,10 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
     >>> import numpy as np
     >>> from sk_adaptive import AdaptiveSGDRegressor
     >>> X = np.random.default_rng(0).normal(size=(500, 3))
-    >>> y = X @ [1.0, -2.0, 0.0] + 3.0
+    >>> y = X @ [1.0, -2.0, 0.5] + 3.0
     >>> model = AdaptiveSGDRegressor(learning_rate="adaptive", random_state=0).fit(X, y)
     >>> print(model.coef_.round(2), model.intercept_.round(2))
-    [ 1. -2.  0.] [3.]
+    [ 1.  -2.   0.5] [3.]
     """
 
     _losses = REGRESSION_LOSSES
