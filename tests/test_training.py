@@ -465,6 +465,19 @@ def test_fit_that_overflows_names_the_epoch_and_costs_nothing(rows, optimizer):
     assert_same_model(model.partial_fit(X, y), twin.partial_fit(X, y))
 
 
+@every_optimizer
+def test_the_epoch_of_an_overflow_is_the_one_it_happens_in(optimizer):
+    # The first row has a margin of zero and no loss, before the second has been learned.
+    X, y = np.array([[1e200], [1.0]]), np.array([0.0, 1.0])
+    model = AdaptiveSGDRegressor(
+        optimizer=optimizer, eta0=0.1, fit_intercept=False, shuffle=False, tol=None
+    )
+    with pytest.raises(ValueError, match="at epoch #2, row 0"):
+        model.fit(X, y)
+    assert not hasattr(model, "coef_")
+    assert model.set_params(max_iter=1).fit(X, y).coef_ > 0
+
+
 @every_mode
 @pytest.mark.parametrize("batch_size", [1, 4])
 def test_partial_fit_that_overflows_keeps_the_rows_before(rows, parameters, batch_size):
