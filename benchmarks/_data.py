@@ -148,7 +148,11 @@ def zipf_text(
     rng = np.random.default_rng(seed)
     # frequent words are not neighbours in memory
     position = rng.permutation(n_features)
-    weight = rng.normal(size=(n_features, n_classes)).astype(np.float32)
+    weight = rng.standard_normal((n_features, n_classes), np.float32)
+    # grows with the rank of the word as the logarithm of the inverse frequency does
+    rarity = np.ones(n_features)
+    if not uniform:
+        rarity[position] += np.log1p(np.arange(n_features))
     blocks, labels = [], []
     for start in range(0, n_rows, 10_000):
         n = min(10_000, n_rows - start)
@@ -161,10 +165,7 @@ def zipf_text(
             (np.ones(word.size), (row, position[word.ravel()])), shape=(n, n_features)
         )
         block.sum_duplicates()
-        # as sublinear counts times an inverse frequency that rarer words have more of
-        rank = np.empty(n_features)
-        rank[position] = 1.0 + (0.0 if uniform else np.log1p(np.arange(n_features)))
-        block.data = (1.0 + np.log(block.data)) * rank[block.indices]
+        block.data = (1.0 + np.log(block.data)) * rarity[block.indices]
         norm = np.sqrt(np.add.reduceat(block.data**2, block.indptr[:-1]))
         block.data /= np.repeat(norm, np.diff(block.indptr))
         margin = block @ weight + rng.gumbel(scale=0.3, size=(n, n_classes))

@@ -1,0 +1,42 @@
+"""Times of fits, in turns and as processor time, which a busy machine disturbs least.
+
+All models compared train on one core, so that on a machine at rest it is the time that passes.
+"""
+
+import time
+
+FEW, MORE = 1, 5
+
+
+def seconds_of_fit(model, X, y, epochs):
+    model.set_params(max_iter=epochs)
+    begin = time.process_time()
+    model.fit(X, y)
+    return time.process_time() - begin
+
+
+def times(models, X, y, rounds):
+    """Of each model the seconds of an epoch and of a fit of MORE epochs: minima of the rounds.
+
+    An epoch is the difference of fits of MORE and of FEW epochs, by the epochs between, so
+    that what a call costs once does not count.
+
+    Parameters
+    ----------
+    models : dict of name -> estimator with tol=None
+    X, y : training rows
+    rounds : int
+
+    Returns
+    -------
+    dict of name -> (seconds of an epoch, seconds of the fit)
+    """
+    taken = {name: ([], []) for name in models}
+    for _ in range(rounds):
+        for name, model in models.items():
+            for epochs, seconds in zip((FEW, MORE), taken[name], strict=True):
+                seconds.append(seconds_of_fit(model, X, y, epochs))
+    return {
+        name: ((min(more) - min(few)) / (MORE - FEW), min(more))
+        for name, (few, more) in taken.items()
+    }
