@@ -5,6 +5,8 @@ All models compared train on one core, so that on a machine at rest it is the ti
 
 import time
 
+import numpy as np
+
 FEW, MORE = 1, 5
 
 
@@ -13,6 +15,31 @@ def seconds_of_fit(model, X, y, epochs):
     begin = time.process_time()
     model.fit(X, y)
     return time.process_time() - begin
+
+
+def seconds_of_pass(model, X, y):
+    begin = time.process_time()
+    model.partial_fit(X, y, classes=np.unique(y))
+    return time.process_time() - begin
+
+
+def pass_times(models, X, y, rounds):
+    """Of each model the seconds of a pass over rows it has seen: minima of the rounds.
+
+    The model is there already, so that allocating it, which takes long with many features, does
+    not count.
+
+    Returns
+    -------
+    dict of name -> seconds
+    """
+    for model in models.values():
+        seconds_of_pass(model, X, y)
+    taken = {name: [] for name in models}
+    for _ in range(rounds):
+        for name, model in models.items():
+            taken[name].append(seconds_of_pass(model, X, y))
+    return {name: min(seconds) for name, seconds in taken.items()}
 
 
 def times(models, X, y, rounds):
