@@ -50,19 +50,19 @@ TEXTBOOK = [pair for pair in PAIRS if not is_charged(*pair)]
 CHARGED = [pair for pair in PAIRS if is_charged(*pair)]
 
 
-def dense_step(optimizer, penalty, schedule, settings, n_features):
+def dense_step(optimizer, penalty, schedule, settings, n_features, make=None):
     """The step of one dense model for each of the settings, see `reference.train`."""
     n_models = len(settings)
     numbers = {}
     for name in settings[0]:
         values = [one[name] for one in settings]
         numbers[name] = values[0] if len(set(values)) == 1 else np.tile(values, n_features + 1)
-    make = getattr(reference, optimizer)
     if penalty is not None:
         numbers["l1"], numbers["l2"] = PENALTIES[penalty]
-    if is_charged(optimizer, penalty):
+    if make is None and is_charged(optimizer, penalty):
         make = reference.adam_charged
         numbers |= {"rate": RATES[schedule], "decoupled": optimizer == "adamw"}
+    make = make or getattr(reference, optimizer)
     return make((n_features + 1) * n_models, n_features * n_models, **numbers)
 
 
@@ -149,11 +149,9 @@ def test_where_nothing_is_idle_the_penalty_is_a_proximal_step(optimizer, penalty
     X = rng.normal(size=(500, 8))
     data = X, sp.csr_matrix(X), np.where(X[:, 0] + rng.normal(size=500) > 0, 1, -1)
     settings = settings_of(optimizer, FEW_EPS, FEW_BETAS)
-    for one in settings:
-        make = reference.adam_composite if optimizer == "adam" else getattr(reference, optimizer)
-        l1, l2 = PENALTIES[penalty]
-        step = make(9, 8, l1=l1, l2=l2, **one)
-        check(data, step, [one], schedule, 1, penalty, [500], optimizer=optimizer)
+    make = reference.adam_composite if optimizer == "adam" else None
+    step = dense_step(optimizer, penalty, schedule, settings, X.shape[1], make)
+    check(data, step, settings, schedule, 1, penalty, [1, 500], optimizer=optimizer)
 
 
 @pytest.mark.parametrize("batch_size", [1, 7])
