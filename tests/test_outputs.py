@@ -275,3 +275,41 @@ def test_a_target_matrix_of_one_column_stays_one(rows):
     assert column.coef_.shape == (1, 60) and column.predict(X).shape == (300, 1)
     assert flat.coef_.shape == (60,) and flat.predict(X).shape == (300,)
     np.testing.assert_array_equal(column.coef_[0], flat.coef_)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_huge_entries_are_learned_like_others(rows, optimizer, dtype):
+    """Where a square may overflow, rows are learned by another path of the code."""
+    X, y, _ = rows
+    X = (1e15 * X).astype(dtype)
+    parameters = {"optimizer": optimizer, "eta0": 1e-16, "max_iter": 2, "tol": None}
+    parameters["random_state"] = 0
+    model = AdaptiveSGDClassifier(multi_class="ovr", **parameters).fit(X, y)
+    for k in range(N_CLASSES):
+        binary = AdaptiveSGDClassifier(**parameters).fit(X, y == k)
+        bound = 1e-12 if dtype == np.float64 else 1e-4
+        assert relative_difference(model.coef_[k], binary.coef_[0]) < bound
+
+
+@pytest.mark.parametrize("batch_size", [1, 4])
+@pytest.mark.parametrize("penalty", ["l2", "elasticnet", None])
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_a_step_that_overflows_changes_no_output(rows, optimizer, penalty, batch_size):
+    X, _, targets = rows
+    parameters = {"optimizer": optimizer, "penalty": penalty, "batch_size": batch_size}
+    model, twin = (
+        AdaptiveSGDRegressor(eta0=0.05, **parameters).partial_fit(X, targets) for _ in range(2)
+    )
+    hot, hot_targets = X[:80].copy(), targets[:80].copy()
+    # one of the row's entries and one output: all others would be harmless
+    hot.data[hot.indptr[55] - 1] = 1e200
+    hot_targets[54, 2] = 1e200
+    learned = 54 - 54 % batch_size
+    with pytest.raises(ValueError, match=f"overflow occurred at row {learned}"):
+        model.partial_fit(hot, hot_targets)
+    twin.partial_fit(X[:learned], targets[:learned])
+    for estimator in (model, twin):
+        estimator.partial_fit(X, targets)
+    np.testing.assert_array_equal(model.coef_, twin.coef_)
+    np.testing.assert_array_equal(model.intercept_, twin.intercept_)

@@ -403,34 +403,40 @@ def test_coefficients_can_be_assigned(rows, parameters):
     np.testing.assert_allclose(weights_of(model), [*new[0], 0.5], rtol=1e-12, atol=1e-14)
 
 
-# The references read their strength at each step, so that an array can change it.
-CHANGING = {
-    "adagrad": lambda n, l2, rate: reference.adagrad(n, n - 1, eps=1e-10, l2=l2),
-    "rmsprop": lambda n, l2, rate: reference.rmsprop(n, n - 1, eps=1e-8, rho=0.99, l2=l2),
-    "adam": lambda n, l2, rate: reference.adam(n, n - 1, eps=1e-8, beta_1=0.9, beta_2=0.999),
-    "adamw": lambda n, l2, rate: reference.adamw(
-        n, n - 1, eps=1e-8, beta_1=0.9, beta_2=0.999, l2=l2
-    ),
-}
+NUMBERS = {"eta0": 0.1, "alpha": 0.01, "eps": 1e-2, "rho": 0.99, "beta_1": 0.9, "beta_2": 0.999}
+OTHER_NUMBERS = {"eta0": 0.02, "alpha": 0.1, "eps": 1e-5, "rho": 0.9, "beta_1": 0.8, "beta_2": 0.99}
 
 
-@every_optimizer
-def test_rate_and_penalty_may_change_between_calls(zipf_rows, optimizer):
-    """Moments and the clock stay, and steps to come are those of the new numbers."""
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("changed", NUMBERS)
+def test_numbers_may_change_between_calls(zipf_rows, optimizer, changed):
+    """Moments and the clock stay, and steps to come are those of the new number."""
     X, X_sparse, y = zipf_rows
+    own = {"eta0", "eps", *OPTIMIZERS[optimizer].parameters}
+    penalty = None
+    if optimizer != "adam":  # whose reference has no penalty
+        own.add("alpha")
+        penalty = "l2"
+    if changed not in own:
+        pytest.skip(f"{optimizer} does not take it")
     change_at = 700
-    l2 = np.array([0.01])
+    # The reference reads its numbers at each step: arrays can change them.
+    numbers = {name: np.array([NUMBERS[name]]) for name in own}
 
     def rate(t):
-        l2[0] = 0.01 if t <= change_at else 0.1
-        return 0.1 if t <= change_at else 0.02
+        numbers[changed][0] = (NUMBERS if t <= change_at else OTHER_NUMBERS)[changed]
+        return numbers["eta0"][0]
 
-    step = CHANGING[optimizer](X.shape[1] + 1, l2, rate)
+    strengths = {name: numbers[name] for name in own - {"eta0", "alpha"}}
+    if penalty:
+        strengths["l2"] = numbers["alpha"]
+    step = getattr(reference, optimizer)(X.shape[1] + 1, X.shape[1], **strengths)
     expected = reference.train(step, X, y, "log_loss", rate)[0]
-    penalty = None if optimizer == "adam" else "l2"
-    model = AdaptiveSGDClassifier(optimizer=optimizer, penalty=penalty, eta0=0.1, alpha=0.01)
+    model = AdaptiveSGDClassifier(
+        optimizer=optimizer, penalty=penalty, **{name: NUMBERS[name] for name in own}
+    )
     model.partial_fit(X_sparse[:change_at], y[:change_at], classes=[-1, 1])
-    model.set_params(eta0=0.02, alpha=0.1)
+    model.set_params(**{changed: OTHER_NUMBERS[changed]})
     model.partial_fit(X_sparse[change_at:], y[change_at:])
     assert relative_difference(weights_of(model), expected) < 1e-10
 
