@@ -16,11 +16,14 @@ from sklearn.utils.extmath import safe_sparse_dot
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from . import _state
-from ._input import check_weights, kernel_matrix, natural_rate
+from ._input import check_structure, check_weights, kernel_matrix, natural_rate
 from ._registry import OPTIMIZERS
 from ._training import TrainingData, TrainingFailure, features_of, fit_epochs, train_rows
 
 LARGEST_SEED = np.iinfo(np.int32).max
+
+# Finding the features of X costs about as much an entry as reading so many features out.
+ENTRY_COST = 8
 
 
 @contextmanager
@@ -392,8 +395,17 @@ class AdaptiveSGD(BaseEstimator):
         """X @ coef_.T + intercept_, of shape (n_samples, n_outputs)."""
         check_is_fitted(self)
         X = validate_data(self, X, accept_sparse="csr", dtype=[np.float64, np.float32], reset=False)
-        coef = self.coef_
-        coef = coef if coef.ndim == 2 else coef[np.newaxis]
+        if sp.issparse(X):
+            check_structure(X)
+        if sp.issparse(X) and "coef" not in self._cache and X.nnz < X.shape[1] // ENTRY_COST:
+            # A few rows between two steps: only their features are brought up to date.
+            features, columns = np.unique(X.indices[: X.nnz], return_inverse=True)
+            coef = _state.coefficients(self._state, features.astype(np.int64))
+            shape = (X.shape[0], features.size)
+            X = sp.csr_matrix((X.data[: X.nnz], columns, X.indptr), shape=shape)
+        else:
+            coef = self.coef_
+            coef = coef if coef.ndim == 2 else coef[np.newaxis]
         return safe_sparse_dot(X, coef.T, dense_output=True) + self.intercept_
 
     def __sklearn_tags__(self):

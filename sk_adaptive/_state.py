@@ -157,9 +157,10 @@ def all_features(state):
     return np.arange(state["records"].shape[0], dtype=np.int64)
 
 
-def coefficients(state):
-    """The weights as of now, of shape (n_outputs, n_features)."""
-    features = all_features(state)
+def coefficients(state, features=None):
+    """The weights of these features, or of all, as of now: of shape (n_outputs, n)."""
+    if features is None:
+        features = all_features(state)
     out = np.empty((state["intercept"].shape[1], features.size), precision(state))
     make_optimizer(state).weights(features, out)
     return out

@@ -199,7 +199,7 @@ def damaged(X, name, position, value):
     return X
 
 
-@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+@pytest.mark.parametrize("method", ["fit", "partial_fit", "score"])
 @pytest.mark.parametrize("column", [-1, 20, 2**31 - 1])
 def test_a_column_index_outside_names_its_row(rows, method, column):
     X, y = rows
@@ -207,7 +207,7 @@ def test_a_column_index_outside_names_its_row(rows, method, column):
     assert entry < X.indptr[43]
     bad = damaged(X, "indices", entry, column)
     with pytest.raises(ValueError, match=f"row 42 has the column index {column}, of 20"):
-        getattr(AdaptiveSGDRegressor(), method)(bad, y)
+        getattr(AdaptiveSGDRegressor().partial_fit(X, y), method)(bad, y)
 
 
 @pytest.mark.parametrize("position", [0, 50, -1])

@@ -94,6 +94,20 @@ def test_a_mapped_model_takes_new_intercepts(rows, tmp_path):
     assert model.intercept_ == 0.25
 
 
+@every_mode
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_a_few_rows_are_predicted_as_many(parameters, n_classes):
+    """They are read out by themselves, if no coefficients have been before."""
+    X = sp.random(300, 5000, density=0.001, random_state=0, format="csr")
+    y = np.arange(300) % n_classes
+    model = AdaptiveSGDClassifier(**parameters).partial_fit(X, y, classes=np.arange(n_classes))
+    several = [X[3], X[5:20], X[[7, 7, 8]], sp.csr_array((4, 5000))]
+    margins = [model.decision_function(part) for part in several]
+    assert np.any(model.coef_)
+    for part, expected in zip(several, margins, strict=True):
+        np.testing.assert_array_equal(model.decision_function(part), expected)
+
+
 def test_a_copy_is_another_model(rows):
     X, y = rows
     model = start(X, y)
