@@ -453,12 +453,17 @@ cdef inline void copy(real* to, const real* numbers, Py_ssize_t n) noexcept nogi
 
 cdef inline void copy_in(
     real* a, real* b, real* c, real* d, real* e, const unsigned char* memory,
-    const int64_t* offset, Py_ssize_t n, int n_numbers,
+    const int64_t* offset, Py_ssize_t n, const int64_t* ahead, Py_ssize_t n_ahead, int n_numbers,
 ) noexcept nogil:
-    """The numbers of records with one output. n_numbers is a literal, for the tests to vanish."""
+    """The numbers of records with one output. n_numbers is a literal, for the tests to vanish.
+
+    Every other time fetches one of the records ahead.
+    """
     cdef Py_ssize_t j
     cdef const real* numbers
     for j in range(n):
+        if not j & 1 and j >> 1 < n_ahead:
+            ska_prefetch(memory + ahead[j >> 1])
         numbers = <const real*>(memory + offset[j])
         a[j] = numbers[0]
         b[j] = numbers[1]
@@ -472,12 +477,17 @@ cdef inline void copy_in(
 
 cdef inline void copy_out(
     const real* a, const real* b, const real* c, const real* d, real e, unsigned char* memory,
-    const int64_t* offset, Py_ssize_t n, int n_arrays, bint penalised,
+    const int64_t* offset, Py_ssize_t n, const int64_t* ahead, Py_ssize_t n_ahead, int n_arrays,
+    bint penalised,
 ) noexcept nogil:
-    """The inverse of copy_in; e is the same for all."""
+    """The inverse of copy_in; e is the same for all. Fetches the rest of the records ahead."""
     cdef Py_ssize_t j
     cdef real* numbers
+    for j in range(n, n_ahead):
+        ska_prefetch(memory + ahead[j])
     for j in range(n):
+        if j < n_ahead:
+            ska_prefetch(memory + ahead[j])
         numbers = <real*>(memory + offset[j])
         numbers[0] = a[j]
         numbers[1] = b[j]
@@ -553,7 +563,8 @@ cdef class Optimizer:
         # A step on one row: its entries, and the loss's derivatives by the margins.
         const real* x
         const double* by_margin
-        # Where the records of the row after it are, to be fetched meanwhile.
+        # Where the records of a row to come are, to be fetched meanwhile. They are spread over
+        # what else there is to do: all at once, processors wait for them, or drop some.
         const int64_t* ahead
         Py_ssize_t n_ahead, n_fetched
 
@@ -587,7 +598,8 @@ cdef class Optimizer:
         self.exact = exact
         self.first_age = self.second_age = None
         self.capacity = 0
-        self.n_ahead = 0
+        self.ahead = NULL
+        self.n_ahead = self.n_fetched = 0
         # whole features, and a multiple of LANES
         self.block = max(<Py_ssize_t>LANES, BLOCK // self.n_outputs & ~<Py_ssize_t>(LANES - 1))
 
@@ -660,11 +672,7 @@ cdef class Optimizer:
     # -- what all of them share --
 
     cdef inline void fetch_half(self, Py_ssize_t j) noexcept nogil:
-        """Fetch of the records ahead what is due with feature j of 2 n.
-
-        With many outputs they are many lines. Spread over the arithmetic they cost
-        little; all at once, processors wait for them.
-        """
+        """Fetch of the records ahead what is due with feature j of 2 n, for several outputs."""
         while self.n_fetched * 2 * self.n < (j + 1) * self.n_ahead:
             prefetch_array(&self.memory[0] + self.ahead[self.n_fetched], self.fetched_size)
             self.n_fetched += 1
@@ -729,6 +737,8 @@ cdef class Optimizer:
         cdef real* third = (self.second if self.has_second else self.metric) + start
         cdef real* metric = self.metric + start
         cdef real* tau = self.tau + start
+        cdef const int64_t* ahead = self.ahead + self.n_fetched
+        cdef Py_ssize_t n_ahead = self.n_ahead - self.n_fetched
         cdef int n_numbers = self.n_arrays + self.penalised
         # what is charged stands behind the arrays, and goes to tau
         if self.n_arrays == 2:
@@ -736,13 +746,14 @@ cdef class Optimizer:
         elif self.n_arrays == 3:
             metric = tau
         if n_numbers == 2:
-            copy_in(w, first, third, metric, tau, memory, offset, n, 2)
+            copy_in(w, first, third, metric, tau, memory, offset, n, ahead, n_ahead, 2)
         elif n_numbers == 3:
-            copy_in(w, first, third, metric, tau, memory, offset, n, 3)
+            copy_in(w, first, third, metric, tau, memory, offset, n, ahead, n_ahead, 3)
         elif n_numbers == 4:
-            copy_in(w, first, third, metric, tau, memory, offset, n, 4)
+            copy_in(w, first, third, metric, tau, memory, offset, n, ahead, n_ahead, 4)
         else:
-            copy_in(w, first, third, metric, tau, memory, offset, n, 5)
+            copy_in(w, first, third, metric, tau, memory, offset, n, ahead, n_ahead, 5)
+        self.n_fetched += min(n_ahead, (n + 1) >> 1)
         if self.penalised:
             subtract_from(<real>self.charged, tau, n)
 
@@ -803,25 +814,23 @@ cdef class Optimizer:
     cdef void copy_out_single(self) noexcept nogil:
         cdef unsigned char* memory = &self.memory[0] + (8 if self.forgets else 0)
         cdef real charged = <real>self.charged_at_store()
+        cdef const real* w = self.w
+        cdef const real* first = self.first
         cdef const real* third = self.second if self.has_second else self.metric
-        cdef Py_ssize_t n = self.n
-        if self.n_arrays == 2:
-            if self.penalised:
-                copy_out(
-                    self.w, self.first, third, self.metric, charged, memory, self.offset, n, 2, True)
-            else:
-                copy_out(
-                    self.w, self.first, third, self.metric, charged, memory, self.offset, n, 2, False)
+        cdef const real* metric = self.metric
+        cdef const int64_t* at = self.offset
+        cdef const int64_t* ahead = self.ahead + self.n_fetched
+        cdef Py_ssize_t n = self.n, n_ahead = self.n_ahead - self.n_fetched
+        if self.n_arrays == 2 and self.penalised:
+            copy_out(w, first, third, metric, charged, memory, at, n, ahead, n_ahead, 2, True)
+        elif self.n_arrays == 2:
+            copy_out(w, first, third, metric, charged, memory, at, n, ahead, n_ahead, 2, False)
+        elif self.n_arrays == 3 and self.penalised:
+            copy_out(w, first, third, metric, charged, memory, at, n, ahead, n_ahead, 3, True)
         elif self.n_arrays == 3:
-            if self.penalised:
-                copy_out(
-                    self.w, self.first, third, self.metric, charged, memory, self.offset, n, 3, True)
-            else:
-                copy_out(
-                    self.w, self.first, third, self.metric, charged, memory, self.offset, n, 3, False)
+            copy_out(w, first, third, metric, charged, memory, at, n, ahead, n_ahead, 3, False)
         else:
-            copy_out(
-                self.w, self.first, third, self.metric, charged, memory, self.offset, n, 4, True)
+            copy_out(w, first, third, metric, charged, memory, at, n, ahead, n_ahead, 4, True)
 
     cdef void copy_out_outputs(self) noexcept nogil:
         cdef Py_ssize_t j, K = self.n_outputs
@@ -901,7 +910,7 @@ cdef class Optimizer:
         """Load n features: those from `first` on, of the list `features` if it is not NULL."""
         cdef Py_ssize_t j
         self.n = n
-        self.n_ahead = 0
+        self.n_ahead = self.n_fetched = 0
         self.offset = self.sweep_offset
         for j in range(n):
             self.sweep_offset[j] = (first + j if features == NULL else features[first + j]) * self.stride
@@ -1575,12 +1584,8 @@ cdef bint grow(void** memory, size_t size) noexcept nogil:
 cdef inline bint look_ahead(
     RowLoop loop, Optimizer o, const index* columns, Py_ssize_t n, Py_ssize_t position
 ) noexcept nogil:
-    """Find the records of a row to come, and with one output fetch them.
-
-    False if there is no memory.
-    """
+    """Find the records of a row to come; False if there is no memory."""
     cdef Py_ssize_t j, slot = position % (RECORDS_AHEAD + 1), stride = o.stride
-    cdef const unsigned char* memory = &o.memory[0]
     cdef int64_t* offset
     if n > loop.ring_capacity[slot]:
         if not grow(<void**>&loop.ring[slot], 2 * n * sizeof(int64_t)):
@@ -1589,9 +1594,6 @@ cdef inline bint look_ahead(
     offset = loop.ring[slot]
     for j in range(n):
         offset[j] = columns[j] * stride
-    if o.n_outputs == 1:
-        for j in range(n):
-            ska_prefetch(memory + offset[j])
     return True
 
 
@@ -1599,8 +1601,9 @@ cdef bint take_row(
     RowLoop loop, Optimizer o, const index* columns, const real* x, const index* indptr,
     const int64_t* rows, Py_ssize_t n_rows, Py_ssize_t position,
 ) noexcept nogil:
-    """Name the records of one row to the optimizer, having fetched them some rows before."""
-    cdef Py_ssize_t row, n
+    """Name the records of one row to the optimizer, and those of a row to come."""
+    # records of several outputs are so long that they would drive each other out
+    cdef Py_ssize_t row, n, later = position + (RECORDS_AHEAD if o.n_outputs == 1 else 1)
     if position + ROWS_AHEAD < n_rows:
         ska_prefetch(&indptr[rows[position + ROWS_AHEAD]])
     if position + ENTRIES_AHEAD < n_rows:
@@ -1620,9 +1623,9 @@ cdef bint take_row(
     o.offset = loop.ring[position % (RECORDS_AHEAD + 1)]
     o.x = x + indptr[row]
     o.n_ahead = o.n_fetched = 0
-    if o.n_outputs > 1 and position + 1 < n_rows:
-        row = rows[position + 1]
-        o.ahead = loop.ring[(position + 1) % (RECORDS_AHEAD + 1)]
+    if later < n_rows:
+        row = rows[later]
+        o.ahead = loop.ring[later % (RECORDS_AHEAD + 1)]
         o.n_ahead = indptr[row + 1] - indptr[row]
     return o.reserve(o.n)
 
@@ -1660,7 +1663,7 @@ cdef bint take_batch(
     for i in range(n):
         loop.keys[loop.used[i]] = -1
     o.n = n
-    o.n_ahead = 0
+    o.n_ahead = o.n_fetched = 0
     o.offset = loop.offset
     return o.reserve(n)
 
