@@ -452,12 +452,13 @@ cdef inline void copy(real* to, const real* numbers, Py_ssize_t n) noexcept nogi
 
 
 cdef inline void copy_in(
-    real* a, real* b, real* c, real* d, real* e, const unsigned char* memory,
+    real* a, real* b, real* c, real* d, real* e, int64_t* last, const unsigned char* memory,
     const int64_t* offset, Py_ssize_t n, const int64_t* ahead, Py_ssize_t n_ahead, int n_numbers,
 ) noexcept nogil:
     """The numbers of records with one output. n_numbers is a literal, for the tests to vanish.
 
-    Every other time fetches one of the records ahead.
+    The time before them goes to `last`, unless it is NULL. Every other record copied
+    fetches one of those ahead.
     """
     cdef Py_ssize_t j
     cdef const real* numbers
@@ -465,6 +466,8 @@ cdef inline void copy_in(
         if not j & 1 and j >> 1 < n_ahead:
             ska_prefetch(memory + ahead[j >> 1])
         numbers = <const real*>(memory + offset[j])
+        if last != NULL:
+            last[j] = (<const int64_t*>numbers - 1)[0]
         a[j] = numbers[0]
         b[j] = numbers[1]
         if n_numbers > 2:
@@ -476,11 +479,11 @@ cdef inline void copy_in(
 
 
 cdef inline void copy_out(
-    const real* a, const real* b, const real* c, const real* d, real e, unsigned char* memory,
-    const int64_t* offset, Py_ssize_t n, const int64_t* ahead, Py_ssize_t n_ahead, int n_arrays,
-    bint penalised,
+    const real* a, const real* b, const real* c, const real* d, real e, bint forgets, int64_t t,
+    unsigned char* memory, const int64_t* offset, Py_ssize_t n, const int64_t* ahead,
+    Py_ssize_t n_ahead, int n_arrays, bint penalised,
 ) noexcept nogil:
-    """The inverse of copy_in; e is the same for all. Fetches the rest of the records ahead."""
+    """The inverse of copy_in; e and t are the same for all. Fetches the rest of the records ahead."""
     cdef Py_ssize_t j
     cdef real* numbers
     for j in range(n, n_ahead):
@@ -489,6 +492,8 @@ cdef inline void copy_out(
         if j < n_ahead:
             ska_prefetch(memory + ahead[j])
         numbers = <real*>(memory + offset[j])
+        if forgets:
+            (<int64_t*>numbers - 1)[0] = t
         numbers[0] = a[j]
         numbers[1] = b[j]
         if n_arrays > 2:
@@ -531,6 +536,8 @@ cdef class Optimizer:
         unsigned char[::1] memory
         double[:, ::1] intercept
         Py_ssize_t n_features, n_outputs, stride, fetched_size
+        # stride is this power of two, or it is 0
+        int shift
         # What a record holds: with `forgets` last_step, an int64; n_arrays times n_outputs
         # numbers, the weights, the moments and with `has_metric` the inverse metrics; and
         # with `penalised` the number charged.
@@ -558,8 +565,8 @@ cdef class Optimizer:
         real* scratch_1
         real* scratch_2
         real* scratch_3
-        # and of each feature the steps since it was brought up to date
-        int64_t* idle
+        # and of each feature the step up to which its record was
+        int64_t* last
         # A step on one row: its entries, and the loss's derivatives by the margins.
         const real* x
         const double* by_margin
@@ -581,6 +588,11 @@ cdef class Optimizer:
         self.n_features = records.shape[0]
         self.n_outputs = n_outputs
         self.stride = records.dtype.itemsize
+        self.shift = 0
+        while <Py_ssize_t>1 << self.shift < self.stride:
+            self.shift += 1
+        if <Py_ssize_t>1 << self.shift != self.stride:
+            self.shift = 0
         # Of a long record processors fetch the rest by themselves.
         self.fetched_size = min(self.stride, <Py_ssize_t>(MAX_PREFETCHED_LINES * CACHE_LINE))
         self.forgets = "last_step" in fields
@@ -685,7 +697,7 @@ cdef class Optimizer:
         if n <= self.capacity and self.capacity > 0:
             return True
         n += n // 4 + 1
-        # A buffer begins at a cache line; the idle times, eight bytes each, come last.
+        # A buffer begins at a cache line; the steps, eight bytes each, come last.
         cdef Py_ssize_t room = 2 * CACHE_LINE, size = n * self.n_outputs * sizeof(real)
         size = (size + room - 1) // CACHE_LINE * CACHE_LINE
         free(self.buffer)
@@ -704,7 +716,7 @@ cdef class Optimizer:
         self.scratch_1 = <real*>(start + 6 * size)
         self.scratch_2 = <real*>(start + 7 * size)
         self.scratch_3 = <real*>(start + 8 * size)
-        self.idle = <int64_t*>(start + 9 * size)
+        self.last = <int64_t*>(start + 9 * size)
         self.capacity = n
         return True
 
@@ -737,6 +749,7 @@ cdef class Optimizer:
         cdef real* third = (self.second if self.has_second else self.metric) + start
         cdef real* metric = self.metric + start
         cdef real* tau = self.tau + start
+        cdef int64_t* last = self.last + start if self.forgets else NULL
         cdef const int64_t* ahead = self.ahead + self.n_fetched
         cdef Py_ssize_t n_ahead = self.n_ahead - self.n_fetched
         cdef int n_numbers = self.n_arrays + self.penalised
@@ -746,13 +759,13 @@ cdef class Optimizer:
         elif self.n_arrays == 3:
             metric = tau
         if n_numbers == 2:
-            copy_in(w, first, third, metric, tau, memory, offset, n, ahead, n_ahead, 2)
+            copy_in(w, first, third, metric, tau, last, memory, offset, n, ahead, n_ahead, 2)
         elif n_numbers == 3:
-            copy_in(w, first, third, metric, tau, memory, offset, n, ahead, n_ahead, 3)
+            copy_in(w, first, third, metric, tau, last, memory, offset, n, ahead, n_ahead, 3)
         elif n_numbers == 4:
-            copy_in(w, first, third, metric, tau, memory, offset, n, ahead, n_ahead, 4)
+            copy_in(w, first, third, metric, tau, last, memory, offset, n, ahead, n_ahead, 4)
         else:
-            copy_in(w, first, third, metric, tau, memory, offset, n, ahead, n_ahead, 5)
+            copy_in(w, first, third, metric, tau, last, memory, offset, n, ahead, n_ahead, 5)
         self.n_fetched += min(n_ahead, (n + 1) >> 1)
         if self.penalised:
             subtract_from(<real>self.charged, tau, n)
@@ -766,6 +779,8 @@ cdef class Optimizer:
             self.fetch_half(j)
             numbers = <const real*>(
                 &self.memory[0] + self.offset[j] + (8 if self.forgets else 0))
+            if self.forgets:
+                self.last[j] = (<const int64_t*>numbers - 1)[0]
             copy(self.w + j * K, numbers, K)
             copy(self.first + j * K, numbers + K, K)
             if self.has_second:
@@ -791,25 +806,23 @@ cdef class Optimizer:
 
     cdef void age(self, Py_ssize_t start, Py_ssize_t n) noexcept nogil:
         """Let moments of `n` features decay from the last step they are of to step t."""
-        cdef Py_ssize_t j
-        for j in range(start, start + n):
-            self.idle[j] = self.t - (<const int64_t*>(&self.memory[0] + self.offset[j]))[0]
-        decay(self.first + start * self.n_outputs, self.idle + start, n, self.n_outputs, self.first_age)
-        if self.has_second:
-            decay(
-                self.second + start * self.n_outputs, self.idle + start, n, self.n_outputs,
+        cdef Py_ssize_t K = self.n_outputs
+        cdef const int64_t* last = self.last + start
+        if self.has_second and K == 1:
+            decay_both(
+                self.first + start, self.second + start, last, self.t, n, self.first_age,
                 self.second_age)
+            return
+        decay(self.first + start * K, last, self.t, n, K, self.first_age)
+        if self.has_second:
+            decay(self.second + start * K, last, self.t, n, K, self.second_age)
 
     cdef void store(self) noexcept nogil:
         """The working set to the records, brought up to date to the end of step t."""
-        cdef Py_ssize_t j
         if self.n_outputs == 1:
             self.copy_out_single()
         else:
             self.copy_out_outputs()
-        if self.forgets:
-            for j in range(self.n):
-                (<int64_t*>(&self.memory[0] + self.offset[j]))[0] = self.t
 
     cdef void copy_out_single(self) noexcept nogil:
         cdef unsigned char* memory = &self.memory[0] + (8 if self.forgets else 0)
@@ -821,16 +834,23 @@ cdef class Optimizer:
         cdef const int64_t* at = self.offset
         cdef const int64_t* ahead = self.ahead + self.n_fetched
         cdef Py_ssize_t n = self.n, n_ahead = self.n_ahead - self.n_fetched
+        cdef bint forgets = self.forgets
+        cdef int64_t t = self.t
         if self.n_arrays == 2 and self.penalised:
-            copy_out(w, first, third, metric, charged, memory, at, n, ahead, n_ahead, 2, True)
+            copy_out(
+                w, first, third, metric, charged, forgets, t, memory, at, n, ahead, n_ahead, 2, True)
         elif self.n_arrays == 2:
-            copy_out(w, first, third, metric, charged, memory, at, n, ahead, n_ahead, 2, False)
+            copy_out(
+                w, first, third, metric, charged, forgets, t, memory, at, n, ahead, n_ahead, 2, False)
         elif self.n_arrays == 3 and self.penalised:
-            copy_out(w, first, third, metric, charged, memory, at, n, ahead, n_ahead, 3, True)
+            copy_out(
+                w, first, third, metric, charged, forgets, t, memory, at, n, ahead, n_ahead, 3, True)
         elif self.n_arrays == 3:
-            copy_out(w, first, third, metric, charged, memory, at, n, ahead, n_ahead, 3, False)
+            copy_out(
+                w, first, third, metric, charged, forgets, t, memory, at, n, ahead, n_ahead, 3, False)
         else:
-            copy_out(w, first, third, metric, charged, memory, at, n, ahead, n_ahead, 4, True)
+            copy_out(
+                w, first, third, metric, charged, forgets, t, memory, at, n, ahead, n_ahead, 4, True)
 
     cdef void copy_out_outputs(self) noexcept nogil:
         cdef Py_ssize_t j, K = self.n_outputs
@@ -839,6 +859,8 @@ cdef class Optimizer:
         for j in range(self.n):
             self.fetch_half(self.n + j)
             numbers = <real*>(&self.memory[0] + self.offset[j] + (8 if self.forgets else 0))
+            if self.forgets:
+                (<int64_t*>numbers - 1)[0] = self.t
             copy(numbers, self.w + j * K, K)
             copy(numbers + K, self.first + j * K, K)
             if self.has_second:
@@ -997,18 +1019,31 @@ cdef void subtract_from(real whole, real* a, Py_ssize_t n) noexcept nogil:
 
 
 cdef void decay(
-    real* moment, const int64_t* idle, Py_ssize_t n, Py_ssize_t K, PowerTable age
+    real* moment, const int64_t* last, int64_t t, Py_ssize_t n, Py_ssize_t K, PowerTable age
 ) noexcept nogil:
     cdef Py_ssize_t j, k
     cdef real factor
     if K == 1:
         for j in range(n):
-            moment[j] *= <real>age.get(idle[j])
+            moment[j] *= <real>age.get(t - last[j])
     else:
         for j in range(n):
-            factor = <real>age.get(idle[j])
+            factor = <real>age.get(t - last[j])
             for k in range(K):
                 moment[j * K + k] *= factor
+
+
+cdef void decay_both(
+    real* first, real* second, const int64_t* last, int64_t t, Py_ssize_t n,
+    PowerTable first_age, PowerTable second_age,
+) noexcept nogil:
+    """The same for both moments at once, whose places in the tables are the same."""
+    cdef Py_ssize_t j
+    cdef int64_t k
+    for j in range(n):
+        k = t - last[j]
+        first[j] *= <real>first_age.get(k)
+        second[j] *= <real>second_age.get(k)
 
 
 @cython.final
@@ -1592,8 +1627,12 @@ cdef inline bint look_ahead(
             return False
         loop.ring_capacity[slot] = 2 * n
     offset = loop.ring[slot]
-    for j in range(n):
-        offset[j] = columns[j] * stride
+    if o.shift > 0:
+        for j in range(n):
+            offset[j] = <int64_t>columns[j] << o.shift
+    else:
+        for j in range(n):
+            offset[j] = columns[j] * stride
     return True
 
 
