@@ -71,13 +71,16 @@ cdef extern from *:
     #if defined(__GNUC__) || defined(__clang__)
     #define SKA_INLINE static inline __attribute__((always_inline))
     #define ska_prefetch(address) __builtin_prefetch((address), 0, 2)
+    #define ska_prefetch_first(address) __builtin_prefetch((address), 0, 3)
     #elif defined(_MSC_VER) && (defined(_M_X64) || defined(_M_IX86))
     #include <xmmintrin.h>
     #define SKA_INLINE static __forceinline
     #define ska_prefetch(address) _mm_prefetch((const char *)(address), _MM_HINT_T1)
+    #define ska_prefetch_first(address) _mm_prefetch((const char *)(address), _MM_HINT_T0)
     #else
     #define SKA_INLINE static inline
     #define ska_prefetch(address) ((void)(address))
+    #define ska_prefetch_first(address) ((void)(address))
     #endif
 
     #define SKA_CACHE_LINE 64
@@ -87,6 +90,14 @@ cdef extern from *:
         const char *end = (const char *)address + size;
         for (; line < end; line += SKA_CACHE_LINE)
             ska_prefetch(line);
+    }
+
+    /* Of what has been fetched into the second level, from there into the first. */
+    SKA_INLINE void ska_prefetch_near(const void *address, ptrdiff_t size) {
+        const char *line = (const char *)address;
+        const char *end = line + size;
+        for (; line < end; line += SKA_CACHE_LINE)
+            ska_prefetch_first(line);
     }
 
     #ifdef SKA_SINGLE
@@ -122,6 +133,7 @@ cdef extern from *:
     enum:
         CACHE_LINE "SKA_CACHE_LINE"
     void ska_prefetch(const void* address) noexcept nogil
+    void prefetch_near "ska_prefetch_near"(const void* address, Py_ssize_t size) noexcept nogil
     void prefetch_array "ska_prefetch_array"(const void* address, Py_ssize_t size) noexcept nogil
 
 ctypedef fused index:
@@ -1082,6 +1094,8 @@ cdef class AdaGrad(Optimizer):
         memset(sums, 0, K * sizeof(real))
         for j in range(self.n):
             self.fetch_half(j)
+            if j + 2 < self.n:
+                prefetch_near(&self.memory[0] + self.offset[j + 2], self.fetched_size)
             self.read_record(j)
             add_multiple(sums, self.w + j * K, K, self.x[j])
         for k in range(K):
