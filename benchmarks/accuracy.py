@@ -2,11 +2,12 @@
 
 Each model has one parameter with a grid of a few values: the initial learning rate of the
 adaptive optimizers, as factors of what eta0="auto" gives, or alpha at that rate; alpha, or the
-constant learning rate, of SGDClassifier; C of LogisticRegression; the learning rate of an MLPClassifier without hidden
-layers. A tenth of the training rows (on clicks, which are in the order of time, the last ones)
-decides which value has the least log loss; the model then learns all training rows and is
-judged on the test rows. "fit s" is the time of that fit, "all s" that of all fits. All
-parameters that are not named are the defaults, so that each model stops by its own rule.
+constant learning rate, of SGDClassifier; C of LogisticRegression; the learning rate of an
+MLPClassifier without hidden layers. A tenth of the training rows (on clicks, which are in the
+order of time, the last ones) decides which value has the least log loss; the model then learns
+all training rows and is judged on the test rows. "fit s" is the time of that fit, "all s" that
+of all fits. All parameters that are not named are the defaults, so that each model stops by its
+own rule.
 """
 
 import time

@@ -4,17 +4,13 @@ The test loss of each optimizer, of scikit-learn's SGD with its defaults and of
 LogisticRegression or Ridge with its penalty tuned on a part of the training rows: log loss for
 classification, 1 - R2 for regression, less is better for both. In brackets the epochs.
 
-The data are a folder with a `load.py` that defines `names()` and `load(name)`, the latter
-returning X (rows of text, or a CSR matrix), y, and a mask of the test rows or None.
+It needs the folder of the real data sets: generated rows tell nothing about defaults.
 """
 
-import argparse
-import os
-import sys
 import warnings
 
+import _data
 import numpy as np
-from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression, Ridge, SGDClassifier, SGDRegressor
 from sklearn.metrics import log_loss, r2_score
 from sklearn.model_selection import train_test_split
@@ -23,28 +19,13 @@ from sk_adaptive import AdaptiveSGDClassifier, AdaptiveSGDRegressor
 from sk_adaptive._registry import OPTIMIZERS
 
 REGRESSIONS = ("bike", "california", "ml100k")
-SLOW = ("20news",)
+SETS = (
+    *("sms_spam", "mr", "clickbait", "trec6", "banking77", "adult", "frappe86k", "criteo80k"),
+    *REGRESSIONS,
+)
 QUICK = ("sms_spam", "trec6", "bike")
 GRID = (0.01, 0.1, 1.0, 10.0, 100.0)
 MULTIPLES = (1 / 9, 1 / 3, 1, 3, 9)
-
-
-def split_data(folder, name):
-    """Training and test rows: X_train, X_test, y_train, y_test."""
-    sys.path.insert(0, str(folder))
-    from load import load
-
-    X, y, test = load(name)
-    if test is None:
-        _, rows = train_test_split(np.arange(len(y)), test_size=0.2, random_state=0)
-        test = np.isin(np.arange(len(y)), rows)
-    if isinstance(X, list):
-        texts = np.array(X, dtype=object)
-        vectorizer = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True)
-        X_train = vectorizer.fit_transform(texts[~test])
-        return X_train, vectorizer.transform(texts[test]), y[~test], y[test]
-    X = X.tocsr()
-    return X[~test], X[test], y[~test], y[test]
 
 
 def loss_of(model, X, y):
@@ -81,31 +62,19 @@ def show(cells, width=13):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument(
-        "--data",
-        default=os.environ.get("SK_ADAPTIVE_DATA"),
-        help="folder of the data and load.py (default: the environment variable SK_ADAPTIVE_DATA)",
-    )
-    parser.add_argument("--sets", nargs="+", help="names of data sets (default: all but the slow)")
-    parser.add_argument("--all", action="store_true", help=f"also {', '.join(SLOW)}")
-    parser.add_argument("--quick", action="store_true", help=f"only {', '.join(QUICK)}")
+    parser = _data.parser(__doc__)
+    parser.add_argument("--sets", nargs="+", help=f"names of data sets ({', '.join(SETS)})")
     parser.add_argument(
         "--multiples",
         action="store_true",
         help="instead: the loss at 1/9, 1/3, 1, 3 and 9 times the automatic rate",
     )
-    options = parser.parse_args()
-    if not options.data:
-        parser.error("give the folder of the data by --data or SK_ADAPTIVE_DATA")
-    sys.path.insert(0, options.data)
-    from load import names
-
-    chosen = options.sets or [
-        name for name in (QUICK if options.quick else names()) if options.all or name not in SLOW
-    ]
+    arguments = parser.parse_args()
+    if arguments.data is None:
+        parser.error(f"give the folder of the data by --data or {_data.FOLDER_VARIABLE}")
+    chosen = arguments.sets or (QUICK if arguments.quick else SETS)
     warnings.simplefilter("ignore")  # of convergence: the epochs are in the table
-    (multiples if options.multiples else compare)(options.data, chosen)
+    (multiples if arguments.multiples else compare)(arguments, chosen)
 
 
 def estimators(name):
@@ -114,12 +83,12 @@ def estimators(name):
     return AdaptiveSGDClassifier, SGDClassifier(loss="log_loss", random_state=0)
 
 
-def compare(folder, chosen):
+def compare(arguments, chosen):
     short = [f"{name}{'/m' if update == 'masked' else ''}" for name, update in combinations()]
     show(["/m: masked", "tuned", "SGD", *short])
     excess = []
     for name in chosen:
-        X_train, X_test, y_train, y_test = split_data(folder, name)
+        _, (X_train, y_train, X_test, y_test) = _data.load_split(name, arguments)
         make, sgd = estimators(name)
         sgd.fit(X_train, y_train)
         losses = [
@@ -148,11 +117,11 @@ def compare(folder, chosen):
     show(["beats SGD", *(f"{count}/{len(chosen)}" for count in better)])
 
 
-def multiples(folder, chosen):
+def multiples(arguments, chosen):
     print("Test loss at multiples of the automatic rate")
     show(["", "", "", *(f"x {value:.3g}" for value in MULTIPLES)])
     for name in chosen:
-        X_train, X_test, y_train, y_test = split_data(folder, name)
+        _, (X_train, y_train, X_test, y_test) = _data.load_split(name, arguments)
         make, _ = estimators(name)
         for optimizer, update in combinations():
             parameters = {"optimizer": optimizer, "sparse_update": update, "random_state": 0}
