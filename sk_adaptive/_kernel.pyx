@@ -13,7 +13,9 @@ Design
    back. The arithmetic is plain loops over contiguous arrays, which compilers
    vectorise, and each optimizer is little more than its formula. A loop
    takes at most five arrays, as compilers check only so many for overlap. With
-   many outputs it runs over blocks of features that stay in the first cache.
+   many outputs it runs over blocks of features that stay in the first cache. There
+   a record is an array by itself, and AdaGrad, whose arithmetic is short, does without
+   the copies (see `works_in_place`).
 
 3. Buffers are filled up to a multiple of LANES with zeros, which every formula
    leaves alone, and sums run in LANES parts: no loop has a remainder, and none
