@@ -332,16 +332,27 @@ cdef void subtract(real* a, const real* b, Py_ssize_t n) noexcept nogil:
         a[i] -= b[i]
 
 
+# AdaGrad's r is 1 / sqrt(G + eps), or 0 before the first gradient.
+
+cdef inline real adagrad_ratio(real r, real g) noexcept nogil:
+    """The gradient by the root of what was before it, if there was any."""
+    return g * r if r > 0 else g
+
+
+cdef inline real adagrad_root(real r, real g, real q, real eps) noexcept nogil:
+    """r after the gradient g, whose ratio is q."""
+    return (r if r > 0 else <real>(g != 0)) / root((<real>1 if r > 0 else eps) + q * q)
+
+
 cdef void adagrad_step(
     real* w, real* r, const real* g, Py_ssize_t n, real eta, real eps
 ) noexcept nogil:
-    """r is 1 / sqrt(G + eps), or 0 before the first gradient; and NaN if g^2 overflows."""
+    """r becomes NaN if g^2 overflows."""
     cdef Py_ssize_t i
     cdef real q, r_new
     for i in range(n):
-        q = g[i] * r[i] if r[i] > 0 else g[i]
-        r_new = (r[i] if r[i] > 0 else <real>(g[i] != 0)) / root(
-            (<real>1 if r[i] > 0 else eps) + q * q)
+        q = adagrad_ratio(r[i], g[i])
+        r_new = adagrad_root(r[i], g[i], q, eps)
         w[i] -= eta * g[i] * r_new
         r[i] = r_new + q * q * <real>0
 
@@ -366,13 +377,11 @@ cdef inline void adagrad_write(
 ) noexcept nogil:
     """`adagrad_step` from the weights w to a record, for the gradients g x."""
     cdef Py_ssize_t k
-    cdef real q, s
+    cdef real gradient
     for k in range(K):
-        q = g[k] * x * r[k] if r[k] > 0 else g[k] * x
-        s = (r[k] if r[k] > 0 else <real>(g[k] != 0)) / root(
-            (<real>1 if r[k] > 0 else eps) + q * q)
-        stored[k] = w[k] - eta * (g[k] * x) * s
-        r[k] = s
+        gradient = g[k] * x
+        r[k] = adagrad_root(r[k], gradient, adagrad_ratio(r[k], gradient), eps)
+        stored[k] = w[k] - eta * gradient * r[k]
 
 
 cdef inline void add_multiple(
@@ -493,9 +502,9 @@ cdef inline void copy_in(
 
 
 cdef inline void copy_out(
-    const real* a, const real* b, const real* c, const real* d, real e, bint forgets, int64_t t,
-    unsigned char* memory, const int64_t* offset, Py_ssize_t n, const int64_t* ahead,
-    Py_ssize_t n_ahead, int n_arrays, bint penalised,
+    const real* a, const real* b, const real* c, const real* d, real e, bint penalised,
+    bint forgets, int64_t t, unsigned char* memory, const int64_t* offset, Py_ssize_t n,
+    const int64_t* ahead, Py_ssize_t n_ahead, int n_arrays,
 ) noexcept nogil:
     """The inverse of copy_in; e and t are the same for all. Fetches the rest of the records ahead."""
     cdef Py_ssize_t j
@@ -848,23 +857,20 @@ cdef class Optimizer:
         cdef const int64_t* at = self.offset
         cdef const int64_t* ahead = self.ahead + self.n_fetched
         cdef Py_ssize_t n = self.n, n_ahead = self.n_ahead - self.n_fetched
-        cdef bint forgets = self.forgets
+        cdef bint forgets = self.forgets, penalised = self.penalised
         cdef int64_t t = self.t
-        if self.n_arrays == 2 and self.penalised:
+        if self.n_arrays == 2:
             copy_out(
-                w, first, third, metric, charged, forgets, t, memory, at, n, ahead, n_ahead, 2, True)
-        elif self.n_arrays == 2:
-            copy_out(
-                w, first, third, metric, charged, forgets, t, memory, at, n, ahead, n_ahead, 2, False)
-        elif self.n_arrays == 3 and self.penalised:
-            copy_out(
-                w, first, third, metric, charged, forgets, t, memory, at, n, ahead, n_ahead, 3, True)
+                w, first, third, metric, charged, penalised, forgets, t, memory, at, n, ahead,
+                n_ahead, 2)
         elif self.n_arrays == 3:
             copy_out(
-                w, first, third, metric, charged, forgets, t, memory, at, n, ahead, n_ahead, 3, False)
+                w, first, third, metric, charged, penalised, forgets, t, memory, at, n, ahead,
+                n_ahead, 3)
         else:
             copy_out(
-                w, first, third, metric, charged, forgets, t, memory, at, n, ahead, n_ahead, 4, True)
+                w, first, third, metric, charged, penalised, forgets, t, memory, at, n, ahead,
+                n_ahead, 4)
 
     cdef void copy_out_outputs(self) noexcept nogil:
         cdef Py_ssize_t j, K = self.n_outputs
