@@ -245,7 +245,7 @@ class AdaptiveSGD(BaseEstimator):
         training = self._training_data(matrix, self._encode(y), weight)
         dtype, n_outputs, n_features = X.dtype, training.n_outputs, X.shape[1]
         # a row without weight is no row at all
-        rows = _rows_with_weight(X, weight)
+        rows = _rows_with_weight(np.arange(X.shape[0], dtype=np.int64), weight)
 
         if previous is not None:
             if coef_init is None:
@@ -277,8 +277,7 @@ class AdaptiveSGD(BaseEstimator):
         tol, validation_score = self.tol, None
         if self.early_stopping:
             rows, held_out = self._split(y, weight)
-            if weight is not None:
-                rows = rows[weight[rows] > 0]
+            rows = _rows_with_weight(rows, weight)
             validation_score = self._validation_scorer(X, y, weight, held_out)
         elif tol is not None:
             tol *= self._loss_of_start(training, rows)
@@ -356,7 +355,7 @@ class AdaptiveSGD(BaseEstimator):
         matrix = kernel_matrix(X, X.dtype)
         training = self._training_data(matrix, self._encode(y), weight)
         settings = _state.settings_of(self)
-        rows = _rows_with_weight(X, weight)
+        rows = _rows_with_weight(np.arange(X.shape[0], dtype=np.int64), weight)
         if first_call:
             eta0, start = self._start(training, rows)
             state = _state.new_state(
@@ -414,10 +413,8 @@ class AdaptiveSGD(BaseEstimator):
         return tags
 
 
-def _rows_with_weight(X, weight):
-    if weight is None:
-        return np.arange(X.shape[0], dtype=np.int64)
-    return np.flatnonzero(weight > 0).astype(np.int64)
+def _rows_with_weight(rows, weight):
+    return rows if weight is None else rows[weight[rows] > 0]
 
 
 def _initial_values(value, shape, dtype, name):
