@@ -15,6 +15,7 @@ import numpy as np
 import scipy.sparse as sp
 from sklearn.base import clone
 from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.metrics import log_loss, r2_score
 from sklearn.model_selection import train_test_split
 
 FOLDER_VARIABLE = "SK_ADAPTIVE_DATA"
@@ -132,6 +133,13 @@ def automatic_rate(estimator, X, y):
     """What eta0="auto" would be, found on some of the rows."""
     few = clone(estimator).set_params(eta0="auto", max_iter=1, tol=None)
     return few.fit(X[:QUICK_ROWS], y[:QUICK_ROWS]).eta0_
+
+
+def loss_of(model, X, y):
+    """The log loss of a classifier, and 1 - R2 of a regressor."""
+    if hasattr(model, "predict_proba"):
+        return log_loss(y, model.predict_proba(X), labels=model.classes_)
+    return 1 - r2_score(y, model.predict(X))
 
 
 # -- generators --

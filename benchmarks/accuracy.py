@@ -20,7 +20,7 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression, SGDClassifier
-from sklearn.metrics import accuracy_score, log_loss
+from sklearn.metrics import accuracy_score
 from sklearn.model_selection import train_test_split
 from sklearn.neural_network import MLPClassifier
 
@@ -95,18 +95,14 @@ def judge(candidate, data, validation):
     losses = {}
     for value in candidate.grid:
         model = candidate.fit(value, validation.X_train, validation.y_train)
-        losses[value] = loss_of(model, validation.X_test, validation.y_test)
+        losses[value] = _data.loss_of(model, validation.X_test, validation.y_test)
     picked = min(losses, key=losses.get)
     last = time.perf_counter()
     model = candidate.fit(picked, data.X_train, data.y_train)
     end = time.perf_counter()
-    loss = loss_of(model, data.X_test, data.y_test)
+    loss = _data.loss_of(model, data.X_test, data.y_test)
     accuracy = accuracy_score(data.y_test, model.predict(data.X_test))
     return picked, loss, accuracy, model.n_iter_, end - last, end - begin
-
-
-def loss_of(model, X, y):
-    return log_loss(y, model.predict_proba(X), labels=model.classes_)
 
 
 def main():

@@ -12,7 +12,6 @@ import warnings
 import _data
 import numpy as np
 from sklearn.linear_model import LogisticRegression, Ridge, SGDClassifier, SGDRegressor
-from sklearn.metrics import log_loss, r2_score
 from sklearn.model_selection import train_test_split
 
 from sk_adaptive import AdaptiveSGDClassifier, AdaptiveSGDRegressor
@@ -28,12 +27,6 @@ GRID = (0.01, 0.1, 1.0, 10.0, 100.0)
 MULTIPLES = (1 / 9, 1 / 3, 1, 3, 9)
 
 
-def loss_of(model, X, y):
-    if hasattr(model, "predict_proba"):
-        return log_loss(y, model.predict_proba(X), labels=model.classes_)
-    return 1 - r2_score(y, model.predict(X))
-
-
 def tuned_linear_model(is_regression, X, y):
     """The peer that is fitted to convergence, with the best penalty of the grid."""
     X_fit, X_val, y_fit, y_val = train_test_split(
@@ -45,7 +38,7 @@ def tuned_linear_model(is_regression, X, y):
             return Ridge(alpha=value)
         return LogisticRegression(C=value, max_iter=300, tol=1e-6)
 
-    losses = [loss_of(make(value).fit(X_fit, y_fit), X_val, y_val) for value in GRID]
+    losses = [_data.loss_of(make(value).fit(X_fit, y_fit), X_val, y_val) for value in GRID]
     return make(GRID[int(np.argmin(losses))]).fit(X, y)
 
 
@@ -92,14 +85,16 @@ def compare(arguments, chosen):
         make, sgd = estimators(name)
         sgd.fit(X_train, y_train)
         losses = [
-            loss_of(tuned_linear_model(name in REGRESSIONS, X_train, y_train), X_test, y_test),
-            loss_of(sgd, X_test, y_test),
+            _data.loss_of(
+                tuned_linear_model(name in REGRESSIONS, X_train, y_train), X_test, y_test
+            ),
+            _data.loss_of(sgd, X_test, y_test),
         ]
         epochs = [None, sgd.n_iter_]
         for optimizer, update in combinations():
             model = make(optimizer=optimizer, sparse_update=update, random_state=0)
             model.fit(X_train, y_train)
-            losses.append(loss_of(model, X_test, y_test))
+            losses.append(_data.loss_of(model, X_test, y_test))
             epochs.append(model.n_iter_)
         excess.append([100 * (loss / losses[0] - 1) for loss in losses])
         cells = [
@@ -137,7 +132,7 @@ def multiples(arguments, chosen):
                 model = make(**parameters, eta0=multiple * auto.eta0_)
                 try:
                     model.fit(X_train, y_train, intercept_init=auto.intercept_)
-                    cells.append(f"{loss_of(model, X_test, y_test):.4f} ({model.n_iter_})")
+                    cells.append(f"{_data.loss_of(model, X_test, y_test):.4f} ({model.n_iter_})")
                 except ValueError:
                     cells.append("overflow")
             show([name, optimizer, update, *cells])

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import reference
 import scipy.sparse as sp
+from comparison import relative_difference
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils.class_weight import compute_class_weight
 
@@ -22,10 +23,6 @@ def rows():
     X = sp.random(300, 60, density=0.1, random_state=0, format="csr")
     targets = X @ rng.normal(size=(60, N_CLASSES)) + 0.3 * rng.normal(size=(300, N_CLASSES))
     return X, targets.argmax(axis=1), targets
-
-
-def relative_difference(a, b):
-    return np.max(np.abs(a - b)) / np.max(np.abs(b))
 
 
 @pytest.mark.parametrize("penalty", ["l2", "elasticnet", None])
