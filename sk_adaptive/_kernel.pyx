@@ -123,6 +123,7 @@ cdef extern from *:
     typedef const ska_real *restrict ska_in;
 
     #include "_exponential.h"
+    #include "_records.h"
     """
     ctypedef double real "ska_real"
     ctypedef real* restricted "ska_out"
@@ -137,6 +138,16 @@ cdef extern from *:
     void ska_prefetch(const void* address) noexcept nogil
     void prefetch_near "ska_prefetch_near"(const void* address, Py_ssize_t size) noexcept nogil
     void prefetch_array "ska_prefetch_array"(const void* address, Py_ssize_t size) noexcept nogil
+    enum:
+        MOST_ARRAYS "SKA_MOST_ARRAYS"
+    void copy_in "ska_copy_in"(
+        real** arrays, int64_t* last, const unsigned char* memory, const int64_t* offset,
+        Py_ssize_t n, const int64_t* ahead, Py_ssize_t n_ahead, int n_arrays, bint penalised,
+        bint forgets) noexcept nogil
+    void copy_out "ska_copy_out"(
+        real** arrays, int64_t t, real charged, unsigned char* memory, const int64_t* offset,
+        Py_ssize_t n, const int64_t* ahead, Py_ssize_t n_ahead, int n_arrays, bint penalised,
+        bint forgets) noexcept nogil
 
 ctypedef fused index:
     int32_t
@@ -245,22 +256,64 @@ cdef inline real largest(const real* a, Py_ssize_t n) noexcept nogil:
 
 cdef void charge(real* w, const real* tau, Py_ssize_t n, real l1, real l2) noexcept nogil:
     """Let w flow for the time tau: the closed form of dw/dtau = -(l2 w + l1 sign w)."""
-    cdef Py_ssize_t start = 0
+    cdef Py_ssize_t start = 0, size
     # In blocks, for a rare feature, long idle, to slow down only its neighbours.
     while start < n:
-        charge_block(w + start, tau + start, min(n - start, <Py_ssize_t>CHARGE_BLOCK), l1, l2)
+        size = min(n - start, <Py_ssize_t>CHARGE_BLOCK)
+        charge_block(w + start, tau + start, size, l1, l2, largest(tau + start, size))
         start += CHARGE_BLOCK
 
 
+cdef void charge_owed(
+    real* w, real* tau, const real* metric, Py_ssize_t n, real charged, real l1, real l2
+) noexcept nogil:
+    """The same for the time since S was tau. metric is NULL where it is 1 everywhere."""
+    cdef Py_ssize_t start = 0, size
+    cdef real longest
+    while start < n:
+        size = min(n - start, <Py_ssize_t>CHARGE_BLOCK)
+        if metric == NULL:
+            longest = owe(tau + start, size, charged)
+        else:
+            longest = owe_by_metric(tau + start, metric + start, size, charged)
+        charge_block(w + start, tau + start, size, l1, l2, longest)
+        start += CHARGE_BLOCK
+
+
+cdef inline real owe(restricted tau, Py_ssize_t n, real charged) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(n):
+        tau[i] = charged - tau[i]
+    return largest(tau, n)
+
+
+cdef inline real owe_by_metric(
+    restricted tau, const_restricted metric, Py_ssize_t n, real charged
+) noexcept nogil:
+    cdef real[LANES] lane
+    cdef real result = 0, time
+    cdef Py_ssize_t i
+    cdef int k
+    for k in range(LANES):
+        lane[k] = 0
+    for i in range(n // LANES):
+        for k in range(LANES):
+            time = (charged - tau[LANES * i + k]) * metric[LANES * i + k]
+            lane[k] = time if time > lane[k] else lane[k]
+            tau[LANES * i + k] = time
+    for k in range(LANES):
+        result = lane[k] if lane[k] > result else result
+    return result
+
+
 cdef inline void charge_block(
-    real* w, const real* tau, Py_ssize_t n, real l1, real l2
+    restricted w, const_restricted tau, Py_ssize_t n, real l1, real l2, real longest
 ) noexcept nogil:
     cdef Py_ssize_t i
     cdef real rise, size
-    cdef real longest = l2 * largest(tau, n)
     cdef real threshold = l1 / l2 if l2 > 0 else <real>0
     if l1 == 0:
-        if longest < <real>0.015625:
+        if l2 * longest < <real>0.015625:
             for i in range(n):
                 w[i] += w[i] * expm1_of_small(-l2 * tau[i])
         else:
@@ -271,7 +324,7 @@ cdef inline void charge_block(
             size = magnitude(w[i]) - l1 * tau[i]
             size = size if size > 0 else 0
             w[i] = size if w[i] >= 0 else -size
-    elif longest < <real>0.015625:
+    elif l2 * longest < <real>0.015625:
         for i in range(n):
             rise = expm1_of_small(-l2 * tau[i])
             size = magnitude(w[i])
@@ -345,7 +398,7 @@ cdef inline real adagrad_root(real r, real g, real q, real eps) noexcept nogil:
 
 
 cdef void adagrad_step(
-    real* w, real* r, const real* g, Py_ssize_t n, real eta, real eps
+    restricted w, restricted r, const_restricted g, Py_ssize_t n, real eta, real eps
 ) noexcept nogil:
     """r becomes NaN if g^2 overflows."""
     cdef Py_ssize_t i
@@ -393,7 +446,7 @@ cdef inline void add_multiple(
 
 
 cdef void rmsprop_step(
-    real* w, real* s, real* metric, const real* g, Py_ssize_t n,
+    restricted w, restricted s, restricted metric, const_restricted g, Py_ssize_t n,
     real eta, real rho, real eps, bint masked,
 ) noexcept nogil:
     """s is the root of the textbook's v."""
@@ -408,7 +461,7 @@ cdef void rmsprop_step(
 
 
 cdef void adam_moments(
-    real* m, real* s, const real* g, Py_ssize_t n, real b1, real b2, bint masked
+    restricted m, restricted s, const_restricted g, Py_ssize_t n, real b1, real b2, bint masked
 ) noexcept nogil:
     """s is the root of the textbook's v."""
     cdef Py_ssize_t i
@@ -421,7 +474,7 @@ cdef void adam_moments(
 
 
 cdef void adam_metric(
-    real* r, real* y, const real* s, Py_ssize_t n, real z_0, real eps
+    restricted r, restricted y, const_restricted s, Py_ssize_t n, real z_0, real eps
 ) noexcept nogil:
     """r = 1 / (sqrt(vhat) + eps), and y = s r, the variable of the tail's expansion."""
     cdef Py_ssize_t i
@@ -431,7 +484,7 @@ cdef void adam_metric(
 
 
 cdef void polynomial(
-    real* value, const real* y, Py_ssize_t n, const double* coefficients, int n_coefficients
+    restricted value, const_restricted y, Py_ssize_t n, const double* coefficients, int n_coefficients
 ) noexcept nogil:
     """Horner's rule, four coefficients a pass, so that the loop has no inner loop."""
     cdef Py_ssize_t i
@@ -472,59 +525,6 @@ cdef inline void copy(real* to, const real* numbers, Py_ssize_t n) noexcept nogi
     cdef Py_ssize_t i
     for i in range(n):
         to[i] = numbers[i]
-
-
-cdef inline void copy_in(
-    real* a, real* b, real* c, real* d, real* e, int64_t* last, const unsigned char* memory,
-    const int64_t* offset, Py_ssize_t n, const int64_t* ahead, Py_ssize_t n_ahead, int n_numbers,
-) noexcept nogil:
-    """The numbers of records with one output. n_numbers is a literal, for the tests to vanish.
-
-    The time before them goes to `last`, unless it is NULL. Every other record copied
-    fetches one of those ahead.
-    """
-    cdef Py_ssize_t j
-    cdef const real* numbers
-    for j in range(n):
-        if not j & 1 and j >> 1 < n_ahead:
-            ska_prefetch(memory + ahead[j >> 1])
-        numbers = <const real*>(memory + offset[j])
-        if last != NULL:
-            last[j] = (<const int64_t*>numbers - 1)[0]
-        a[j] = numbers[0]
-        b[j] = numbers[1]
-        if n_numbers > 2:
-            c[j] = numbers[2]
-        if n_numbers > 3:
-            d[j] = numbers[3]
-        if n_numbers > 4:
-            e[j] = numbers[4]
-
-
-cdef inline void copy_out(
-    const real* a, const real* b, const real* c, const real* d, real e, bint penalised,
-    bint forgets, int64_t t, unsigned char* memory, const int64_t* offset, Py_ssize_t n,
-    const int64_t* ahead, Py_ssize_t n_ahead, int n_arrays,
-) noexcept nogil:
-    """The inverse of copy_in; e and t are the same for all. Fetches the rest of the records ahead."""
-    cdef Py_ssize_t j
-    cdef real* numbers
-    for j in range(n, n_ahead):
-        ska_prefetch(memory + ahead[j])
-    for j in range(n):
-        if j < n_ahead:
-            ska_prefetch(memory + ahead[j])
-        numbers = <real*>(memory + offset[j])
-        if forgets:
-            (<int64_t*>numbers - 1)[0] = t
-        numbers[0] = a[j]
-        numbers[1] = b[j]
-        if n_arrays > 2:
-            numbers[2] = c[j]
-        if n_arrays > 3:
-            numbers[3] = d[j]
-        if penalised:
-            numbers[n_arrays] = e
 
 
 # --- The optimizers ---
@@ -661,10 +661,9 @@ cdef class Optimizer:
         else:
             memset(self.metric, 0, n * sizeof(real))
 
-    cdef void apply_metric(self, Py_ssize_t start, Py_ssize_t n) noexcept nogil:
-        """Turn the S that weights owe into the times that they flow for."""
-        if self.has_metric:
-            multiply(self.tau + start, self.metric + start, n)
+    cdef const real* inverse_metric(self, Py_ssize_t start) noexcept nogil:
+        """What turns the S that weights owe into the times that they flow for; NULL: all 1."""
+        return self.metric + start if self.has_metric else NULL
 
     cdef void step(self, Py_ssize_t start, Py_ssize_t n) noexcept nogil:
         """Move the weights by their gradients: step t, which has begun."""
@@ -749,55 +748,46 @@ cdef class Optimizer:
         cdef Py_ssize_t K = self.n_outputs
         while start < self.n:
             n = min(self.block, self.n - start)
+            self.clear_last((start + n) * K)
             if K == 1:
                 self.copy_in_single(start, n)
             else:
                 self.copy_in_outputs(start, n)
-            self.fill_up(start * K, n * K)
             if self.forgets:
                 self.age(start, n)
             if self.penalised:
-                self.apply_metric(start * K, padded(n * K))
-                charge(
-                    self.w + start * K, self.tau + start * K, padded(n * K),
-                    <real>self.l1, <real>self.l2)
+                charge_owed(
+                    self.w + start * K, self.tau + start * K, self.inverse_metric(start * K),
+                    padded(n * K), <real>self.charged, <real>self.l1, <real>self.l2)
             self.bring_up_to_date(start * K, padded(n * K))
             start += n
 
+    cdef void name_arrays(self, Py_ssize_t start, real** arrays) noexcept nogil:
+        """The arrays of a record's numbers in their order there; what is charged goes to tau."""
+        cdef int n = 2
+        arrays[0] = self.w + start
+        arrays[1] = self.first + start
+        if self.has_second:
+            arrays[n] = self.second + start
+            n += 1
+        if self.has_metric:
+            arrays[n] = self.metric + start
+            n += 1
+        arrays[n] = self.tau + start
+
     cdef void copy_in_single(self, Py_ssize_t start, Py_ssize_t n) noexcept nogil:
-        cdef unsigned char* memory = &self.memory[0] + (8 if self.forgets else 0)
-        cdef const int64_t* offset = self.offset + start
-        cdef real* w = self.w + start
-        cdef real* first = self.first + start
-        cdef real* third = (self.second if self.has_second else self.metric) + start
-        cdef real* metric = self.metric + start
-        cdef real* tau = self.tau + start
-        cdef int64_t* last = self.last + start if self.forgets else NULL
-        cdef const int64_t* ahead = self.ahead + self.n_fetched
+        cdef real* arrays[MOST_ARRAYS + 1]
         cdef Py_ssize_t n_ahead = self.n_ahead - self.n_fetched
-        cdef int n_numbers = self.n_arrays + self.penalised
-        # what is charged stands behind the arrays, and goes to tau
-        if self.n_arrays == 2:
-            third = tau
-        elif self.n_arrays == 3:
-            metric = tau
-        if n_numbers == 2:
-            copy_in(w, first, third, metric, tau, last, memory, offset, n, ahead, n_ahead, 2)
-        elif n_numbers == 3:
-            copy_in(w, first, third, metric, tau, last, memory, offset, n, ahead, n_ahead, 3)
-        elif n_numbers == 4:
-            copy_in(w, first, third, metric, tau, last, memory, offset, n, ahead, n_ahead, 4)
-        else:
-            copy_in(w, first, third, metric, tau, last, memory, offset, n, ahead, n_ahead, 5)
+        self.name_arrays(start, arrays)
+        copy_in(
+            arrays, self.last + start, &self.memory[0], self.offset + start, n,
+            self.ahead + self.n_fetched, n_ahead, self.n_arrays, self.penalised, self.forgets)
         self.n_fetched += min(n_ahead, (n + 1) >> 1)
-        if self.penalised:
-            subtract_from(<real>self.charged, tau, n)
 
     cdef void copy_in_outputs(self, Py_ssize_t start, Py_ssize_t n) noexcept nogil:
         cdef Py_ssize_t j, k, K = self.n_outputs
         cdef const real* numbers
         cdef real* tau
-        cdef real pending
         for j in range(start, start + n):
             self.fetch_half(j)
             numbers = <const real*>(
@@ -812,20 +802,23 @@ cdef class Optimizer:
                 copy(self.metric + j * K, numbers + (self.n_arrays - 1) * K, K)
             if self.penalised:
                 tau = self.tau + j * K
-                pending = <real>self.charged - numbers[self.n_arrays * K]
                 for k in range(K):
-                    tau[k] = pending
+                    tau[k] = numbers[self.n_arrays * K]
 
-    cdef void fill_up(self, Py_ssize_t start, Py_ssize_t n) noexcept nogil:
-        """Zeros behind n elements, up to a multiple of LANES."""
-        cdef size_t size = (padded(n) - n) * sizeof(real)
-        if size:
-            memset(self.w + start + n, 0, size)
-            memset(self.first + start + n, 0, size)
-            memset(self.second + start + n, 0, size)
-            memset(self.metric + start + n, 0, size)
-            memset(self.tau + start + n, 0, size)
-            memset(self.g + start + n, 0, size)
+    cdef void clear_last(self, Py_ssize_t n) noexcept nogil:
+        """Zeros to the last LANES of n elements up to a multiple of LANES, some of them to stay.
+
+        Before they are filled: so many as that are one or two instructions.
+        """
+        cdef Py_ssize_t last = padded(n) - LANES
+        if last < 0:
+            return
+        memset(self.w + last, 0, LANES * sizeof(real))
+        memset(self.first + last, 0, LANES * sizeof(real))
+        memset(self.second + last, 0, LANES * sizeof(real))
+        memset(self.metric + last, 0, LANES * sizeof(real))
+        memset(self.tau + last, 0, LANES * sizeof(real))
+        memset(self.g + last, 0, LANES * sizeof(real))
 
     cdef void age(self, Py_ssize_t start, Py_ssize_t n) noexcept nogil:
         """Let moments of `n` features decay from the last step they are of to step t."""
@@ -848,29 +841,12 @@ cdef class Optimizer:
             self.copy_out_outputs()
 
     cdef void copy_out_single(self) noexcept nogil:
-        cdef unsigned char* memory = &self.memory[0] + (8 if self.forgets else 0)
-        cdef real charged = <real>self.charged_at_store()
-        cdef const real* w = self.w
-        cdef const real* first = self.first
-        cdef const real* third = self.second if self.has_second else self.metric
-        cdef const real* metric = self.metric
-        cdef const int64_t* at = self.offset
-        cdef const int64_t* ahead = self.ahead + self.n_fetched
-        cdef Py_ssize_t n = self.n, n_ahead = self.n_ahead - self.n_fetched
-        cdef bint forgets = self.forgets, penalised = self.penalised
-        cdef int64_t t = self.t
-        if self.n_arrays == 2:
-            copy_out(
-                w, first, third, metric, charged, penalised, forgets, t, memory, at, n, ahead,
-                n_ahead, 2)
-        elif self.n_arrays == 3:
-            copy_out(
-                w, first, third, metric, charged, penalised, forgets, t, memory, at, n, ahead,
-                n_ahead, 3)
-        else:
-            copy_out(
-                w, first, third, metric, charged, penalised, forgets, t, memory, at, n, ahead,
-                n_ahead, 4)
+        cdef real* arrays[MOST_ARRAYS + 1]
+        self.name_arrays(0, arrays)
+        copy_out(
+            arrays, self.t, <real>self.charged_at_store(), &self.memory[0], self.offset, self.n,
+            self.ahead + self.n_fetched, self.n_ahead - self.n_fetched, self.n_arrays,
+            self.penalised, self.forgets)
 
     cdef void copy_out_outputs(self) noexcept nogil:
         cdef Py_ssize_t j, K = self.n_outputs
@@ -1032,12 +1008,6 @@ cdef class Optimizer:
         return False
 
 
-cdef void subtract_from(real whole, real* a, Py_ssize_t n) noexcept nogil:
-    cdef Py_ssize_t i
-    for i in range(n):
-        a[i] = whole - a[i]
-
-
 cdef void decay(
     real* moment, const int64_t* last, int64_t t, Py_ssize_t n, Py_ssize_t K, PowerTable age
 ) noexcept nogil:
@@ -1089,12 +1059,12 @@ cdef class AdaGrad(Optimizer):
         if not self.works_in_place():
             Optimizer.load(self)
             return
+        self.clear_last(self.n * K)
         for j in range(self.n):
             self.read_record(j)
             copy(
                 self.first + j * K,
                 <const real*>(&self.memory[0] + self.offset[j]) + K, K)
-        self.fill_up(0, self.n * K)
 
     cdef void read_row(self, double* margins) noexcept nogil:
         cdef Py_ssize_t j, k, K = self.n_outputs
@@ -1134,8 +1104,8 @@ cdef class AdaGrad(Optimizer):
             largest_x = max(largest_x, fabs(self.x[j]))
         return size * largest_x * max(1.0, 1 / sqrt(self.eps)) < HARMLESS and self.eta < HARMLESS
 
-    cdef void apply_metric(self, Py_ssize_t start, Py_ssize_t n) noexcept nogil:
-        multiply(self.tau + start, self.first + start, n)
+    cdef const real* inverse_metric(self, Py_ssize_t start) noexcept nogil:
+        return self.first + start
 
     cdef void take_over(self, Optimizer old, Py_ssize_t n) noexcept nogil:
         Optimizer.take_over(self, old, n)

@@ -101,6 +101,11 @@ cdef class LogLoss(Loss):
     ) noexcept nogil:
         cdef Py_ssize_t k, start = 0
         cdef double total = 0.0, product, z, e
+        if K == 1 and class_weight == NULL:
+            z = y[0] * margins[0]
+            e = exp_of_negative(-fabs(z))
+            gradients[0] = -y[0] * (e if z > 0 else 1.0) / (1.0 + e)
+            return log(1.0 + e) - (z if z < 0 else 0.0)
         if class_weight != NULL:
             return Loss.evaluate_outputs(
                 self, y, n_targets, margins, gradients, K, class_weight)
