@@ -398,15 +398,16 @@ cdef inline real adagrad_root(real r, real g, real q, real eps) noexcept nogil:
 
 
 cdef void adagrad_step(
-    restricted w, restricted r, const_restricted g, Py_ssize_t n, real eta, real eps
+    restricted w, restricted r, const_restricted g, Py_ssize_t n, real factor, real eta, real eps
 ) noexcept nogil:
-    """r becomes NaN if g^2 overflows."""
+    """For the gradients factor g. r becomes NaN if their square overflows."""
     cdef Py_ssize_t i
-    cdef real q, r_new
+    cdef real gradient, q, r_new
     for i in range(n):
-        q = adagrad_ratio(r[i], g[i])
-        r_new = adagrad_root(r[i], g[i], q, eps)
-        w[i] -= eta * g[i] * r_new
+        gradient = factor * g[i]
+        q = adagrad_ratio(r[i], gradient)
+        r_new = adagrad_root(r[i], gradient, q, eps)
+        w[i] -= eta * gradient * r_new
         r[i] = r_new + q * q * <real>0
 
 
@@ -592,6 +593,8 @@ cdef class Optimizer:
         int64_t* last
         # A step on one row: its entries, and the loss's derivatives by the margins.
         const real* x
+        # The same entries where `move` itself is to multiply them by the derivative, else NULL.
+        const real* row
         const double* by_margin
         # Where the records of a row to come are, to be fetched meanwhile. They are spread over
         # what else there is to do: all at once, processors wait for them, or drop some.
@@ -633,6 +636,7 @@ cdef class Optimizer:
         self.exact = exact
         self.first_age = self.second_age = None
         self.capacity = 0
+        self.row = NULL
         self.ahead = NULL
         self.n_ahead = self.n_fetched = 0
         # whole features, and a multiple of LANES
@@ -924,6 +928,10 @@ cdef class Optimizer:
         self.charged += self.increment
         return True
 
+    cdef bint takes_row(self) noexcept nogil:
+        """Whether `move` multiplies `row` by the derivative itself."""
+        return False
+
     cdef void load_sweep(self, const int64_t* features, Py_ssize_t first, Py_ssize_t n) noexcept nogil:
         """Load n features: those from `first` on, of the list `features` if it is not NULL."""
         cdef Py_ssize_t j
@@ -1048,6 +1056,23 @@ cdef class AdaGrad(Optimizer):
     cdef bint works_in_place(self) noexcept nogil:
         return self.n_outputs > 1 and self.l1 == 0
 
+    cdef bint takes_row(self) noexcept nogil:
+        return self.n_outputs == 1
+
+    cdef bint move(self) noexcept nogil:
+        cdef Py_ssize_t whole = self.n & ~<Py_ssize_t>(LANES - 1), rest = self.n - whole
+        cdef real factor
+        if self.row == NULL:
+            return Optimizer.move(self)
+        factor = <real>self.by_margin[0]
+        adagrad_step(self.w, self.first, self.row, whole, factor, <real>self.eta, <real>self.eps)
+        if rest:
+            copy(self.g + whole, self.row + whole, rest)
+            adagrad_step(
+                self.w + whole, self.first + whole, self.g + whole, LANES, factor,
+                <real>self.eta, <real>self.eps)
+        return all_finite(self.w, self.first, padded(self.n))
+
     cdef inline void read_record(self, Py_ssize_t j) noexcept nogil:
         cdef Py_ssize_t K = self.n_outputs
         cdef const real* numbers = <const real*>(&self.memory[0] + self.offset[j])
@@ -1119,7 +1144,8 @@ cdef class AdaGrad(Optimizer):
 
     cdef void step(self, Py_ssize_t start, Py_ssize_t n) noexcept nogil:
         adagrad_step(
-            self.w + start, self.first + start, self.g + start, n, <real>self.eta, <real>self.eps)
+            self.w + start, self.first + start, self.g + start, n, <real>1, <real>self.eta,
+            <real>self.eps)
 
     cdef void step_intercept(self, double* b, double* G, double* unused, double g) noexcept nogil:
         G[0] += g * g
@@ -1792,6 +1818,7 @@ def train(
         const double* by_class = &class_weight[0, 0] if class_weight.shape[0] else NULL
         const int32_t* place = NULL
         bint flat, bounded, in_place = batch_size == 1 and optimizer.works_in_place()
+        bint by_row = batch_size == 1 and optimizer.takes_row()
         int status = DONE
     if n_rows == 0:
         return 0.0, -1
@@ -1845,6 +1872,7 @@ def train(
             if status != DONE:
                 break
             optimizer.by_margin = loop.gradients
+            optimizer.row = NULL
             bounded = in_place and optimizer.is_bounded()
             if in_place and not bounded and not flat:
                 optimizer.load()
@@ -1853,6 +1881,8 @@ def train(
                 optimizer.n = 0
             elif bounded:
                 pass  # `write_row` reads the row itself
+            elif by_row:
+                optimizer.row = optimizer.x
             elif batch_size == 1:
                 gradients_of_row(
                     optimizer.g, x + indptr[rows[position]], NULL, optimizer.n, loop.gradients, K)
