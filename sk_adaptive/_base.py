@@ -3,11 +3,15 @@
 import warnings
 from abc import abstractmethod
 from contextlib import contextmanager
-from copy import copy
+from functools import cache
 from numbers import Integral, Real
+from operator import is_
+from threading import RLock
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import scipy.sparse as sp
+from sklearn import get_config
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
@@ -16,7 +20,7 @@ from sklearn.utils.extmath import safe_sparse_dot
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from . import _state
-from ._input import check_structure, check_weights, kernel_matrix, natural_rate
+from ._input import check_structure, check_weights, is_ready, kernel_matrix, natural_rate
 from ._registry import OPTIMIZERS
 from ._training import TrainingData, TrainingFailure, features_of, fit_epochs, train_rows
 
@@ -24,6 +28,11 @@ LARGEST_SEED = np.iinfo(np.int32).max
 
 # Finding the features of X costs about as much an entry as reading so many features out.
 ENTRY_COST = 8
+
+PRECISIONS = [np.float64, np.float32]
+
+# The lock of each estimator. Not an attribute: those are saved, copied and compared.
+_locks = WeakKeyDictionary()
 
 
 @contextmanager
@@ -33,9 +42,18 @@ def unchanged_if_it_fails(estimator):
     try:
         yield
     except BaseException:
-        estimator.__dict__.clear()
-        estimator.__dict__.update(before)
+        now = estimator.__dict__
+        # Parameters are not the block's to change, but another thread may have. All at once, as
+        # Ctrl-C can come between two statements.
+        names = _parameter_names(type(estimator))
+        parameters = {name: now[name] for name in names if name in now}
+        estimator.__dict__ = {**before, **parameters}
         raise
+
+
+@cache
+def _parameter_names(estimator_class):
+    return tuple(estimator_class._get_param_names())
 
 
 class AdaptiveSGD(BaseEstimator):
@@ -77,6 +95,10 @@ class AdaptiveSGD(BaseEstimator):
         """X and y checked as scikit-learn does, X as an array or CSR matrix of a dtype given."""
 
     @abstractmethod
+    def _ready_targets(self, y, n_rows):
+        """What `_validate` would make of y, if that is known at a glance; else None."""
+
+    @abstractmethod
     def _encode(self, y):
         """Targets for the kernel, the number of outputs, and class weights or None.
 
@@ -114,51 +136,121 @@ class AdaptiveSGD(BaseEstimator):
 
     # -- attributes that the state holds --
 
-    def _require_state(self, name):
+    # Beside `_state` there is `_cache`, which is never saved: the kernel's optimizer on the state,
+    # the coefficients read out last, and the parameters that the last call has checked.
+    # Threads take turns by `_lock`: whoever reads or changes the state or the cache holds it.
+
+    @property
+    def _lock(self):
+        lock = _locks.get(self)
+        return _locks.setdefault(self, RLock()) if lock is None else lock
+
+    def _adopt(self, state):
+        # both at once, as Ctrl-C can come between two statements
+        self.__dict__.update(_state=state, _cache={})
+
+    def _current_state(self, name):
+        """The state; AttributeError, for the attribute of this name, before there is one."""
         if "_state" not in self.__dict__:
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        if "optimizer" in self._cache:
+            # a call that was interrupted may not have come to that
+            _state.save_clock(self._state, self._cache["optimizer"])
         return self._state
+
+    def _optimizer(self):
+        """The kernel's optimizer on the state, kept as its tables take longer than a row."""
+        optimizer = self._cache.get("optimizer")
+        if optimizer is None:
+            optimizer = self._cache["optimizer"] = _state.make_optimizer(self._state)
+        return optimizer
 
     @property
     def coef_(self):
-        state = self._require_state("coef_")
-        if "coef" not in self._cache:
-            coef = self._public_coef(_state.coefficients(state))
-            if self._sparse_coef:
-                coef = sp.csr_matrix(coef)
-            else:
-                # It is a copy: writing to an element would change nothing. Assigning does.
-                coef.flags.writeable = False
-            self._cache["coef"] = coef
-        return self._cache["coef"]
+        with self._lock:
+            state = self._current_state("coef_")
+            if "coef" not in self._cache:
+                coef = _state.coefficients(state, optimizer=self._optimizer())
+                coef = self._public_coef(coef)
+                if self._sparse_coef:
+                    coef = sp.csr_matrix(coef)
+                else:
+                    # It is a copy: writing to an element would change nothing. Assigning does.
+                    coef.flags.writeable = False
+                self._cache["coef"] = coef
+            return self._cache["coef"]
 
     @coef_.setter
     def coef_(self, value):
-        state = self._require_state("coef_")
-        value = value.toarray() if sp.issparse(value) else value
-        shape = (state["intercept"].shape[1], state["records"].shape[0])
-        coef = _initial_values(value, shape, _state.precision(state), "coef_")
-        self._state = _state.with_coefficients(state, coef)
-        self._cache = {}
+        with self._lock:
+            state = self._current_state("coef_")
+            value = value.toarray() if sp.issparse(value) else value
+            shape = (state["intercept"].shape[1], state["records"].shape[0])
+            coef = _initial_values(value, shape, _state.precision(state), "coef_")
+            self._adopt(_state.with_coefficients(state, coef))
 
     @property
     def intercept_(self):
-        state = self._require_state("intercept_")
-        return state["intercept"][0].astype(_state.precision(state))
+        with self._lock:
+            state = self._current_state("intercept_")
+            return state["intercept"][0].astype(_state.precision(state))
 
     @intercept_.setter
     def intercept_(self, value):
-        state = self._require_state("intercept_")
-        # a copy, as a memory-mapped model is read-only
-        intercept = state["intercept"].copy()
-        intercept[0] = _initial_values(value, intercept[0].shape, np.float64, "intercept_")
-        self._state = {**state, "intercept": intercept}
+        with self._lock:
+            state = self._current_state("intercept_")
+            # a copy, as a memory-mapped model is read-only
+            intercept = state["intercept"].copy()
+            intercept[0] = _initial_values(value, intercept[0].shape, np.float64, "intercept_")
+            self._adopt({**state, "intercept": intercept})
+
+    @property
+    def t_(self):
+        with self._lock:
+            return self._current_state("t_")["t"] + 1
+
+    @property
+    def eta0_(self):
+        with self._lock:
+            return self._current_state("eta0_")["eta0"]
+
+    @property
+    def progressive_loss_(self):
+        with self._lock:
+            state = self._current_state("progressive_loss_")
+            loss_sum, weight_sum = state["progressive_loss"]
+            return float(loss_sum / weight_sum) if weight_sum > 0 else np.nan
+
+    def reset_progressive_loss(self):
+        """Let ``progressive_loss_`` be of the rows that `partial_fit` learns from now on.
+
+        Returns
+        -------
+        self : object
+        """
+        with self._lock:
+            check_is_fitted(self)
+            self._state["progressive_loss"] = np.zeros(2)
+        return self
+
+    def __sklearn_is_fitted__(self):
+        return "_state" in self.__dict__
 
     def __getstate__(self):
-        state = super().__getstate__()
-        if "_cache" in state:
-            state = {**state, "_cache": {}}
-        return state
+        with self._lock:
+            attributes = super().__getstate__()
+            if "_state" in attributes:
+                # A copy, as another thread may learn while this one writes it to disk.
+                state = _state.snapshot(self._current_state("_state"))
+                attributes = {**attributes, "_state": state}
+                del attributes["_cache"]
+            return attributes
+
+    def __setstate__(self, attributes):
+        if "_state" in attributes:
+            _state.check(attributes["_state"], attributes.get("n_features_in_"))
+            attributes = {**attributes, "_cache": {}}
+        super().__setstate__(attributes)
 
     def sparsify(self):
         """Make ``coef_`` a CSR matrix, which is smaller where most coefficients are zero.
@@ -169,10 +261,7 @@ class AdaptiveSGD(BaseEstimator):
         -------
         self : object
         """
-        check_is_fitted(self)
-        self._sparse_coef = True
-        self._cache = {}
-        return self
+        return self._set_sparse_coef(True)
 
     def densify(self):
         """Make ``coef_`` an array again, which it is unless `sparsify` was called.
@@ -181,15 +270,21 @@ class AdaptiveSGD(BaseEstimator):
         -------
         self : object
         """
-        check_is_fitted(self)
-        self._sparse_coef = False
-        self._cache = {}
+        return self._set_sparse_coef(False)
+
+    def _set_sparse_coef(self, value):
+        with self._lock:
+            check_is_fitted(self)
+            self._sparse_coef = value
+            self._cache.pop("coef", None)
         return self
 
     # -- training --
 
-    def _check_parameters(self):
+    def _check_parameters(self, for_fit):
         """What the constraints on single parameters can't say."""
+        if not for_fit and self.early_stopping:
+            raise ValueError("early_stopping should be False with partial_fit")
         if self.penalty == "elasticnet" and self.l1_ratio is None:
             raise ValueError("l1_ratio must be set when penalty is 'elasticnet'")
 
@@ -201,8 +296,9 @@ class AdaptiveSGD(BaseEstimator):
         if self.eta0 == "auto":
             spec = OPTIMIZERS[self.optimizer]
             rate = spec.rate if self.sparse_update == "exact" else spec.masked_rate
-            # rows that all have no weight are better than no rows
-            rows = rows if rows.size else np.arange(training.targets.shape[0], dtype=np.int64)
+            if not rows.size:
+                # the next call will tell
+                return 0.0, None
             intercept, scale = self._starting_point(training.targets[rows])
             eta0 = rate * scale * natural_rate(training.data, training.indptr, rows)
         else:
@@ -234,9 +330,10 @@ class AdaptiveSGD(BaseEstimator):
 
     def _fit(self, X, y, sample_weight, coef_init, intercept_init):
         """The whole of fit, but for the guard that takes back what fails."""
-        self._check_parameters()
-        previous = self.__dict__.get("_state") if self.warm_start else None
-        X, y = self._validate(X, y, [np.float64, np.float32], reset=True)
+        self._check_parameters(for_fit=True)
+        warm = self.warm_start and "_state" in self.__dict__
+        previous = self._current_state("_state") if warm else None
+        X, y = self._validate(X, y, PRECISIONS, reset=True)
         weight = check_weights(sample_weight, X)
         if weight is not None and not np.any(weight):
             raise ValueError("Sample weights must contain at least one non-zero number.")
@@ -309,12 +406,6 @@ class AdaptiveSGD(BaseEstimator):
             )
         return self
 
-    def _adopt(self, state):
-        self._state = state
-        self._cache = {}
-        self.t_ = state["t"] + 1
-        self.eta0_ = state["eta0"]
-
     def _split(self, y, weight):
         """Rows to train on and rows to validate on."""
         split = self._splitter(y)(
@@ -331,8 +422,9 @@ class AdaptiveSGD(BaseEstimator):
 
     def _validation_scorer(self, X, y, weight, held_out):
         """A function of a state: the score on the rows held out."""
-        judge = copy(self)
-        judge._sparse_coef = False
+        # without a copy of the model that there may be
+        judge = type(self).__new__(type(self))
+        judge.__dict__.update(self.__dict__, _sparse_coef=False)
         X_held_out, y_held_out = X[held_out], y[held_out]
         weight_held_out = None if weight is None else weight[held_out]
 
@@ -343,69 +435,127 @@ class AdaptiveSGD(BaseEstimator):
         return score
 
     def _partial_fit(self, X, y, sample_weight, classes=None):
-        """What partial_fit does before it learns: nothing of it changes the model."""
-        self._check_parameters()
-        if self.early_stopping:
-            raise ValueError("early_stopping should be False with partial_fit")
+        """The whole of partial_fit."""
+        with self._lock:
+            with unchanged_if_it_fails(self):
+                stopped = self._learn(*self._prepare(X, y, sample_weight, classes))
+            if stopped is not None:
+                raise stopped
+        return self
+
+    def _prepare(self, X, y, sample_weight, classes):
+        """The state that partial_fit trains, on what and on which rows."""
         first_call = "_state" not in self.__dict__
-        dtype = [np.float64, np.float32] if first_call else _state.precision(self._state)
-        X, y = self._validate(X, y, dtype, reset=first_call)
+        # They are immutable, or `_encode` looks into them.
+        parameters = [getattr(self, name) for name in _parameter_names(type(self))]
+        checked = None if first_call else self._cache.get("parameters")
+        unchanged = checked is not None and all(map(is_, parameters, checked))
+        if not unchanged:
+            if not get_config()["skip_parameter_validation"]:
+                self._validate_params()
+            self._check_parameters(for_fit=False)
+        if first_call:
+            X, y = self._validate(X, y, PRECISIONS, reset=True)
+        else:
+            X, y = self._validate_again(X, y)
         weight = check_weights(sample_weight, X)
         self._begin_partial_fit(y, classes, first_call)
         matrix = kernel_matrix(X, X.dtype)
         training = self._training_data(matrix, self._encode(y), weight)
-        settings = _state.settings_of(self)
         rows = _rows_with_weight(np.arange(X.shape[0], dtype=np.int64), weight)
+        if not first_call and training.n_outputs != self._state["intercept"].shape[1]:
+            raise ValueError(
+                f"y has {training.n_outputs} output(s), but the model has "
+                f"{self._state['intercept'].shape[1]}."
+            )
+        if unchanged:
+            return self._state, training, rows
+        settings = _state.settings_of(self)
         if first_call:
             eta0, start = self._start(training, rows)
-            state = _state.new_state(
-                settings, eta0, X.shape[1], training.n_outputs, X.dtype, intercept=start
-            )
+            state = _state.new_state(settings, eta0, X.shape[1], training.n_outputs, X.dtype)
             self._sparse_coef = False
         else:
-            state = self._state
+            state, start = self._current_state("_state"), None
             # A rate that "auto" or "adaptive" has settled stays; a new number replaces it.
             eta0 = state["eta0"]
-            if self.eta0 != "auto" and self.learning_rate != "adaptive":
-                eta0, _ = self._start(training, rows)
+            if not eta0 or (self.eta0 != "auto" and self.learning_rate != "adaptive"):
+                eta0, start = self._start(training, rows)
             state = _state.with_settings(state, settings, eta0)
+        if start is not None and not state["intercept"].any():
+            state["intercept"][0] = start
+        if state is not self.__dict__.get("_state"):
+            self._adopt(state)
+        if eta0:
+            self._cache["parameters"] = parameters
         return state, training, rows
 
+    def _validate_again(self, X, y):
+        """X and y, validated, of a call that is not the first."""
+        dtype = _state.precision(self._state)
+        if self._is_ready(X, [dtype]):
+            targets = self._ready_targets(y, X.shape[0])
+            if targets is not None:
+                return X, targets
+        return self._validate(X, y, dtype, reset=False)
+
+    def _is_ready(self, X, dtypes):
+        # rows of a model that knows names have to have them, or get a warning
+        return "feature_names_in_" not in self.__dict__ and is_ready(X, self.n_features_in_, dtypes)
+
     def _learn(self, state, training, rows):
-        """Train on rows of a partial_fit: what was learned before a failure stays learned."""
-        optimizer = _state.make_optimizer(state)
+        """Train on rows of a partial_fit.
+
+        Returns what ended that early, if steps had been done by then: they stay done. The
+        optimizer has done them on the arrays of the state, whatever happens next.
+        """
+        optimizer = self._optimizer()
+        self._cache.pop("coef", None)
+        self.n_iter_ = 1
+        begin, stopped = optimizer.t, None
         try:
-            train_rows(optimizer, training, rows)
+            train_rows(optimizer, training, rows, state["progressive_loss"])
         except TrainingFailure as failure:
-            raise ValueError(
+            stopped = ValueError(
                 f"Floating-point under-/overflow occurred at row {failure.row}. The rows before it "
                 "have been learned, it has not. Scaling input data with MaxAbsScaler or "
                 "StandardScaler, or a smaller eta0, might help."
-            ) from None
-        finally:
-            _state.save_clock(state, optimizer)
-            self._adopt(state)
-            self.n_iter_ = 1
-        return self
+            )
+        except BaseException as exception:
+            stopped = exception
+        _state.save_clock(state, optimizer)
+        if stopped is not None and optimizer.t == begin:
+            raise stopped
+        return stopped
 
     # -- prediction --
 
     def _margins(self, X):
         """X @ coef_.T + intercept_, of shape (n_samples, n_outputs)."""
-        check_is_fitted(self)
-        X = validate_data(self, X, accept_sparse="csr", dtype=[np.float64, np.float32], reset=False)
-        if sp.issparse(X):
-            check_structure(X)
-        if sp.issparse(X) and "coef" not in self._cache and X.nnz < X.shape[1] // ENTRY_COST:
-            # A few rows between two steps: only their features are brought up to date.
-            features, columns = np.unique(X.indices[: X.nnz], return_inverse=True)
-            coef = _state.coefficients(self._state, features.astype(np.int64))
-            shape = (X.shape[0], features.size)
-            X = sp.csr_matrix((X.data[: X.nnz], columns, X.indptr), shape=shape)
-        else:
+        with self._lock:
+            if "_state" not in self.__dict__:
+                check_is_fitted(self)  # raises
+            if not self._is_ready(X, PRECISIONS):
+                X = validate_data(self, X, accept_sparse="csr", dtype=PRECISIONS, reset=False)
+            if sp.issparse(X):
+                check_structure(X)
+                if X.indptr[-1] < X.shape[1] // ENTRY_COST:
+                    return self._products_of_few(X) + self.intercept_
             coef = self.coef_
             coef = coef if coef.ndim == 2 else coef[np.newaxis]
-        return safe_sparse_dot(X, coef.T, dense_output=True) + self.intercept_
+            return safe_sparse_dot(X, coef.T, dense_output=True) + self.intercept_
+
+    def _products_of_few(self, X):
+        """X @ coef_.T, bit for bit, at the cost of the entries of X."""
+        n_entries = int(X.indptr[-1])
+        data, features = X.data[:n_entries], X.indices[:n_entries].astype(np.int64)
+        weights = _state.coefficients(self._state, features, self._optimizer())
+        if X.shape[0] == 1:
+            # in turn from the left, as a sparse product does
+            sums = np.cumsum(weights * data, axis=1)
+            return sums[:, -1:].T if n_entries else np.zeros((1, sums.shape[0]), sums.dtype)
+        places = sp.csr_matrix((data, np.arange(n_entries), X.indptr), (X.shape[0], n_entries))
+        return places @ weights.T
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -2,7 +2,7 @@
 
 import numpy as np
 import scipy.sparse as sp
-from scipy.special import expit, log_expit, log_softmax, softmax
+from scipy.special import expit, log_expit, log_softmax
 from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit
 from sklearn.utils import column_or_1d, compute_class_weight
@@ -140,6 +140,13 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
     loss_curve_ : list of float
         Mean training objective of each epoch of `fit`: the loss of each row just before it was
         learned, and the penalty at the end of the epoch.
+    progressive_loss_ : float
+        Progressive validation: the mean loss of rows just before each was learned. They are those
+        of the first epoch of the last `fit`, which nobody had seen before, and those that
+        `partial_fit` has learned since then, or since `reset_progressive_loss`. The sum of the
+        losses times their weights is divided by the sum of the sample weights; `class_weight`
+        belongs to the losses. NaN
+        before the first row.
     n_features_in_ : int
         Number of features seen during fit.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -271,6 +278,15 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
             )
         return X, y
 
+    def _ready_targets(self, y, n_rows):
+        if self._label_format is None and type(y) in (np.ndarray, list):
+            y = np.asarray(y)
+            # Of a kind that classes are of, so none is continuous; `_begin_partial_fit` finds
+            # what is no class.
+            if y.shape == (n_rows,) and y.dtype.kind == self.classes_.dtype.kind in "biuU":
+                return y
+        return None
+
     def _begin_fit(self, y):
         self._set_classes(np.unique(y) if self._label_format is None else np.arange(y.shape[1]))
 
@@ -281,16 +297,28 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
             if classes is None:
                 raise ValueError("classes must be passed on the first call to partial_fit.")
             self._set_classes(unique_labels(classes))
-        elif classes is not None and not np.array_equal(self.classes_, unique_labels(classes)):
+        elif (
+            classes is not None
+            # looked at as they are, which is quicker, and then as what they may mean
+            and not np.array_equal(self.classes_, classes)
+            and not np.array_equal(self.classes_, unique_labels(classes))
+        ):
             raise ValueError(
                 f"`classes={classes!r}` is not the same as on last call to partial_fit, "
                 f"was: {self.classes_!r}"
             )
-        if self._label_format is None and np.setdiff1d(y, self.classes_).size:
+        if self._label_format is None and not self._are_classes(y):
             raise ValueError(
                 f"`y` has classes not in `self.classes_`. `self.classes_` has {self.classes_}. "
                 f"'y' has {np.unique(y)}."
             )
+
+    def _are_classes(self, y):
+        if y.dtype.kind != self.classes_.dtype.kind:
+            return np.setdiff1d(y, self.classes_).size == 0
+        codes = np.searchsorted(self.classes_, y)
+        codes[codes == self.classes_.size] = 0
+        return bool((self.classes_[codes] == y).all())
 
     def _set_classes(self, classes):
         self.classes_ = classes
@@ -308,9 +336,7 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
         if self._label_format is not None:
             return self._encode_labels(y)
         codes = np.searchsorted(self.classes_, y)
-        weights = None
-        if self.class_weight is not None:
-            weights = compute_class_weight(self.class_weight, classes=self.classes_, y=y)
+        weights = self._class_weights(self.classes_, y)
         if self.classes_.size == 2:
             return 2.0 * codes - 1.0, 1, None if weights is None else weights[:, np.newaxis]
         if weights is not None:
@@ -322,15 +348,25 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
         n_rows, n_labels = y.shape
         if n_labels != self.classes_.size:
             raise ValueError(f"y has {n_labels} labels, but {self.classes_.size} are expected.")
+        if not np.all((y == 0) | (y == 1)):
+            raise ValueError("y has several labels a row: they have to be 0 or 1.")
         weights = None
         if self.class_weight == "balanced":
             counts = np.vstack([n_rows - y.sum(axis=0), y.sum(axis=0)])
             # what does not occur needs no weight
             weights = n_rows / (2.0 * np.where(counts > 0, counts, n_rows / 2.0))
         elif self.class_weight is not None:
-            of_one = compute_class_weight(self.class_weight, classes=np.array([0, 1]), y=y.ravel())
+            of_one = self._class_weights(np.array([0, 1]), y.ravel())
             weights = np.repeat(of_one[:, np.newaxis], n_labels, axis=1)
         return 2.0 * y - 1.0, n_labels, weights
+
+    def _class_weights(self, classes, y):
+        if self.class_weight is None:
+            return None
+        weights = compute_class_weight(self.class_weight, classes=classes, y=y)
+        if not np.all((weights >= 0) & (weights < np.inf)):
+            raise ValueError(f"class_weight has to be finite and not negative, not {weights}.")
+        return weights
 
     def _is_multinomial(self):
         return (
@@ -349,6 +385,17 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
         return StratifiedShuffleSplit if self._label_format is None else ShuffleSplit
 
     # -- training --
+
+    def _check_parameters(self, for_fit):
+        super()._check_parameters(for_fit)
+        if not for_fit and self.class_weight == "balanced":
+            raise ValueError(
+                "class_weight 'balanced' is not supported for partial_fit. In order to use "
+                "'balanced' weights, use compute_class_weight('balanced', classes=classes, "
+                "y=y). In place of y you can use a large enough sample of the full training "
+                "set target to properly estimate the class frequency distributions. Pass the "
+                "resulting weights as the class_weight parameter."
+            )
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y, coef_init=None, intercept_init=None, sample_weight=None):
@@ -378,10 +425,9 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
             If the input is not valid, or if a step would have made a coefficient infinite.
             The estimator is then what it was before the call.
         """
-        with unchanged_if_it_fails(self):
+        with self._lock, unchanged_if_it_fails(self):
             return self._fit(X, y, sample_weight, coef_init, intercept_init)
 
-    @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y, classes=None, sample_weight=None):
         """Learn from rows once, in their order.
 
@@ -407,18 +453,12 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
             If the input is not valid: the estimator is then what it was before the call. Or if
             a step would have made a coefficient infinite: the error names the row, and the
             rows before it have been learned.
+
+        Notes
+        -----
+        Rows in a CSR matrix of the model's precision, and targets in an array, cost least to check.
         """
-        with unchanged_if_it_fails(self):
-            if self.class_weight == "balanced":
-                raise ValueError(
-                    "class_weight 'balanced' is not supported for partial_fit. In order to use "
-                    "'balanced' weights, use compute_class_weight('balanced', classes=classes, "
-                    "y=y). In place of y you can use a large enough sample of the full training "
-                    "set target to properly estimate the class frequency distributions. Pass the "
-                    "resulting weights as the class_weight parameter."
-                )
-            work = self._partial_fit(X, y, sample_weight, classes)
-        return self._learn(*work)
+        return self._partial_fit(X, y, sample_weight, classes)
 
     # -- prediction --
 
@@ -479,7 +519,12 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
         if self.loss == "log_loss":
             if self._label_format is not None:
                 return expit(margins)
-            return softmax(self._logits(margins), axis=1)
+            if margins.shape[1] == 1:
+                return np.hstack([expit(-margins), expit(margins)])
+            # the logits or, one-vs-rest, the probabilities of the classes
+            logits = self._logits(margins)
+            probabilities = np.exp(logits - logits.max(axis=1, keepdims=True))
+            return probabilities / probabilities.sum(axis=1, keepdims=True)
         probabilities = (np.clip(margins, -1, 1) + 1) / 2
         if self._label_format is not None:
             return probabilities

@@ -130,6 +130,12 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
     loss_curve_ : list of float
         Mean training objective of each epoch of `fit`: the loss of each row just before it was
         learned, and the penalty at the end of the epoch.
+    progressive_loss_ : float
+        Progressive validation: the mean loss of rows just before each was learned. They are those
+        of the first epoch of the last `fit`, which nobody had seen before, and those that
+        `partial_fit` has learned since then, or since `reset_progressive_loss`. The sum of the
+        losses times their weights is divided by the sum of the sample weights. NaN
+        before the first row.
     n_features_in_ : int
         Number of features seen during fit.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -258,6 +264,14 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
             )
         return X, y
 
+    def _ready_targets(self, y, n_rows):
+        if type(y) in (np.ndarray, list):
+            y = np.asarray(y)
+            ready = y.shape == (n_rows, *self._target_shape) and y.dtype.kind in "fiu"
+            if ready and np.isfinite(y).all():
+                return y
+        return None
+
     def _begin_fit(self, y):
         if REGRESSION_LOSSES[self.loss].log_link and not np.all(np.any(y, axis=0)):
             raise ValueError(f"loss={self.loss!r} requires a y that is not all zero.")
@@ -343,10 +357,9 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
             If the input is not valid, or if a step would have made a coefficient infinite.
             The estimator is then what it was before the call.
         """
-        with unchanged_if_it_fails(self):
+        with self._lock, unchanged_if_it_fails(self):
             return self._fit(X, y, sample_weight, coef_init, intercept_init)
 
-    @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y, sample_weight=None):
         """Learn from rows once, in their order.
 
@@ -369,10 +382,12 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
             If the input is not valid: the estimator is then what it was before the call. Or if
             a step would have made a coefficient infinite: the error names the row, and the
             rows before it have been learned.
+
+        Notes
+        -----
+        Rows in a CSR matrix of the model's precision, and targets in an array, cost least to check.
         """
-        with unchanged_if_it_fails(self):
-            work = self._partial_fit(X, y, sample_weight)
-        return self._learn(*work)
+        return self._partial_fit(X, y, sample_weight)
 
     # -- prediction --
 

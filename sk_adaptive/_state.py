@@ -14,10 +14,15 @@ estimators saves it:
 ``charged``
     The sum of the learning rates of these steps, which penalties are charged by.
 ``eta0``
-    The learning rate, as "auto" or "adaptive" have made it.
+    The learning rate, as "auto" or "adaptive" have made it; 0 before "auto" has seen a row.
 ``settings``
     The other numbers that the records were written under, see `settings_of`.
+``progressive_loss``
+    float64 array: the weighted losses of rows, each before it was learned, summed, and
+    the sum of their weights.
 """
+
+from numbers import Integral, Real
 
 import numpy as np
 
@@ -107,6 +112,7 @@ def new_state(settings, eta0, n_features, n_outputs, dtype, coef=None, intercept
         "charged": 0.0,
         "eta0": float(eta0),
         "settings": settings,
+        "progressive_loss": np.zeros(2),
     }
     if coef is not None:
         state["records"]["coef"] = coef.T
@@ -128,8 +134,9 @@ def make_optimizer(state):
         aligned = allocate(records.shape[0], records.dtype)
         aligned[...] = records
         state["records"] = records = aligned
-    if not state["intercept"].flags.writeable:
-        state["intercept"] = state["intercept"].copy()
+    for name in ("intercept", "progressive_loss"):
+        if not state[name].flags.writeable:
+            state[name] = state[name].copy()
     settings = state["settings"]
     spec = OPTIMIZERS[settings["optimizer"]]
     return getattr(kernel(precision(state)), spec.kernel_class)(
@@ -157,12 +164,13 @@ def all_features(state):
     return np.arange(state["records"].shape[0], dtype=np.int64)
 
 
-def coefficients(state, features=None):
+def coefficients(state, features=None, optimizer=None):
     """The weights of these features, or of all, as of now: of shape (n_outputs, n)."""
     if features is None:
         features = all_features(state)
     out = np.empty((state["intercept"].shape[1], features.size), precision(state))
-    make_optimizer(state).weights(features, out)
+    optimizer = make_optimizer(state) if optimizer is None else optimizer
+    optimizer.weights(features, out)
     return out
 
 
@@ -177,9 +185,11 @@ def with_settings(state, settings, eta0):
         return state
     if any(settings[name] != state["settings"][name] for name in ("optimizer", "sparse_update")):
         coef = coefficients(state)
-        return new_state(
+        successor = new_state(
             settings, eta0, coef.shape[1], coef.shape[0], coef.dtype, coef, state["intercept"][0]
         )
+        successor["progressive_loss"][...] = state["progressive_loss"]
+        return successor
     return _successor(state, settings, eta0, np.empty((0, 0), precision(state)))
 
 
@@ -194,7 +204,92 @@ def _successor(state, settings, eta0, coef):
     n_features = state["records"].shape[0]
     successor = new_state(settings, eta0, n_features, n_outputs, precision(state))
     successor["intercept"][...] = state["intercept"]
+    successor["progressive_loss"][...] = state["progressive_loss"]
     optimizer = make_optimizer(successor)
     make_optimizer(state).continue_as(optimizer, coef)
     save_clock(successor, optimizer)
     return successor
+
+
+def snapshot(state):
+    """A copy, which further steps do not change."""
+    return {
+        name: value.copy() if isinstance(value, (np.ndarray, dict)) else value
+        for name, value in state.items()
+    }
+
+
+def check(state, n_features):
+    """Refuse a saved state that the kernel could not trust: it follows records unchecked.
+
+    Raises
+    ------
+    ValueError
+        If the state is of another version, or its parts do not fit together.
+    """
+    version = state.get("version") if isinstance(state, dict) else None
+    if version != VERSION:
+        raise ValueError(
+            f"The saved model has a state of version {version!r}, but this release of sk_adaptive "
+            f"reads version {VERSION} only: load it with the release that saved it, or train anew."
+        )
+
+    def require(condition, what):
+        if not condition:
+            raise ValueError(f"The saved state of the model is damaged: {what}.")
+
+    def is_number(value, least=0.0):
+        return isinstance(value, Real) and least <= value < np.inf
+
+    names = {"records", "intercept", "progressive_loss", "t", "charged", "eta0", "settings"}
+    missing = sorted(names - set(state))
+    require(not missing, f"it lacks {missing}")
+    settings, records, intercept = state["settings"], state["records"], state["intercept"]
+    require(isinstance(settings, dict), "its settings are no dict")
+    optimizer = settings.get("optimizer")
+    require(optimizer in OPTIMIZERS, f"its optimizer {optimizer!r} is not one of {[*OPTIMIZERS]}")
+    numbers = {"eps", "l1", "l2", "power_t", *OPTIMIZERS[optimizer].parameters}
+    names = {"optimizer", "sparse_update", *numbers}
+    missing = sorted(names - set(settings))
+    require(not missing, f"its settings lack {missing}")
+    require(
+        settings["sparse_update"] in ("exact", "masked"),
+        f"sparse_update is {settings['sparse_update']!r}",
+    )
+    for name in sorted(numbers):
+        require(is_number(settings[name]), f"{name} is {settings[name]!r}")
+    for name in ("charged", "eta0"):
+        require(is_number(state[name]), f"{name} is {state[name]!r}")
+    t = state["t"]
+    require(isinstance(t, Integral) and 0 <= t < 2**63, f"t is {t!r}, not a number of steps")
+
+    for name, value in (("intercept", intercept), ("progressive_loss", state["progressive_loss"])):
+        require(
+            isinstance(value, np.ndarray) and value.dtype == np.float64,
+            f"{name} is not a float64 array",
+        )
+    require(
+        intercept.ndim == 2 and intercept.shape[0] == 3 and intercept.shape[1] > 0,
+        f"intercept has the shape {intercept.shape}, not (3, n_outputs)",
+    )
+    require(np.all(np.isfinite(intercept)), "intercept contains NaN or infinity")
+    require(state["progressive_loss"].shape == (2,), "progressive_loss is not of two numbers")
+
+    require(isinstance(records, np.ndarray), "records are no array")
+    require(
+        records.shape == (n_features,),
+        f"records have the shape {records.shape}, but the model has {n_features} features",
+    )
+    expected = [
+        record_dtype(settings, intercept.shape[1], np.dtype(dtype))
+        for dtype in (np.float32, np.float64)
+    ]
+    require(
+        records.dtype in expected,
+        f"a record has the fields {records.dtype}, which are not those of {optimizer!r} with "
+        f"these settings and {intercept.shape[1]} output(s)",
+    )
+    if "last_step" in records.dtype.names:
+        # the kernel looks up the powers of the steps since then in tables
+        last_step = records["last_step"]
+        require(last_step.min() >= 0 and last_step.max() <= t, "a record is of a step to come")

@@ -57,8 +57,11 @@ class TrainingData:
     fit_intercept: bool
 
 
-def train_rows(optimizer, training, rows):
+def train_rows(optimizer, training, rows, progressive_loss=None):
     """Learn these rows in this order; the weighted sum of their losses before their steps.
+
+    `progressive_loss`, if given, is increased by this sum and by that of the weights, also for
+    the rows before a failure.
 
     Raises
     ------
@@ -87,6 +90,11 @@ def train_rows(optimizer, training, rows):
             training.batch_size,
             training.fit_intercept,
         )
+        if progressive_loss is not None:
+            learned = part if failed < 0 else part[:failed]
+            weights = training.sample_weight
+            weight_sum = weights[learned].sum() if weights.size else learned.size
+            progressive_loss += (part_sum, weight_sum)
         if failed >= 0:
             raise TrainingFailure(int(part[failed]))
         loss_sum += part_sum
@@ -180,7 +188,9 @@ def fit_epochs(
         if shuffle:
             generator.shuffle(order)
         try:
-            loss = train_rows(optimizer, training, order) / order.shape[0]
+            # later the rows have been seen
+            progressive_loss = state["progressive_loss"] if epoch == 1 else None
+            loss = train_rows(optimizer, training, order, progressive_loss) / order.shape[0]
         except TrainingFailure as failure:
             raise _overflow(epoch, failure.row) from None
         objective = loss + optimizer.penalty(features)

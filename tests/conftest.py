@@ -1,7 +1,8 @@
-"""Data that the tests share."""
+"""What the tests share."""
 
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -30,3 +31,21 @@ def zipf_rows():
     X[2, -3] = 2.0
     y = np.where(X @ rng.normal(size=d) + rng.normal(size=n) > 0, 1, -1)
     return X, sp.csr_matrix(X), y
+
+
+@pytest.fixture
+def kernel_calls(monkeypatch):
+    """Put a function around each call of the kernel's training."""
+
+    # not before the path is right
+    from sk_adaptive import _training
+
+    def install(around):
+        real = _training.kernel
+
+        def kernel(dtype):
+            return SimpleNamespace(train=lambda *arguments: around(real(dtype).train, *arguments))
+
+        monkeypatch.setattr(_training, "kernel", kernel)
+
+    return install

@@ -8,7 +8,6 @@ import threading
 import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
-from types import SimpleNamespace
 
 import joblib
 import numpy as np
@@ -521,21 +520,6 @@ def test_partial_fit_that_overflows_keeps_the_rows_before(rows, parameters, batc
 
 
 # --- interruption and threads ---
-
-
-@pytest.fixture
-def kernel_calls(monkeypatch):
-    """Put a function around each call of the kernel's training."""
-
-    def install(around):
-        real = _training.kernel
-
-        def kernel(dtype):
-            return SimpleNamespace(train=lambda *arguments: around(real(dtype).train, *arguments))
-
-        monkeypatch.setattr(_training, "kernel", kernel)
-
-    return install
 
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs setitimer")

@@ -1,0 +1,681 @@
+"""Online learning: what a call costs, what ends it early, threads, saved states, validation."""
+
+import copy
+import pickle
+import threading
+import tracemalloc
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from comparison import assert_same_model
+from numpy.lib.recfunctions import repack_fields
+from sklearn.exceptions import NotFittedError
+
+from sk_adaptive import AdaptiveSGDClassifier, AdaptiveSGDRegressor, _state, _training
+from sk_adaptive._registry import CLASSIFICATION_LOSSES, OPTIMIZERS
+
+ESTIMATORS = [AdaptiveSGDClassifier, AdaptiveSGDRegressor]
+MODES = [
+    pytest.param({"optimizer": optimizer, "sparse_update": sparse_update})
+    for optimizer in OPTIMIZERS
+    for sparse_update in ("exact", "masked")
+]
+every_mode = pytest.mark.parametrize("parameters", MODES)
+every_optimizer = pytest.mark.parametrize("optimizer", OPTIMIZERS)
+every_estimator = pytest.mark.parametrize("estimator", ESTIMATORS)
+
+
+@pytest.fixture(scope="module")
+def rows(zipf_rows):
+    """The first sparse rows, and labels."""
+    _, X, y = zipf_rows
+    return X[:300], y[:300]
+
+
+def first_call(estimator):
+    """What the first call of partial_fit needs beside rows and targets."""
+    return {"classes": [-1, 1]} if estimator is AdaptiveSGDClassifier else {}
+
+
+def start(X, y, estimator=AdaptiveSGDClassifier, **parameters):
+    """A model after its first rows."""
+    return estimator(**parameters).partial_fit(X[:100], y[:100], **first_call(estimator))
+
+
+# --- what a call costs ---
+
+
+def in_another_format(X):
+    """The same rows, which have to be validated and converted."""
+    return sp.coo_matrix(X)
+
+
+@every_estimator
+@every_mode
+def test_ready_rows_are_not_validated_again_and_give_the_same(
+    rows, estimator, parameters, monkeypatch
+):
+    X, y = rows
+    model, twin = (start(X, y, estimator, **parameters) for _ in range(2))
+    weight = np.random.default_rng(0).uniform(size=len(y))
+    expected = []
+    for row in range(100, 110):
+        part = slice(row, row + 1)
+        expected.append(twin.predict(in_another_format(X[part])))
+        twin.partial_fit(
+            in_another_format(X[part]), list(y[part]), sample_weight=list(weight[part])
+        )
+
+    def refuse(*arguments, **named):
+        raise AssertionError("validated")
+
+    model.partial_fit(X[100:101], y[100:101], sample_weight=np.zeros(1))
+    for name in ("_base.validate_data", "_input._check_sample_weight"):
+        monkeypatch.setattr(f"sk_adaptive.{name}", refuse)
+    monkeypatch.setattr(estimator, "_validate", refuse)
+    monkeypatch.setattr(estimator, "_validate_params", refuse)
+    predicted = []
+    for row in range(100, 110):
+        part = slice(row, row + 1)
+        predicted.append(model.predict(X[part]))
+        model.partial_fit(X[part], y[part], sample_weight=weight[part])
+    np.testing.assert_array_equal(predicted, expected)
+    assert_same_model(model, twin)
+
+
+@every_optimizer
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_no_call_takes_memory_by_the_number_of_features(optimizer, n_classes):
+    n_features = 1 << 20
+    places = np.random.default_rng(0).integers(n_features, size=(20, 39))
+    X = sp.csr_matrix((np.ones(places.size), places.ravel(), 39 * np.arange(21)), (20, n_features))
+    y = np.arange(20) % n_classes
+    model = AdaptiveSGDClassifier(optimizer=optimizer)
+    model.partial_fit(X, y, classes=np.arange(n_classes)).score(X, y)
+    calls = [
+        lambda: model.partial_fit(X[3], y[3:4]),
+        lambda: model.partial_fit(in_another_format(X[4:7]), y[4:7]),
+        lambda: model.coef_,
+        lambda: model.predict(X[3]),
+        lambda: model.predict_proba(X[4:7]),
+        lambda: model.score(X, y),
+    ]
+    for call in calls:
+        tracemalloc.start()
+        try:
+            call()
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+        assert (peak > n_features) == (call is calls[2])
+
+
+@every_estimator
+def test_parameters_are_checked_whenever_they_change(rows, estimator):
+    X, y = rows
+    model, twin = (start(X, y, estimator) for _ in range(2))
+    for name, value in (("alpha", -1.0), ("eta0", "fast"), ("batch_size", 0), ("loss", "none")):
+        before = getattr(model, name)
+        model.set_params(**{name: value})
+        for _ in range(2):
+            with pytest.raises(ValueError, match=f"The {name!r} parameter"):
+                model.partial_fit(X, y)
+        model.set_params(**{name: before})
+    model.set_params(early_stopping=True)
+    with pytest.raises(ValueError, match="early_stopping should be False"):
+        model.partial_fit(X, y)
+    model.set_params(early_stopping=False)
+    assert_same_model(model.partial_fit(X, y), twin.partial_fit(X, y))
+
+
+@every_estimator
+def test_another_number_of_outputs_is_refused(rows, estimator):
+    """The kernel would follow the number of a class behind its outputs."""
+    X, y = rows
+    model = start(X, y, estimator)
+    if estimator is AdaptiveSGDClassifier:
+        model.classes_ = np.array([-1, 0, 1])
+    else:
+        model._target_shape = (2,)
+        y = np.column_stack([y, y])
+    with pytest.raises(ValueError, match="output"):
+        model.partial_fit(X, y)
+
+
+@pytest.mark.parametrize("labels", [[[0, 2]], [[-1, 1]], [[5, 5]]])
+def test_labels_are_zero_or_one(labels):
+    model = AdaptiveSGDClassifier()
+    with pytest.raises(ValueError, match="have to be 0 or 1"):
+        model.partial_fit(np.ones((1, 3)), np.array(labels))
+
+
+@pytest.mark.parametrize("factor", [-1.0, np.nan, np.inf])
+def test_factors_of_classes_are_finite_and_not_negative(rows, factor):
+    X, y = rows
+    for method in ("fit", "partial_fit"):
+        model = AdaptiveSGDClassifier(class_weight={1: factor})
+        named = first_call(AdaptiveSGDClassifier) if method == "partial_fit" else {}
+        with pytest.raises(ValueError, match="class_weight has to be"):
+            getattr(model, method)(X, y, **named)
+
+
+# --- weights of zero ---
+
+
+@every_estimator
+@every_mode
+def test_a_batch_without_weight_is_no_call(rows, estimator, parameters):
+    X, y = rows
+    named = first_call(estimator)
+    nothing = np.zeros(50)
+    expected = estimator(**parameters)
+    expected.partial_fit(X[:50], y[:50], **named).partial_fit(X[50:100], y[50:100])
+    model = estimator(**parameters)
+    # rows of another size, whose rate would be another
+    model.partial_fit(100 * X[50:100], 7 * y[50:100] ** 2 - 6, sample_weight=nothing, **named)
+    assert model.t_ == 1
+    np.testing.assert_array_equal(model.decision_function(X) if named else model.predict(X), 0)
+    model.partial_fit(X[:50], y[:50])
+    model.partial_fit(9 * X[100:150], y[100:150], sample_weight=nothing)
+    model.partial_fit(X[50:100], y[50:100])
+    assert_same_model(model, expected)
+    assert model.eta0_ == expected.eta0_
+    assert model.progressive_loss_ == expected.progressive_loss_
+
+
+# --- what ends a call early ---
+
+
+class Stop:
+    """Around the kernel's training: ends the third call of it in one of several ways."""
+
+    def __init__(self, way):
+        self.way = way
+        self.calls = 0
+
+    def __call__(self, train, *arguments):
+        self.calls += 1
+        if self.calls != 3:
+            return train(*arguments)
+        if self.way == "Ctrl-C after it":
+            train(*arguments)
+        if self.way == "no memory within it":
+            # whole steps, as the kernel would
+            rows = arguments[8][: arguments[9]]
+            train(*arguments[:8], rows, *arguments[9:])
+            raise MemoryError
+        raise KeyboardInterrupt
+
+
+every_way = pytest.mark.parametrize(
+    "way", ["Ctrl-C before it", "Ctrl-C after it", "no memory within it"]
+)
+
+
+@every_mode
+@every_way
+@pytest.mark.parametrize("batch_size", [1, 4])
+def test_what_was_learned_before_the_end_stays(
+    rows, kernel_calls, monkeypatch, parameters, way, batch_size
+):
+    X, y = rows
+    for begun in (False, True):
+        parameters = {**parameters, "batch_size": batch_size, "eta0": 0.1}
+        model, twin = (AdaptiveSGDClassifier(**parameters) for _ in range(2))
+        named = first_call(AdaptiveSGDClassifier)
+        if begun:
+            model.partial_fit(X[:99], y[:99], **named)
+            twin.partial_fit(X[:99], y[:99], **named)
+        monkeypatch.setattr(_training, "ENTRIES_PER_CALL", 128)
+        kernel_calls(Stop(way))
+        with pytest.raises(MemoryError if "memory" in way else KeyboardInterrupt):
+            model.partial_fit(X[100:], y[100:], **named)
+        monkeypatch.undo()
+        n_steps = model.t_ - (twin.t_ if begun else 1)
+        stop = 100 + n_steps * batch_size
+        assert 100 < stop < len(y)
+        twin.partial_fit(X[100:stop], y[100:stop], **named)
+        assert_same_model(model, twin)
+        assert_same_model(pickle.loads(pickle.dumps(model)), twin)
+        if "before" in way:
+            np.testing.assert_allclose(model.progressive_loss_, twin.progressive_loss_)
+        model.partial_fit(X[stop:], y[stop:])
+        assert_same_model(model, twin.partial_fit(X[stop:], y[stop:]))
+
+
+@every_optimizer
+@every_way
+def test_a_fit_that_is_stopped_leaves_the_model_of_before(
+    rows, kernel_calls, monkeypatch, optimizer, way
+):
+    X, y = rows
+    for model in (AdaptiveSGDClassifier(optimizer=optimizer), start(X, y, optimizer=optimizer)):
+        attributes = vars(model).copy()
+        twin = copy.deepcopy(model)
+        # in the third epoch
+        kernel_calls(Stop(way))
+        with pytest.raises(MemoryError if "memory" in way else KeyboardInterrupt):
+            model.fit(X[:, ::-1][:, 5:], 2 * y)
+        monkeypatch.undo()
+        assert vars(model).keys() == attributes.keys()
+        assert all(vars(model)[name] is value for name, value in attributes.items())
+        named = first_call(AdaptiveSGDClassifier)
+        assert_same_model(model.partial_fit(X, y, **named), twin.partial_fit(X, y, **named))
+
+
+@every_optimizer
+def test_ctrl_c_before_the_clock_is_noted_loses_no_step(rows, monkeypatch, optimizer):
+    """The steps have been done on the arrays by then."""
+    X, y = rows
+    model, twin = (start(X, y, optimizer=optimizer) for _ in range(2))
+    unlearned = AdaptiveSGDClassifier(optimizer=optimizer)
+
+    def interrupt(*arguments):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(_state, "save_clock", interrupt)
+        for each in (model, unlearned):
+            with pytest.raises(KeyboardInterrupt):
+                each.partial_fit(X[100:], y[100:], classes=[-1, 1])
+    twin.partial_fit(X[100:], y[100:])
+    assert_same_model(pickle.loads(pickle.dumps(model)), twin)
+    assert_same_model(model, twin)
+    assert_same_model(model.partial_fit(X, y), twin.partial_fit(X, y))
+    assert vars(unlearned) == vars(AdaptiveSGDClassifier(optimizer=optimizer))
+
+
+@every_estimator
+@every_mode
+def test_a_first_call_that_learns_nothing_leaves_no_model(rows, monkeypatch, estimator, parameters):
+    X, y = rows
+    named = first_call(estimator)
+    model = estimator(**parameters, eta0=0.1)
+    before = vars(model).copy()
+    hot = X.copy()
+    hot.data[:] = 1e200
+    with pytest.raises(ValueError, match="overflow occurred at row 0"):
+        model.partial_fit(hot, y, **named)
+    assert vars(model) == before
+
+    def no_memory(*arguments):
+        raise MemoryError
+
+    for name in ("allocate", "make_optimizer"):
+        with monkeypatch.context() as patched:
+            patched.setattr(_state, name, no_memory)
+            with pytest.raises(MemoryError):
+                model.partial_fit(X, y, **named)
+        assert vars(model) == before
+    model.set_params(optimizer="adam", sparse_update="exact", beta_1=0.9, beta_2=0.5)
+    with pytest.raises(ValueError, match="sparse_update='exact' needs beta_1"):
+        model.partial_fit(X, y, **named)
+    assert vars(model).keys() == before.keys()
+
+
+@every_mode
+def test_no_memory_for_other_parameters_changes_nothing(rows, monkeypatch, parameters):
+    X, y = rows
+    model, twin = (start(X, y, **parameters) for _ in range(2))
+
+    def no_memory(*arguments):
+        raise MemoryError
+
+    model.set_params(alpha=0.1)
+    with monkeypatch.context() as patched:
+        patched.setattr(_state, "allocate", no_memory)
+        with pytest.raises(MemoryError):
+            model.partial_fit(X, y)
+        with pytest.raises(MemoryError):
+            model.fit(X, y)
+        with pytest.raises(MemoryError):
+            model.coef_ = np.ones(X.shape[1])
+    assert_same_model(model, twin)
+    model.set_params(alpha=twin.alpha)
+    assert_same_model(model.partial_fit(X, y), twin.partial_fit(X, y))
+
+
+# --- threads ---
+
+
+@contextmanager
+def side_by_side(*functions):
+    """Call each over and over in a thread of its own, until the block ends."""
+    done = threading.Event()
+    failures = []
+
+    def repeat(function):
+        try:
+            while not done.is_set():
+                function()
+        except BaseException as failure:
+            failures.append(failure)
+
+    threads = [threading.Thread(target=repeat, args=(function,)) for function in functions]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        for thread in threads:
+            thread.join()
+    if failures:
+        raise failures[0]
+
+
+@every_optimizer
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_a_model_is_read_while_it_learns(optimizer, n_classes):
+    """All readings are of one moment each, between two steps.
+
+    Two features that are 1 in every row, and the intercept, have the same gradients and thus
+    the same weights between any two steps. Of the three records the first and the last are far
+    from each other.
+    """
+    n_rows, n_features = 2000, 1 << 10
+    rng = np.random.default_rng(0)
+    X = sp.random(n_rows, n_features, density=8 / n_features, random_state=0, format="lil")
+    X[:, 0] = X[:, n_features - 1] = 1.0
+    X = X.tocsr()
+    y = rng.integers(n_classes, size=n_rows)
+    model = AdaptiveSGDClassifier(optimizer=optimizer, eta0=0.1, penalty=None)
+    model.partial_fit(X[:1], y[:1], classes=np.arange(n_classes))
+    corner = sp.csr_matrix(([1.0, 1.0], ([0, 1], [0, n_features - 1])), shape=(3, n_features))
+    calls = [0, 0]
+
+    def check(margins):
+        # the weights of both and the intercept, and the intercept
+        np.testing.assert_allclose(margins[:2], 2 * margins[[2, 2]], rtol=1e-6, atol=1e-12)
+
+    def read_rows():
+        check(model.decision_function(corner).reshape(3, -1))
+
+    def read_all():
+        check(model.decision_function(corner.toarray()).reshape(3, -1))
+        coef = model.coef_
+        np.testing.assert_allclose(coef[:, 0], coef[:, -1], rtol=1e-6, atol=1e-12)
+        assert np.isfinite(model.predict_proba(X[:5])).all()
+
+    def save():
+        check(pickle.loads(pickle.dumps(model)).decision_function(corner).reshape(3, -1))
+
+    def learn(i):
+        model.partial_fit(X, y)
+        calls[i] += 1
+
+    with side_by_side(read_rows, read_all, save):
+        writers = [
+            threading.Thread(target=lambda i=i: [learn(i) for _ in range(3)]) for i in range(2)
+        ]
+        for writer in writers:
+            writer.start()
+        for writer in writers:
+            writer.join()
+    assert calls == [3, 3]
+    assert model.t_ == 2 + 6 * n_rows
+    # all steps were done whole and one after the other: each pass is of the same rows
+    twin = AdaptiveSGDClassifier(optimizer=optimizer, eta0=0.1, penalty=None)
+    twin.partial_fit(X[:1], y[:1], classes=np.arange(n_classes))
+    for _ in range(6):
+        twin.partial_fit(X, y)
+    assert_same_model(model, twin)
+
+
+def test_the_first_calls_of_several_threads_make_one_model(rows):
+    X, y = rows
+    for _ in range(10):
+        model = AdaptiveSGDClassifier()
+        barrier = threading.Barrier(4)
+
+        def learn(model=model, barrier=barrier):
+            barrier.wait()
+            model.partial_fit(X, y, classes=[-1, 1])
+
+        threads = [threading.Thread(target=learn) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert model.t_ == 1 + 4 * len(y)
+
+
+def test_readers_find_the_old_model_or_the_new_one(rows):
+    """fit changes the number of features and the classes; a reader never sees half of it."""
+    X, y = rows
+    wide = sp.hstack([X, X], format="csr")
+    model = AdaptiveSGDClassifier(max_iter=2, tol=None).fit(X, y)
+
+    def read():
+        for part, labels in ((X, [-1, 1]), (wide, [3, 4, 5])):
+            try:
+                assert np.isin(model.predict(part[:3]), labels).all()
+            except ValueError as failure:
+                assert "features" in str(failure)
+
+    with side_by_side(read, read):
+        for _ in range(10):
+            model.fit(wide, np.arange(len(y)) % 3 + 3)
+            model.fit(X, y)
+
+
+# --- saved states ---
+
+
+def test_a_copy_has_arrays_of_its_own(rows):
+    X, y = rows
+    model, twin = (start(X, y) for _ in range(2))
+    other = copy.copy(model)
+    model.partial_fit(X, y)
+    assert_same_model(other, twin)
+
+
+@every_optimizer
+def test_what_is_saved_is_plain(rows, optimizer):
+    """Nothing of this package and of the kernel, which others need not have."""
+    X, y = rows
+    model = start(X, y, optimizer=optimizer)
+    model.predict(X)
+    state = model.__getstate__()
+    assert "_cache" not in state
+    for value in state["_state"].values():
+        assert type(value) in (int, float, str, dict, np.ndarray)
+    assert {type(value) for value in state["_state"]["settings"].values()} <= {str, float}
+
+
+def changed(array, index, value):
+    array = array.copy()
+    array[index] = value
+    return array
+
+
+DAMAGES = {
+    "of another version": ("version 1 only", lambda s: {**s, "version": 2}),
+    "without version": ("version None", lambda s: {k: s[k] for k in s if k != "version"}),
+    "no dict": ("version None", lambda s: list(s)),
+    "incomplete": (r"lacks \['t'\]", lambda s: {k: s[k] for k in s if k != "t"}),
+    "short records": ("shape", lambda s: {**s, "records": s["records"][1:]}),
+    "tabular records": ("shape", lambda s: {**s, "records": s["records"][:, np.newaxis]}),
+    "records of numbers": ("fields", lambda s: {**s, "records": s["records"]["coef"][:, 0]}),
+    "packed records": (
+        "fields",
+        lambda s: {**s, "records": repack_fields(s["records"])},
+    ),
+    "no array": ("no array", lambda s: {**s, "records": s["records"].tolist()}),
+    "records of other settings": (
+        "fields",
+        lambda s: {**s, "settings": {**s["settings"], "l1": 0.0, "l2": 0.0}},
+    ),
+    "more outputs": ("fields", lambda s: {**s, "intercept": np.zeros((3, 2))}),
+    "flat intercept": ("shape", lambda s: {**s, "intercept": s["intercept"][0]}),
+    "no intercept": ("shape", lambda s: {**s, "intercept": s["intercept"][:, :0]}),
+    "single intercept": (
+        "float64",
+        lambda s: {**s, "intercept": s["intercept"].astype(np.float32)},
+    ),
+    "NaN intercept": (
+        "NaN",
+        lambda s: {**s, "intercept": changed(s["intercept"], (0, 0), np.nan)},
+    ),
+    "negative t": ("t is -1", lambda s: {**s, "t": -1}),
+    "real t": ("t is 1.5", lambda s: {**s, "t": 1.5}),
+    "t too large": ("t is", lambda s: {**s, "t": 2**63}),
+    "NaN charged": ("charged is nan", lambda s: {**s, "charged": np.nan}),
+    "negative eta0": ("eta0 is -1", lambda s: {**s, "eta0": -1.0}),
+    "text for eta0": ("eta0 is 'x'", lambda s: {**s, "eta0": "x"}),
+    "no settings": ("settings", lambda s: {**s, "settings": None}),
+    "unknown optimizer": (
+        "optimizer 'sgd' is not one of",
+        lambda s: {**s, "settings": {**s["settings"], "optimizer": "sgd"}},
+    ),
+    "settings incomplete": (
+        r"settings lack \['eps'\]",
+        lambda s: {**s, "settings": {k: v for k, v in s["settings"].items() if k != "eps"}},
+    ),
+    "infinite setting": (
+        "eps is inf",
+        lambda s: {**s, "settings": {**s["settings"], "eps": np.inf}},
+    ),
+    "unknown mode": (
+        "sparse_update is 'lazy'",
+        lambda s: {**s, "settings": {**s["settings"], "sparse_update": "lazy"}},
+    ),
+    "no progressive loss": (
+        "progressive_loss",
+        lambda s: {**s, "progressive_loss": np.zeros(3)},
+    ),
+}
+
+
+@every_optimizer
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_state_is_refused(rows, optimizer, damage):
+    X, y = rows
+    saved = start(X, y, optimizer=optimizer).__getstate__()
+    message, spoil = DAMAGES[damage]
+    model = AdaptiveSGDClassifier()
+    with pytest.raises(ValueError, match=f"saved (model|state).*{message}"):
+        model.__setstate__({**saved, "_state": spoil(saved["_state"])})
+    with pytest.raises(NotFittedError):
+        model.predict(X)
+    # as it is, it is taken
+    model.__setstate__(saved)
+    model.predict(X)
+
+
+@every_optimizer
+def test_records_of_steps_to_come_are_refused(rows, optimizer):
+    X, y = rows
+    saved = start(X, y, optimizer=optimizer).__getstate__()
+    records = saved["_state"]["records"]
+    if "last_step" not in records.dtype.names:
+        pytest.skip("no record knows its step")
+    for step in (-1, 10**6):
+        records["last_step"][0] = step
+        with pytest.raises(ValueError, match="step to come"):
+            AdaptiveSGDClassifier().__setstate__(saved)
+
+
+def test_the_number_of_features_is_that_of_the_records(rows):
+    X, y = rows
+    saved = start(X, y).__getstate__()
+    for n_features in (X.shape[1] + 1, None):
+        with pytest.raises(ValueError, match=f"{n_features} features"):
+            AdaptiveSGDClassifier().__setstate__({**saved, "n_features_in_": n_features})
+
+
+# --- progressive validation ---
+
+
+def losses_one_by_one(model, X, y, weight, batch_size):
+    """The losses of rows before they were learned, by predictions of a model that learns them."""
+    loss = CLASSIFICATION_LOSSES["log_loss"].make()
+    losses = []
+    for first in range(0, X.shape[0], batch_size):
+        part = slice(first, first + batch_size)
+        values, _ = loss(y[part].astype(float), model.decision_function(X[part]))
+        losses.extend(values)
+        model.partial_fit(X[part], y[part], sample_weight=weight[part])
+    return np.array(losses)
+
+
+@every_mode
+@pytest.mark.parametrize("batch_size", [1, 4])
+def test_progressive_loss_is_of_rows_before_they_were_learned(rows, parameters, batch_size):
+    X, y = rows
+    weight = np.random.default_rng(0).uniform(0, 2, size=len(y))
+    weight[::7] = 0
+    parameters = {**parameters, "batch_size": batch_size, "eta0": 0.1}
+    model, twin = (start(X, y, **parameters) for _ in range(2))
+    model.reset_progressive_loss()
+    assert np.isnan(model.progressive_loss_)
+    losses = losses_one_by_one(twin, X, y, weight, batch_size)
+    # steps of the same rows, as zero weights fill no step
+    present = np.flatnonzero(weight)
+    if batch_size > 1:
+        twin, weight = start(X, y, **parameters), np.where(weight > 0, weight, 1.0)
+        present = np.arange(len(y))
+        losses = losses_one_by_one(twin, X, y, weight, batch_size)
+    for part in np.split(present, [40, 44, 100]):
+        model.partial_fit(X[part], y[part], sample_weight=weight[part])
+        model = pickle.loads(pickle.dumps(model))
+    np.testing.assert_allclose(model.progressive_loss_, np.average(losses, weights=weight))
+    # without weights all are one
+    model.reset_progressive_loss().partial_fit(X[:50], y[:50])
+    losses = losses_one_by_one(twin, X[:50], y[:50], np.ones(50), batch_size)
+    np.testing.assert_allclose(model.progressive_loss_, losses.mean())
+
+
+@every_optimizer
+def test_progressive_loss_of_a_fit_is_that_of_its_first_epoch(rows, optimizer):
+    X, y = rows
+    parameters = {"optimizer": optimizer, "penalty": None, "random_state": 0, "eta0": 0.1}
+    model = AdaptiveSGDClassifier(max_iter=3, tol=None, **parameters)
+    for _ in range(2):
+        model.fit(X, y)
+        np.testing.assert_allclose(model.progressive_loss_, model.loss_curve_[0])
+    # rows to come are added
+    loss, n_rows = model.progressive_loss_, len(y)
+    twin = copy.deepcopy(model)
+    losses = losses_one_by_one(twin, X[:50], y[:50], np.ones(50), 1)
+    model.partial_fit(X[:50], y[:50])
+    np.testing.assert_allclose(
+        model.progressive_loss_, (n_rows * loss + losses.sum()) / (n_rows + 50)
+    )
+
+
+@every_optimizer
+@pytest.mark.parametrize("batch_size", [1, 4])
+def test_progressive_loss_counts_the_rows_before_a_failure(rows, optimizer, batch_size):
+    X, y = rows
+    parameters = {"optimizer": optimizer, "batch_size": batch_size, "eta0": 0.1}
+    model, twin = (start(X, y, AdaptiveSGDRegressor, **parameters) for _ in range(2))
+    hot = X.copy()
+    hot.data[hot.indptr[42]] = 1e200
+    with pytest.raises(ValueError, match="overflow"):
+        model.partial_fit(hot, np.where(np.arange(len(y)) == 42, 1e200, y))
+    learned = 42 - 42 % batch_size
+    twin.partial_fit(X[:learned], y[:learned])
+    np.testing.assert_allclose(model.progressive_loss_, twin.progressive_loss_)
+
+
+@every_optimizer
+def test_progressive_loss_outlives_other_parameters_and_weights(rows, optimizer):
+    X, y = rows
+    model = start(X, y)
+    expected = model.progressive_loss_
+    nothing = np.zeros(len(y))
+    model.coef_ = np.ones(X.shape[1])
+    model.intercept_ = [0.5]
+    model.set_params(alpha=0.1).partial_fit(X, y, sample_weight=nothing)
+    model.set_params(optimizer=optimizer).partial_fit(X, y, sample_weight=nothing)
+    assert model.progressive_loss_ == expected
+
+
+@every_estimator
+def test_no_progressive_loss_before_there_is_a_model(estimator):
+    assert not hasattr(estimator(), "progressive_loss_")
+    with pytest.raises(NotFittedError):
+        estimator().reset_progressive_loss()
