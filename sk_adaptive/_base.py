@@ -5,7 +5,7 @@ from abc import abstractmethod
 from contextlib import contextmanager
 from functools import cache
 from numbers import Integral, Real
-from operator import is_
+from operator import attrgetter, is_
 from threading import RLock
 from weakref import WeakKeyDictionary
 
@@ -54,6 +54,11 @@ def unchanged_if_it_fails(estimator):
 @cache
 def _parameter_names(estimator_class):
     return tuple(estimator_class._get_param_names())
+
+
+@cache
+def _parameters_getter(estimator_class):
+    return attrgetter(*_parameter_names(estimator_class))
 
 
 class AdaptiveSGD(BaseEstimator):
@@ -447,7 +452,7 @@ class AdaptiveSGD(BaseEstimator):
         """The state that partial_fit trains, on what and on which rows."""
         first_call = "_state" not in self.__dict__
         # They are immutable, or `_encode` looks into them.
-        parameters = [getattr(self, name) for name in _parameter_names(type(self))]
+        parameters = _parameters_getter(type(self))(self)
         checked = None if first_call else self._cache.get("parameters")
         unchanged = checked is not None and all(map(is_, parameters, checked))
         if not unchanged:

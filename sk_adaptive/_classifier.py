@@ -283,7 +283,8 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
             y = np.asarray(y)
             # Of a kind that classes are of, so none is continuous; `_begin_partial_fit` finds
             # what is no class.
-            if y.shape == (n_rows,) and y.dtype.kind == self.classes_.dtype.kind in "biuU":
+            ready = y.shape == (n_rows,) and y.dtype.kind == self.classes_.dtype.kind in "biuUf"
+            if ready and (y.dtype.kind != "f" or np.isfinite(y).all()):
                 return y
         return None
 
@@ -316,8 +317,8 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
     def _are_classes(self, y):
         if y.dtype.kind != self.classes_.dtype.kind:
             return np.setdiff1d(y, self.classes_).size == 0
-        codes = np.searchsorted(self.classes_, y)
-        codes[codes == self.classes_.size] = 0
+        # the last class that is not greater, or the first
+        codes = np.searchsorted(self.classes_[1:], y, side="right")
         return bool((self.classes_[codes] == y).all())
 
     def _set_classes(self, classes):

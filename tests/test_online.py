@@ -3,6 +3,7 @@
 import copy
 import pickle
 import threading
+import time
 import tracemalloc
 from contextlib import contextmanager
 
@@ -110,6 +111,25 @@ def test_no_call_takes_memory_by_the_number_of_features(optimizer, n_classes):
         finally:
             tracemalloc.stop()
         assert (peak > n_features) == (call is calls[2])
+
+
+@pytest.mark.parametrize(
+    "classes",
+    [[0, 1], [0.0, 1.0], [False, True], ["no", "yes"], [-5, 3, 2**40]],
+    ids=lambda classes: type(classes[0]).__name__,
+)
+def test_what_is_no_class_is_refused(rows, classes):
+    X, _ = rows
+    y = np.resize(classes, X.shape[0])
+    model, twin = (AdaptiveSGDClassifier().partial_fit(X, y, classes=classes) for _ in range(2))
+    others = [7, -7, 0.5, 2, np.nan, "maybe", "zzz", "", None, 2**70, True]
+    for other in others:
+        if any(other == label for label in classes):
+            continue
+        for wrap in (list, np.array):
+            with pytest.raises((ValueError, TypeError)):
+                model.partial_fit(X[0], wrap([other]))
+    assert_same_model(model, twin)
 
 
 @every_estimator
@@ -422,6 +442,22 @@ def test_a_model_is_read_while_it_learns(optimizer, n_classes):
     for _ in range(6):
         twin.partial_fit(X, y)
     assert_same_model(model, twin)
+
+
+@every_optimizer
+def test_many_threads_may_predict(rows, optimizer):
+    X, y = rows
+    wide = sp.hstack([X[:50], sp.csr_matrix((50, 5000))], format="csr")
+    model = AdaptiveSGDClassifier(optimizer=optimizer).fit(wide, y[:50])
+    expected = [model.predict_proba(wide[row]) for row in range(50)]
+
+    def read():
+        for row in range(50):
+            np.testing.assert_array_equal(model.predict_proba(wide[row]), expected[row])
+        model.coef_  # noqa: B018
+
+    with side_by_side(read, read, read, read):
+        time.sleep(0.05)
 
 
 def test_the_first_calls_of_several_threads_make_one_model(rows):
