@@ -99,6 +99,18 @@ class AdaptiveSGD(BaseEstimator):
     def _validate(self, X, y, dtype, reset):
         """X and y checked as scikit-learn does, X as an array or CSR matrix of a dtype given."""
 
+    def _validate_arrays(self, X, y, **settings):
+        return validate_data(
+            self,
+            X,
+            y,
+            accept_sparse="csr",
+            multi_output=True,
+            # `kernel_matrix` sees to it in a pass that it makes anyway
+            ensure_all_finite=not sp.issparse(X),
+            **settings,
+        )
+
     @abstractmethod
     def _ready_targets(self, y, n_rows):
         """What `_validate` would make of y, if that is known at a glance; else None."""
@@ -343,7 +355,7 @@ class AdaptiveSGD(BaseEstimator):
         if weight is not None and not np.any(weight):
             raise ValueError("Sample weights must contain at least one non-zero number.")
         self._begin_fit(y)
-        matrix = kernel_matrix(X, X.dtype)
+        matrix = kernel_matrix(X, X.dtype, type(self).__name__)
         training = self._training_data(matrix, self._encode(y), weight)
         dtype, n_outputs, n_features = X.dtype, training.n_outputs, X.shape[1]
         # a row without weight is no row at all
@@ -465,7 +477,7 @@ class AdaptiveSGD(BaseEstimator):
             X, y = self._validate_again(X, y)
         weight = check_weights(sample_weight, X)
         self._begin_partial_fit(y, classes, first_call)
-        matrix = kernel_matrix(X, X.dtype)
+        matrix = kernel_matrix(X, X.dtype, type(self).__name__)
         training = self._training_data(matrix, self._encode(y), weight)
         rows = _rows_with_weight(np.arange(X.shape[0], dtype=np.int64), weight)
         if not first_call and training.n_outputs != self._state["intercept"].shape[1]:

@@ -9,7 +9,6 @@ from sklearn.utils import column_or_1d, compute_class_weight
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
-from sklearn.utils.validation import validate_data
 
 from ._base import AdaptiveSGD, unchanged_if_it_fails
 from ._registry import CLASSIFICATION_LOSSES
@@ -258,17 +257,17 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
     # -- targets --
 
     def _validate(self, X, y, dtype, reset):
-        X, y = validate_data(
-            self, X, y, accept_sparse="csr", dtype=dtype, reset=reset, multi_output=True
-        )
-        if type_of_target(y, input_name="y") == "multilabel-indicator":
+        X, y = self._validate_arrays(X, y, dtype=dtype, reset=reset)
+        kind = type_of_target(y, input_name="y")
+        if kind == "multilabel-indicator":
             label_format = "sparse" if sp.issparse(y) else "dense"
         elif sp.issparse(y):
             raise ValueError("A sparse y has to be an indicator matrix of several labels.")
         else:
             label_format = None
             y = column_or_1d(y, warn=True)
-            check_classification_targets(y)
+            if kind not in ("binary", "multiclass"):
+                check_classification_targets(y)
         if reset:
             self._label_format = label_format
         elif (label_format is None) != (self._label_format is None):

@@ -4,7 +4,10 @@ from inspect import signature
 
 import numpy as np
 import scipy.sparse as sp
+from sklearn.utils import assert_all_finite
 from sklearn.utils.validation import _check_sample_weight
+
+from ._scan import is_ordered, zeros_and_finiteness
 
 # Weights that are all zero are no error in partial_fit. scikit-learn 1.9 refuses them unless
 # told otherwise, older versions know neither the rule nor the exemption.
@@ -18,7 +21,7 @@ EXEMPTION = (
 ROWS_OF_RATE = 2000
 
 
-def kernel_matrix(X, dtype):
+def kernel_matrix(X, dtype, estimator_name=None):
     """data, indices and indptr of a canonical CSR matrix without explicit zeros.
 
     Parameters
@@ -26,25 +29,38 @@ def kernel_matrix(X, dtype):
     X : validated array or CSR matrix
         Not changed: duplicates are summed, and zeros dropped, on a copy.
     dtype : float32 or float64
+    estimator_name : str, default=None
+        For the message about NaN.
 
     Raises
     ------
     ValueError
-        If the CSR arrays do not fit together: the kernel follows its indices unchecked.
+        If a number is not finite, or the CSR arrays do not fit together: the kernel follows its
+        indices unchecked.
     """
     if not sp.issparse(X):
         X = sp.csr_matrix(X)
-    check_structure(X)
-    if not X.has_canonical_format:
+    _check_frame(X)
+    arrays = _entries(X, dtype)
+    if not is_ordered(*arrays[1:], X.shape[1]):
+        _check_columns(X)
         X = X.copy()
         X.sum_duplicates()
-    data, indices, indptr = X.data, X.indices, X.indptr
-    n_entries = int(indptr[-1])
-    data, indices = data[:n_entries], indices[:n_entries]
-    if np.count_nonzero(data) != n_entries:
+        arrays = _entries(X, dtype)
+    any_zero, finite = zeros_and_finiteness(arrays[0])
+    if not finite:
+        assert_all_finite(X, input_name="X", estimator_name=estimator_name)
+    if any_zero:
         X = X.copy()
         X.eliminate_zeros()
-        data, indices, indptr = X.data, X.indices, X.indptr
+        arrays = _entries(X, dtype)
+    return arrays
+
+
+def _entries(X, dtype):
+    """data, indices and indptr in the types of the kernel, without room behind the entries."""
+    n_entries = int(X.indptr[-1])
+    data, indices, indptr = X.data[:n_entries], X.indices[:n_entries], X.indptr
     if indices.dtype not in (np.int32, np.int64):
         indices = indices.astype(np.int64)
     # int32 indices with an int64 indptr may belong to more than 2^31 entries
@@ -76,26 +92,32 @@ def is_ready(X, n_features, dtypes):
 
 def check_structure(X):
     """Refuse a CSR matrix whose indices point outside of it."""
-    n_rows, n_features = X.shape
-    indptr, indices = X.indptr, X.indices
+    _check_frame(X)
+    _check_columns(X)
+
+
+def _check_frame(X):
+    n_rows, indptr, indices = X.shape[0], X.indptr, X.indices
     if not X.data.ndim == indices.ndim == indptr.ndim == 1:
         raise ValueError("X is a damaged CSR matrix: its arrays have to have one dimension")
     if indptr.dtype.kind not in "iu" or indices.dtype.kind not in "iu":
         raise ValueError("X is a damaged CSR matrix: its indices and indptr have to be integers")
     if indptr.shape[0] != n_rows + 1 or indptr[0] != 0 or (indptr[1:] < indptr[:-1]).any():
         raise ValueError("X is a damaged CSR matrix: its indptr does not rise from 0, row by row")
-    n_entries = int(indptr[-1])
-    if n_entries > min(indices.shape[0], X.data.shape[0]):
+    if int(indptr[-1]) > min(indices.shape[0], X.data.shape[0]):
         raise ValueError("X is a damaged CSR matrix: its indptr points behind its entries")
-    if n_entries:
-        used = indices[:n_entries]
-        if used.min() < 0 or used.max() >= n_features:
-            entry = int(np.flatnonzero((used < 0) | (used >= n_features))[0])
-            row = int(np.searchsorted(indptr, entry, side="right")) - 1
-            raise ValueError(
-                f"X is a damaged CSR matrix: row {row} has the column index {used[entry]}, "
-                f"of {n_features} columns"
-            )
+
+
+def _check_columns(X):
+    n_features, n_entries = X.shape[1], int(X.indptr[-1])
+    used = X.indices[:n_entries]
+    if n_entries and (used.min() < 0 or used.max() >= n_features):
+        entry = int(np.flatnonzero((used < 0) | (used >= n_features))[0])
+        row = int(np.searchsorted(X.indptr, entry, side="right")) - 1
+        raise ValueError(
+            f"X is a damaged CSR matrix: row {row} has the column index {used[entry]}, "
+            f"of {n_features} columns"
+        )
 
 
 def check_weights(sample_weight, X):
@@ -135,9 +157,14 @@ def natural_rate(data, indptr, rows):
     and like a weight it shrinks as the entries grow. A sample of the rows tells it well enough.
     """
     sample = rows[:: max(1, rows.size // ROWS_OF_RATE)]
-    entries = [np.abs(data[indptr[row] : indptr[row + 1]]).astype(np.float64) for row in sample]
-    entries = [row for row in entries if row.size]
+    starts, sizes = indptr[sample], indptr[sample + 1] - indptr[sample]
+    starts, sizes = starts[sizes > 0], sizes[sizes > 0]
+    if not sizes.size:
+        return 1.0
+    begins = np.cumsum(sizes) - sizes
+    places = np.repeat(starts - begins, sizes) + np.arange(sizes.sum())
+    entries = np.abs(data[places]).astype(np.float64)
     with np.errstate(over="ignore"):
-        squared_norm = sum(float(row @ row) for row in entries)
-    rate = sum(float(row.max()) for row in entries) / squared_norm if squared_norm > 0 else 1.0
+        squared_norm = float(entries @ entries)
+    rate = float(np.maximum.reduceat(entries, begins).sum()) / squared_norm if squared_norm else 1.0
     return rate if 0 < rate < np.inf else 1.0

@@ -7,7 +7,6 @@ import scipy.sparse as sp
 from sklearn.base import RegressorMixin, _fit_context
 from sklearn.model_selection import ShuffleSplit
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import validate_data
 
 from ._base import AdaptiveSGD, unchanged_if_it_fails
 from ._registry import REGRESSION_LOSSES
@@ -243,16 +242,7 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
     # -- targets --
 
     def _validate(self, X, y, dtype, reset):
-        X, y = validate_data(
-            self,
-            X,
-            y,
-            accept_sparse="csr",
-            dtype=dtype,
-            reset=reset,
-            multi_output=True,
-            y_numeric=True,
-        )
+        X, y = self._validate_arrays(X, y, dtype=dtype, reset=reset, y_numeric=True)
         y = y.toarray() if sp.issparse(y) else y
         shape = y.shape[1:]
         if reset:

@@ -8,10 +8,15 @@ import numpy as np
 
 from . import _state
 from ._registry import kernel
+from ._scan import mark
 
 # Entries (times outputs) that the kernel learns between two looks at signals:
 # a small fraction of a second.
 ENTRIES_PER_CALL = 1 << 20
+
+# Marking the feature of an entry takes about as long as an epoch's look at a feature; with
+# so many entries a feature, hardly one of them never occurs.
+ENTRIES_PER_FEATURE = 32
 
 # The "adaptive" schedule divides the rate by this, until it is so small.
 RATE_DIVISOR = 5.0
@@ -222,10 +227,12 @@ def fit_epochs(
 
 
 def features_of(training, n_features):
-    """The features that occur in the data."""
-    occurs = np.zeros(n_features, bool)
-    occurs[training.indices] = True
-    return np.flatnonzero(occurs).astype(np.int64)
+    """The features that occur in the data, or all where finding out would take longer."""
+    if n_features * ENTRIES_PER_FEATURE <= training.indices.shape[0]:
+        return np.arange(n_features, dtype=np.int64)
+    occurs = np.zeros(n_features, np.uint8)
+    mark(training.indices, occurs)
+    return np.flatnonzero(occurs).astype(np.int64, copy=False)
 
 
 def _overflow(epoch, row):

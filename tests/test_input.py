@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 import scipy.sparse as sp
 from comparison import assert_same_model
+from sk_adaptive._scan import is_ordered, zeros_and_finiteness
 
 from sk_adaptive import AdaptiveSGDClassifier, AdaptiveSGDRegressor
 from sk_adaptive._input import ROWS_OF_RATE, check_structure, kernel_matrix, natural_rate
@@ -483,3 +484,36 @@ def test_automatic_rate_is_a_multiple_of_the_natural_one(rows, optimizer, sparse
     eta0 = model.eta0_
     # it is settled by the first call
     assert model.partial_fit(100 * X, y).eta0_ == eta0
+
+
+@pytest.mark.parametrize("index", [np.int32, np.int64])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_scan_finds_each_single_fault(index, dtype):
+    # longer than a block of what is counted at once, with rows that are empty
+    rng = np.random.default_rng(0)
+    n_features, n_rows = 50, 600
+    dense = (rng.random((n_rows, n_features)) < 0.3) * rng.random((n_rows, n_features))
+    dense[[0, 7, 8, -1]] = 0
+    X = sp.csr_matrix(dense.astype(dtype))
+    indices, indptr = X.indices.astype(index), X.indptr.astype(index)
+    assert is_ordered(indices, indptr, n_features)
+    assert zeros_and_finiteness(X.data) == (False, True)
+    assert not is_ordered(indices, indptr, int(indices.max()))
+    starts = set(indptr.tolist())
+    for place in [*rng.choice(X.nnz, size=40, replace=False).tolist(), 0, X.nnz - 1]:
+        for column in (-1, n_features):
+            changed = indices.copy()
+            changed[place] = column
+            assert not is_ordered(changed, indptr, n_features)
+        if place not in starts:
+            changed = indices.copy()
+            changed[place] = changed[place - 1]
+            assert not is_ordered(changed, indptr, n_features)
+        for number, found in (
+            (0, (True, True)),
+            (np.nan, (False, False)),
+            (-np.inf, (False, False)),
+        ):
+            data = X.data.copy()
+            data[place] = number
+            assert zeros_and_finiteness(data) == found
