@@ -159,6 +159,7 @@ cdef enum:
     RECORDS_AHEAD = 2
     ENTRIES_AHEAD = 6
     ROWS_AHEAD = 10
+    SLOTS_AHEAD = 8
     MAX_PREFETCHED_LINES = 8
 
 # What can end a run of the row loop early.
@@ -371,6 +372,24 @@ cdef double dot(const real* a, const real* b, Py_ssize_t n) noexcept nogil:
     for k in range(LANES):
         total += lane[k]
     return total
+
+
+cdef double dot_at(
+    const real* a, const real* b, const int32_t* place, Py_ssize_t n
+) noexcept nogil:
+    """The same where element j of b is at place[j]."""
+    cdef double total_0 = 0.0, total_1 = 0.0, total_2 = 0.0, total_3 = 0.0
+    cdef Py_ssize_t i = 0
+    while i + 4 <= n:
+        total_0 += <double>a[i] * <double>b[place[i]]
+        total_1 += <double>a[i + 1] * <double>b[place[i + 1]]
+        total_2 += <double>a[i + 2] * <double>b[place[i + 2]]
+        total_3 += <double>a[i + 3] * <double>b[place[i + 3]]
+        i += 4
+    while i < n:
+        total_0 += <double>a[i] * <double>b[place[i]]
+        i += 1
+    return (total_0 + total_1) + (total_2 + total_3)
 
 
 cdef void multiply(real* a, const real* b, Py_ssize_t n) noexcept nogil:
@@ -1570,11 +1589,11 @@ cdef class RowLoop:
         Py_ssize_t looked_at
         # Mini-batches: a feature may occur in several rows. The table maps features to
         # places in the working set: open addressing, at most half full, so that its size
-        # follows the batch and not n_features.
-        Py_ssize_t n_slots, entries_capacity
+        # follows the batch and not n_features. A slot holds a feature, or -1, and its place.
+        Py_ssize_t entries_capacity
         int bits
-        int64_t* keys
-        int32_t* places
+        int64_t* table
+        int64_t* feature
         int64_t* offset
         int32_t* place_of_entry
         int64_t* used
@@ -1596,33 +1615,55 @@ cdef class RowLoop:
         free(self.intercept_after)
         for i in range(RECORDS_AHEAD + 1):
             free(self.ring[i])
-        free(self.keys)
-        free(self.places)
+        free(self.table)
+        free(self.feature)
         free(self.offset)
         free(self.place_of_entry)
         free(self.used)
 
     cdef bint reserve(self, Py_ssize_t n_entries) noexcept nogil:
         """Make room for a mini-batch of so many entries; False if there is no memory."""
-        cdef Py_ssize_t i
+        if self.table == NULL and not self.widen(0):
+            return False
         if n_entries <= self.entries_capacity:
             return True
         n_entries += n_entries // 4
-        self.bits = 4
-        while (<Py_ssize_t>1 << self.bits) < 2 * n_entries:
-            self.bits += 1
-        self.n_slots = <Py_ssize_t>1 << self.bits
         if not (
-            grow(<void**>&self.keys, self.n_slots * sizeof(int64_t))
-            and grow(<void**>&self.places, self.n_slots * sizeof(int32_t))
+            grow(<void**>&self.feature, n_entries * sizeof(int64_t))
             and grow(<void**>&self.offset, n_entries * sizeof(int64_t))
             and grow(<void**>&self.place_of_entry, n_entries * sizeof(int32_t))
             and grow(<void**>&self.used, n_entries * sizeof(int64_t))
         ):
             return False
-        for i in range(self.n_slots):
-            self.keys[i] = -1
         self.entries_capacity = n_entries
+        return True
+
+    cdef inline Py_ssize_t home(self, int64_t feature) noexcept nogil:
+        """Where to look for a feature first. Fibonacci hashing: neighbours are far apart."""
+        return (<uint64_t>feature * <uint64_t>11400714819323198485u) >> (64 - self.bits)
+
+    cdef inline Py_ssize_t slot_of(self, int64_t feature) noexcept nogil:
+        """Where it is, or where it belongs."""
+        cdef Py_ssize_t slot = self.home(feature), last = (<Py_ssize_t>1 << self.bits) - 1
+        while self.table[2 * slot] != feature and self.table[2 * slot] != -1:
+            slot = (slot + 1) & last
+        return slot
+
+    cdef bint widen(self, Py_ssize_t n) noexcept nogil:
+        """Make a table of four times the size for its n features; False if there is no memory."""
+        cdef Py_ssize_t i, size = <Py_ssize_t>2 << (self.bits + 2)
+        cdef int64_t* table = <int64_t*>malloc(size * sizeof(int64_t))
+        if table == NULL:
+            return False
+        free(self.table)
+        self.table = table
+        self.bits += 2
+        for i in range(size):
+            table[i] = -1
+        for i in range(n):
+            self.used[i] = self.slot_of(self.feature[i])
+            table[2 * self.used[i]] = self.feature[i]
+            table[2 * self.used[i] + 1] = i
         return True
 
 
@@ -1688,41 +1729,55 @@ cdef bint take_row(
 
 
 cdef bint take_batch(
-    RowLoop loop, Optimizer o, const index* columns, const index* indptr, const int64_t* rows,
-    Py_ssize_t size,
+    RowLoop loop, Optimizer o, const index* columns, const real* x, const index* indptr,
+    const int64_t* rows, Py_ssize_t n_rows, Py_ssize_t size,
 ) noexcept nogil:
-    """Name the records of some rows to the optimizer, each once."""
-    cdef Py_ssize_t i, j, row, n_entries = 0, n = 0
+    """Name the records of the first `size` of n_rows rows to the optimizer, each once."""
+    cdef Py_ssize_t i, j, row, end, slot, n_entries = 0, n = 0
     cdef int64_t feature
-    cdef uint64_t slot
     for i in range(size):
         n_entries += indptr[rows[i] + 1] - indptr[rows[i]]
     if not loop.reserve(n_entries):
         return False
     n_entries = 0
     for i in range(size):
-        row = rows[i]
-        for j in range(indptr[row], indptr[row + 1]):
+        if i + ENTRIES_AHEAD < n_rows:
+            row = rows[i + ENTRIES_AHEAD]
+            prefetch_array(columns + indptr[row], (indptr[row + 1] - indptr[row]) * sizeof(index))
+            prefetch_array(x + indptr[row], (indptr[row + 1] - indptr[row]) * sizeof(real))
+        end = indptr[rows[i] + 1]
+        for j in range(indptr[rows[i]], end):
+            if j + SLOTS_AHEAD < end:
+                ska_prefetch(&loop.table[2 * loop.home(columns[j + SLOTS_AHEAD])])
             feature = columns[j]
-            # Fibonacci hashing: neighbouring features far apart
-            slot = (<uint64_t>feature * <uint64_t>11400714819323198485u) >> (64 - loop.bits)
-            while loop.keys[slot] != feature and loop.keys[slot] != -1:
-                slot = (slot + 1) & (loop.n_slots - 1)
-            if loop.keys[slot] == -1:
-                loop.keys[slot] = feature
-                loop.places[slot] = <int32_t>n
+            slot = loop.slot_of(feature)
+            if loop.table[2 * slot] == -1:
+                if 2 * n >= <Py_ssize_t>1 << loop.bits:
+                    if not loop.widen(n):
+                        return False
+                    slot = loop.slot_of(feature)
+                loop.table[2 * slot] = loop.feature[n] = feature
+                loop.table[2 * slot + 1] = n
                 loop.used[n] = slot
                 loop.offset[n] = feature * o.stride
                 prefetch_array(&o.memory[0] + loop.offset[n], o.fetched_size)
                 n += 1
-            loop.place_of_entry[n_entries] = loop.places[slot]
+            loop.place_of_entry[n_entries] = <int32_t>loop.table[2 * slot + 1]
             n_entries += 1
     for i in range(n):
-        loop.keys[loop.used[i]] = -1
+        loop.table[2 * loop.used[i]] = -1
     o.n = n
     o.n_ahead = o.n_fetched = 0
     o.offset = loop.offset
     return o.reserve(n)
+
+
+cdef inline void prefetch_target(
+    const double* targets, Py_ssize_t n_targets, const double* weights, Py_ssize_t row
+) noexcept nogil:
+    ska_prefetch(targets + row * n_targets)
+    if weights != NULL:
+        ska_prefetch(weights + row)
 
 
 cdef void margins_of_row(
@@ -1733,6 +1788,9 @@ cdef void margins_of_row(
     cdef real* sums = o.scratch_1
     if K == 1 and place == NULL:
         margins[0] = dot(x, o.w, n)
+        return
+    if K == 1:
+        margins[0] = dot_at(x, o.w, place, n)
         return
     memset(sums, 0, K * sizeof(real))
     for j in range(n):
@@ -1758,6 +1816,10 @@ cdef void gradients_of_row(
             at = g + j * K
             for k in range(K):
                 at[k] = <real>gradients[k] * x[j]
+    elif K == 1:
+        gradient = <real>gradients[0]
+        for j in range(n):
+            g[place[j]] += gradient * x[j]
     else:
         for j in range(n):
             at = g + place[j] * K
@@ -1827,14 +1889,11 @@ def train(
         while position < n_rows:
             size = min(batch_size, n_rows - position)
             if batch_size == 1:
-                if position + ROWS_AHEAD < n_rows:
-                    row = rows[position + ROWS_AHEAD]
-                    ska_prefetch(&targets[row, 0])
-                    if weights != NULL:
-                        ska_prefetch(&weights[row])
                 if not take_row(loop, optimizer, columns, x, &indptr[0], &rows[0], n_rows, position):
                     status = OUT_OF_MEMORY
-            elif not take_batch(loop, optimizer, columns, &indptr[0], &rows[position], size):
+            elif not take_batch(
+                    loop, optimizer, columns, x, &indptr[0], &rows[position],
+                    n_rows - position, size):
                 status = OUT_OF_MEMORY
             if status != DONE:
                 break
@@ -1851,6 +1910,9 @@ def train(
             for i in range(size):
                 row = rows[position + i]
                 n = indptr[row + 1] - indptr[row]
+                if position + i + ROWS_AHEAD < n_rows:
+                    prefetch_target(
+                        &targets[0, 0], n_targets, weights, rows[position + i + ROWS_AHEAD])
                 if batch_size > 1:
                     place = loop.place_of_entry + n_entries
                 if not in_place:
