@@ -463,7 +463,8 @@ class AdaptiveSGD(BaseEstimator):
     def _prepare(self, X, y, sample_weight, classes):
         """The state that partial_fit trains, on what and on which rows."""
         first_call = "_state" not in self.__dict__
-        # They are immutable, or `_encode` looks into them.
+        # The same objects are the same values: they are immutable, or, as class_weight, looked
+        # into at each call.
         parameters = _parameters_getter(type(self))(self)
         checked = None if first_call else self._cache.get("parameters")
         unchanged = checked is not None and all(map(is_, parameters, checked))
