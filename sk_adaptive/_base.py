@@ -550,6 +550,7 @@ class AdaptiveSGD(BaseEstimator):
 
     def _margins(self, X):
         """X @ coef_.T + intercept_, of shape (n_samples, n_outputs)."""
+        # What is read belongs to one model, of one moment; the product needs no lock.
         with self._lock:
             if "_state" not in self.__dict__:
                 check_is_fitted(self)  # raises
@@ -557,28 +558,34 @@ class AdaptiveSGD(BaseEstimator):
                 X = validate_data(self, X, accept_sparse="csr", dtype=PRECISIONS, reset=False)
             if sp.issparse(X):
                 check_structure(X)
-                if X.indptr[-1] < X.shape[1] // ENTRY_COST:
-                    return self._products_of_few(X) + self.intercept_
-            coef = self.coef_
-            coef = coef if coef.ndim == 2 else coef[np.newaxis]
-            return safe_sparse_dot(X, coef.T, dense_output=True) + self.intercept_
-
-    def _products_of_few(self, X):
-        """X @ coef_.T, bit for bit, at the cost of the entries of X."""
-        n_entries = int(X.indptr[-1])
-        data, features = X.data[:n_entries], X.indices[:n_entries].astype(np.int64)
-        weights = _state.coefficients(self._state, features, self._optimizer())
-        if X.shape[0] == 1:
-            # in turn from the left, as a sparse product does
-            sums = np.cumsum(weights * data, axis=1)
-            return sums[:, -1:].T if n_entries else np.zeros((1, sums.shape[0]), sums.dtype)
-        places = sp.csr_matrix((data, np.arange(n_entries), X.indptr), (X.shape[0], n_entries))
-        return places @ weights.T
+            few = sp.issparse(X) and X.indptr[-1] < X.shape[1] // ENTRY_COST
+            if few:
+                features = X.indices[: int(X.indptr[-1])].astype(np.int64)
+                coef = _state.coefficients(self._state, features, self._optimizer())
+            else:
+                coef = self.coef_
+            intercept = self.intercept_
+        if few:
+            return _products_of_few(X, coef) + intercept
+        coef = coef if coef.ndim == 2 else coef[np.newaxis]
+        return safe_sparse_dot(X, coef.T, dense_output=True) + intercept
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
+
+
+def _products_of_few(X, weights):
+    """X @ coef.T, bit for bit, from the weights of each entry's feature, (n_outputs, n_entries)."""
+    n_rows, n_entries = X.shape[0], weights.shape[1]
+    data = X.data[:n_entries]
+    if n_rows == 1:
+        # in turn from the left, as a sparse product does
+        sums = np.cumsum(weights * data, axis=1)
+        return sums[:, -1:].T if n_entries else np.zeros((1, sums.shape[0]), sums.dtype)
+    places = sp.csr_matrix((data, np.arange(n_entries), X.indptr), (n_rows, n_entries))
+    return places @ weights.T
 
 
 def _rows_with_weight(rows, weight):
