@@ -4,6 +4,7 @@ All models compared train on one core, so that on a machine at rest it is the ti
 """
 
 import time
+from functools import partial
 
 import numpy as np
 
@@ -23,8 +24,32 @@ def seconds_of_pass(model, X, y):
     return time.process_time() - begin
 
 
+def in_turns(measures, rounds):
+    """What the measures return, each called once a round.
+
+    Parameters
+    ----------
+    measures : dict of name -> callable
+    rounds : int
+
+    Returns
+    -------
+    dict of name -> list
+    """
+    taken = {name: [] for name in measures}
+    for _ in range(rounds):
+        for name, measure in measures.items():
+            taken[name].append(measure())
+    return taken
+
+
+def medians(taken):
+    """Of what `in_turns` returns, the medians of the rounds."""
+    return {name: np.median(values, axis=0) for name, values in taken.items()}
+
+
 def pass_times(models, X, y, rounds):
-    """Of each model the seconds of a pass over rows it has seen: minima of the rounds.
+    """Of each model the seconds of a pass over rows it has seen: medians of the rounds.
 
     The model is there already, so that allocating it, which takes long with many features, does
     not count.
@@ -33,20 +58,28 @@ def pass_times(models, X, y, rounds):
     -------
     dict of name -> seconds
     """
-    for model in models.values():
-        seconds_of_pass(model, X, y)
-    taken = {name: [] for name in models}
-    for _ in range(rounds):
-        for name, model in models.items():
-            taken[name].append(seconds_of_pass(model, X, y))
-    return {name: min(seconds) for name, seconds in taken.items()}
+    passes = {name: partial(seconds_of_pass, model, X, y) for name, model in models.items()}
+    in_turns(passes, 1)
+    return medians(in_turns(passes, rounds))
 
 
-def times(models, X, y, rounds):
-    """Of each model the seconds of an epoch and of a fit of MORE epochs: minima of the rounds.
+def epoch_and_fit(fit):
+    """The seconds of an epoch and of a fit of MORE epochs.
 
     An epoch is the difference of fits of MORE and of FEW epochs, by the epochs between, so
     that what a call costs once does not count.
+
+    Parameters
+    ----------
+    fit : callable
+        Takes the number of epochs and returns the seconds.
+    """
+    few, more = fit(FEW), fit(MORE)
+    return (more - few) / (MORE - FEW), more
+
+
+def times(models, X, y, rounds):
+    """Of each model the seconds of an epoch and of a fit, see `epoch_and_fit`: medians.
 
     Parameters
     ----------
@@ -58,12 +91,7 @@ def times(models, X, y, rounds):
     -------
     dict of name -> (seconds of an epoch, seconds of the fit)
     """
-    taken = {name: ([], []) for name in models}
-    for _ in range(rounds):
-        for name, model in models.items():
-            for epochs, seconds in zip((FEW, MORE), taken[name], strict=True):
-                seconds.append(seconds_of_fit(model, X, y, epochs))
-    return {
-        name: ((min(more) - min(few)) / (MORE - FEW), min(more))
-        for name, (few, more) in taken.items()
-    }
+    fits = {name: partial(seconds_of_fit, model, X, y) for name, model in models.items()}
+    return medians(
+        in_turns({name: partial(epoch_and_fit, fit) for name, fit in fits.items()}, rounds)
+    )

@@ -1,6 +1,6 @@
 """The time of an epoch, beside that of SGDClassifier(loss="log_loss") in the same process.
 
-All models take turns, and the minimum of the rounds counts, in processor time. "epoch" is what one
+All models take turns, and the median of the rounds counts, in processor time. "epoch" is what one
 more epoch takes, "fit" the whole call of five. The ratios are to SGDClassifier in the same
 precision: below 1 is faster. The second table has the time per non-zero of a pass of partial_fit,
 for the same number of non-zeros a row among ever more features, drawn uniformly or by Zipf's law:

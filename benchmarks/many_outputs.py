@@ -2,7 +2,7 @@
 
 1. Time of an epoch (and of a fit of five) for AdaGrad, one-vs-rest and with the softmax, as a ratio
    to SGDClassifier(loss="log_loss") in the same process and precision: below 1 is faster. In
-   turns, the minimum of the rounds counts, in processor time.
+   turns, the median of the rounds counts, in processor time.
 2. Time until a fit has SGDClassifier's best test accuracy: fits of ever more epochs, each the
    whole call. Both have their default learning rates.
 3. Time of an epoch against the number of classes, over that of two classes: it should grow no
@@ -15,11 +15,11 @@ import argparse
 import subprocess
 import sys
 import tracemalloc
-from pathlib import Path
 
 import _data
 import _timing
 import numpy as np
+from _memory import forget_peak, memory_of_process
 from sklearn.linear_model import SGDClassifier
 
 from sk_adaptive import AdaptiveSGDClassifier
@@ -91,14 +91,6 @@ def growth(n_rows, rounds, class_counts):
             )
 
 
-def memory_of_process(field):
-    """Bytes that are resident, "VmRSS", or were at most, "VmHWM"; None if the system won't tell."""
-    status = Path("/proc/self/status")
-    if not status.exists():
-        return None
-    return 1024 * int(status.read_text().split(f"{field}:")[1].split()[0])
-
-
 def measure_memory(dtype, n_classes, n_features):
     """Fit once and print a line, in a process of its own."""
     # every feature occurs: the memory of one that does not is never touched
@@ -109,9 +101,7 @@ def measure_memory(dtype, n_classes, n_features):
     AdaptiveSGDClassifier(max_iter=1, tol=None).fit(X[:100], y[:100] % 2)
     model = AdaptiveSGDClassifier(multi_class="ovr", max_iter=1, tol=None)
     before = memory_of_process("VmRSS")
-    if before is not None:
-        # forget the peak of what was before
-        Path("/proc/self/clear_refs").write_text("5")
+    forget_peak()
     tracemalloc.start()
     model.fit(X, y)
     _, allocated = tracemalloc.get_traced_memory()
