@@ -1,9 +1,9 @@
 """Everything beside everything else: speed, memory and latency of this package and its peers.
 
 The peers are scikit-learn's linear models and, where they are installed, Vowpal Wabbit, xLearn,
-torch, river and lightning; `_peers.py` has what is run of each. One that can't be imported is in the
-tables with the reason. All run in one process on one thread, in turns, and medians of the rounds
-count, in processor time. Parts:
+torch, river and lightning; `_peers.py` has what is run of each. One that can't be imported is in
+the tables with the reason. All run in one process on one thread, in turns, and medians of the
+rounds count, in processor time. Parts:
 
 epoch    time per non-zero of an epoch
 target   seconds to a test log loss that the best peer reaches
