@@ -207,7 +207,8 @@ def curve(peer, train, test, value, all_epochs, seconds):
         points.append((epochs, taken, loss))
         spent += taken
         least = min(least, loss)
-        if spent > seconds or loss > 1.02 * least:
+        overfits = all(loss > 1.02 * least for _, _, loss in points[-2:])
+        if spent > seconds or overfits:
             break
     return points
 
@@ -237,7 +238,7 @@ def target_of(workload, split, arguments):
         train, test = trains[peer.precision], tests[peer.precision]
         _, seconds = enough_rows(peer, *train, limit / 4)
         if seconds > limit:
-            entry["failed"] = f"an epoch takes about {seconds:.0f} s"
+            entry["failed"] = f"an epoch takes about {seconds:.2g} s"
             continue
         grid = peer.grid[slice(*allowed.grid)]
         entry["value"] = tuned(peer, *few[peer.precision], grid, allowed.tune_seconds)
@@ -383,11 +384,14 @@ def batches(arguments):
         X, y = generated(workload, effort(arguments))
         for size in SIZES:
             ours = {
-                name: partial(_peers.Adaptive, optimizer=name, batch_size=size)
+                f"{name}, {precision}": partial(
+                    _peers.Adaptive, precision, optimizer=name, batch_size=size
+                )
                 for name in ("adagrad", "adam")
+                for precision in ("float64", "float32")
             }
             torch = {
-                f"torch {name}": partial(_peers.Torch, name, size)
+                f"torch {name}, float32": partial(_peers.Torch, name, size)
                 for name in ("Adagrad", "SparseAdam")
             }
             for entry in nanoseconds(ours | torch, X, y, arguments, ours):

@@ -313,7 +313,7 @@ class VowpalWabbit(WithFile):
     """Passes over its cache file, of rows in the order they came."""
 
     grid = (0.05, 0.15, 0.5, 1.5, 5)
-    note = "its own update rule; not shuffled; reading counts, also in a second thread"
+    note = "its own update rule; not shuffled; reading the cache counts, in a second thread"
 
     def __init__(self):
         super().__init__()
@@ -386,7 +386,7 @@ def silenced():
 
 class XLearn(WithFile):
     grid = (0.02, 0.06, 0.2, 0.6, 2)
-    note = "its training loop alone"
+    note = "float32 always; rows are normalised, as by default"
 
     def __init__(self):
         super().__init__()
@@ -406,9 +406,16 @@ class XLearn(WithFile):
     def fit(self, X, y, epochs, value=None):
         if np.max(y) > 1:
             raise ValueError("xLearn has two classes only")
-        path = self._file(X, y)
+        return self._train(self._file(X, y), epochs, self.grid[2] if value is None else value)
+
+    def _write(self, X, y):
+        path = super()._write(X, y)
+        # it keeps a binary file of what it has read once
+        self._train(path, 1, self.grid[2])
+        return path
+
+    def _train(self, path, epochs, rate):
         self._model = model = self._module.create_linear()
-        rate = self.grid[2] if value is None else value
         settings = {"task": "binary", "opt": "adagrad", "lr": rate, "lambda": 0.0}
         settings |= {"epoch": epochs, "nthread": 1}
         with silenced():
@@ -585,6 +592,6 @@ def available(factories):
 
 
 def reason(error):
-    """The error's name and the first line of what it says."""
-    text = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {text[0] if text else ''}"
+    """The error's name and the first sentence of what it says."""
+    text = str(error).strip().partition("\n")[0].partition(". ")[0]
+    return f"{type(error).__name__}: {text}"

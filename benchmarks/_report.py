@@ -1,2 +1,457 @@
-def write(results, out):
-    pass
+"""From the results of peers.py the tables and the plots."""
+
+from itertools import groupby
+
+import numpy as np
+
+PART_TITLES = {
+    "epoch": "Time of an epoch",
+    "target": "Time to a test log loss",
+    "memory": "Peak memory",
+    "growth": "Growth",
+    "batches": "Mini-batches",
+    "floor": "The floor",
+    "latency": "Single rows",
+}
+OURS = ("adagrad", "rmsprop", "adam")
+COLOURS = {"ours": "#1b6ca8", "base": "#d1495b", "peer": "#a9b4bd"}
+DASHES = ("-", "--", ":", "-.")
+
+
+def write(results, folder):
+    """results.md and the plots in this folder.
+
+    Without matplotlib there are no plots.
+    """
+    try:
+        import matplotlib
+
+        matplotlib.use("Agg")
+    except ImportError as error:
+        print(f"no plots: {error}")
+        plots = {}
+    else:
+        plots = PLOTS
+    lines = [
+        "# Beside its peers",
+        "",
+        "Written by `benchmarks/peers.py`, whose README says how to read it; not to be edited.",
+        "",
+        *_machines(results),
+    ]
+    for part, title in PART_TITLES.items():
+        if part not in results:
+            continue
+        lines += ["", f"## {title}", ""]
+        if results[part]["quick"]:
+            lines += ["**A trial on few rows (`--quick`): these figures say nothing.**", ""]
+        lines += TABLES[part](results[part]["entries"])
+        if part in plots:
+            for name in plots[part](results[part]["entries"], folder):
+                lines += ["", f"![{title}]({name})"]
+    (folder / "results.md").write_text("\n".join(lines) + "\n")
+
+
+def _machines(results):
+    """Where and when the parts ran, those that ran alike together."""
+    lines = []
+    told = {
+        part: (result["machine"], result["date"], result["rounds"])
+        for part, result in results.items()
+    }
+    for part, about in told.items():
+        if about in list(told.values())[: list(told).index(part)]:
+            continue
+        machine, date, rounds = about
+        versions = ", ".join(f"{k} {v}" for k, v in machine["versions"].items() if v)
+        same = ", ".join(other for other in told if told[other] == about)
+        lines += [
+            f"- {same}: {date}; {machine['processor']}, {machine['cores']} cores, one used; "
+            f"{machine['system']}; {rounds} rounds; Python {machine['python']}, {versions}"
+        ]
+    return lines
+
+
+# -- tables --
+
+
+def _table(header, rows):
+    """A Markdown table, with numbers to the right."""
+    lines = [header, ["---" if name in ("", "remarks") else "---:" for name in header], *rows]
+    return ["| " + " | ".join(map(str, line)) + " |" for line in lines]
+
+
+def _number(value, digits=2):
+    return "" if value is None else f"{value:.{digits}f}"
+
+
+def _significant(value, digits=3):
+    if value is None:
+        return ""
+    return np.format_float_positional(value, digits, fractional=False, trim="-")
+
+
+def _gap(entry):
+    """Why there is no figure, or None."""
+    for key in ("missing", "failed"):
+        if key in entry:
+            return f"{key}: {entry[key]}".replace("|", "\\|")
+    return None
+
+
+def _by(entries, key):
+    return [(value, list(group)) for value, group in groupby(entries, lambda e: e.get(key))]
+
+
+def _table_epoch(entries):
+    lines = [
+        "Nanoseconds per non-zero of an epoch. The ratio is to SGDClassifier in the same run and "
+        "precision, in order to that in order; below 1 is faster. Who is too slow was timed on "
+        "fewer rows and scaled. What is not an epoch is the iteration of a solver.",
+    ]
+    for workload, group in _by(entries, "workload"):
+        lines += ["", f"### {workload}", ""]
+        if gap := _whole_gap(group):
+            lines.append(gap)
+            continue
+        rows = [
+            [
+                entry["name"],
+                entry.get("precision", ""),
+                _significant(entry.get("ns")),
+                _number(entry.get("ratio")),
+                _gap(entry) or _remarks(entry),
+            ]
+            for entry in group
+        ]
+        lines += _table(["", "precision", "ns", "ratio", "remarks"], rows)
+    return lines
+
+
+def _whole_gap(group):
+    """Why there is no figure at all, or None."""
+    return _gap(group[0]) if "name" not in group[0] else None
+
+
+def _remarks(entry):
+    remarks = [] if entry["unit"] == "epoch" else [entry["unit"]]
+    if entry["rows"] < entry["all_rows"]:
+        remarks.append(f"on {entry['rows']:,} of {entry['all_rows']:,} rows")
+    return "; ".join(remarks + ([entry["note"]] if entry["note"] else []))
+
+
+def _table_target(entries):
+    lines = [
+        "Each has one parameter tuned over five values on the last tenth of the training rows. The "
+        "target is the least test log loss that any peer reaches so, plus half a percent. Seconds "
+        "are of the shortest fit that is there, all that a call costs included; the ratio is "
+        "to the fastest peer; below 1 is faster.",
+    ]
+    for workload, group in _by(entries, "workload"):
+        lines += ["", f"### {workload}", ""]
+        if gap := _whole_gap(group):
+            lines.append(gap)
+            continue
+        lines += [f"Target: {group[0]['target']:.4f}", ""]
+        rows = []
+        for entry in group:
+            value = entry.get("value")
+            edge = " (end of the grid)" if entry.get("at_end_of_grid") else ""
+            rows.append(
+                [
+                    entry["name"],
+                    "" if value is None else f"{value:g}{edge}",
+                    _number(entry.get("least"), 4),
+                    entry.get("epochs", _gap(entry) or "not reached"),
+                    _significant(entry.get("seconds")),
+                    _number(entry.get("ratio")),
+                ]
+            )
+        lines += _table(["", "picked", "least loss", "epochs", "seconds", "ratio"], rows)
+    return lines
+
+
+def _table_memory(entries):
+    first = entries[0]
+    lines = [
+        f"Of an epoch over {first['rows']:,} rows of clicks, which take "
+        f"{first['data_bytes'] / 1e6:.0f} MB themselves: the peak of a process over what it had "
+        "before, with what a peer makes of the rows.",
+        "",
+    ]
+    rows = [
+        [e["name"], _number(e["bytes"] / 1e6, 0) if "bytes" in e else "", _gap(e) or ""]
+        for e in entries
+    ]
+    return lines + _table(["", "MB", "remarks"], rows)
+
+
+def _growth_rows(entries):
+    for about, group in groupby(entries, lambda e: (e["against"], e.get("drawn"))):
+        yield *about, list(group)
+
+
+def _table_growth(entries):
+    lines = ["Nanoseconds per non-zero of a pass of `partial_fit` over rows that were seen before."]
+    for against, drawn, group in _growth_rows(entries):
+        names = list(dict.fromkeys(e["name"] for e in group))
+        other = "rows" if against == "features" else "features"
+        how = f", drawn {drawn}" if drawn else ""
+        lines += ["", f"Against the number of {against}{how}; {group[0][other]:,} {other}:", ""]
+        rows = []
+        for size, of_size in _by(group, against):
+            of_name = {e["name"]: e["ns"] for e in of_size}
+            shown = f"2^{size.bit_length() - 1}" if against == "features" else f"{size:,}"
+            rows.append([shown, *(_significant(of_name[name]) for name in names)])
+        lines += _table([against, *names], rows)
+    return lines
+
+
+def _table_batches(entries):
+    lines = ["Nanoseconds per non-zero of a shuffled epoch.", ""]
+    names = list(dict.fromkeys(e["name"] for e in entries))
+    rows = []
+    for (workload, size), group in groupby(entries, lambda e: (e["workload"], e["batch_size"])):
+        of_name = {e["name"]: e for e in group}
+        of_name = [of_name[name] for name in names]
+        rows.append([workload, size, *(_significant(e.get("ns")) or _gap(e) for e in of_name)])
+    return lines + _table(["", "rows a batch", *names], rows)
+
+
+def _table_floor(entries):
+    if gap := _gap(entries[0]):
+        return [gap]
+    lines = [
+        "Nanoseconds per non-zero: of AdaGrad's epoch, and of a loop that reads the same rows and "
+        "reads and writes the same records, with the best of a few distances of prefetching.",
+        "",
+    ]
+    rows = [
+        [e["workload"], e["precision"], *map(_significant, (e["adagrad"], e["floor"], e["ratio"]))]
+        for e in entries
+    ]
+    return lines + _table(["", "precision", "adagrad", "floor", "ratio"], rows)
+
+
+def _table_latency(entries):
+    lines = ["Microseconds of a call with one row of clicks: median and 99th percentile.", ""]
+    keys = ("learn_us", "learn_p99_us", "predict_us", "predict_p99_us")
+    rows = [
+        [e["name"], *(_significant(e.get(key)) for key in keys), _gap(e) or ""] for e in entries
+    ]
+    return lines + _table(["", "learn", "99 %", "predict", "99 %", "remarks"], rows)
+
+
+TABLES = {
+    "epoch": _table_epoch,
+    "target": _table_target,
+    "memory": _table_memory,
+    "growth": _table_growth,
+    "batches": _table_batches,
+    "floor": _table_floor,
+    "latency": _table_latency,
+}
+
+
+# -- plots --
+
+
+def _kind(name):
+    if name.startswith("SGDClassifier"):
+        return "base"
+    return "ours" if name.startswith(OURS) else "peer"
+
+
+def _plain(axis):
+    """Label a logarithmic axis with 1, 2, 5, 10 in place of powers."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def _bars(axes, entries, key, text):
+    """Horizontal bars on a logarithmic scale, the shortest on top."""
+    entries = sorted((e for e in entries if key in e), key=lambda e: -e[key])
+    names = [e["name"] for e in entries]
+    values = [e[key] for e in entries]
+    axes.barh(names, values, color=[COLOURS[_kind(name)] for name in names], log=True)
+    _plain(axes.xaxis)
+    for row, value in enumerate(values):
+        axes.text(value * 1.05, row, _significant(value, 2), va="center", fontsize=8)
+    axes.set_xlim(min(values) / 2, max(values) * 2.5)
+    axes.set_ylim(-0.6, len(names) - 0.4)
+    axes.set_xlabel(text)
+    axes.tick_params(axis="y", labelsize=8)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _legend(figure):
+    from matplotlib.patches import Patch
+
+    labels = {"ours": "sk_adaptive", "base": "SGDClassifier", "peer": "other peers"}
+    patches = [Patch(color=COLOURS[kind], label=label) for kind, label in labels.items()]
+    figure.legend(handles=patches, loc="outside lower center", ncols=3, frameon=False)
+
+
+def _save(figure, folder, name):
+    import matplotlib.pyplot as plt
+
+    figure.savefig(folder / name, dpi=110)
+    plt.close(figure)
+    return name
+
+
+def _plot_epoch(entries, folder):
+    import matplotlib.pyplot as plt
+
+    groups = [(w, g) for w, g in _by(entries, "workload") if any("ns" in e for e in g)]
+    figure, all_axes = plt.subplots(
+        1, len(groups), figsize=(6.4 * len(groups), 7.2), layout="constrained", squeeze=False
+    )
+    for axes, (workload, group) in zip(all_axes[0], groups, strict=True):
+        _bars(axes, group, "ns", "ns per non-zero and epoch")
+        axes.set_title(workload)
+    _legend(figure)
+    return [_save(figure, folder, "epoch.png")]
+
+
+def _plot_target(entries, folder):
+    import matplotlib.pyplot as plt
+
+    groups = [(w, g) for w, g in _by(entries, "workload") if any(e.get("curve") for e in g)]
+    columns = min(3, len(groups))
+    height = -(-len(groups) // columns)
+    figure, all_axes = plt.subplots(
+        height, columns, figsize=(6 * columns, 4.6 * height), layout="constrained", squeeze=False
+    )
+    for axes in all_axes.ravel()[len(groups) :]:
+        axes.set_visible(False)
+    for axes, (workload, group) in zip(all_axes.ravel(), groups, strict=False):
+        _curves(axes, group)
+        axes.set_title(workload)
+    handles = {}
+    for axes in all_axes.ravel()[: len(groups)]:
+        handles |= {line.get_label(): line for line in axes.get_lines()}
+    handles = {name: line for name, line in handles.items() if not name.startswith("_")}
+    figure.legend(handles.values(), handles, loc="outside lower center", ncols=4, frameon=False)
+    return [_save(figure, folder, "target.png")]
+
+
+def _curves(axes, group):
+    """Log loss over seconds; the target is a line across."""
+    import matplotlib.pyplot as plt
+
+    goal = group[0]["target"]
+    colours = {True: plt.get_cmap("tab10").colors, False: plt.get_cmap("tab20b").colors}
+    for k, entry in enumerate(group):
+        points = [(s, loss) for _, s, loss in entry.get("curve", ()) if np.isfinite(loss)]
+        if not points:
+            continue
+        seconds, losses = zip(*points, strict=True)
+        ours = entry["ours"]
+        axes.plot(
+            seconds,
+            losses,
+            marker="o" if ours else ".",
+            markersize=4,
+            linewidth=2.4 if ours else 1,
+            linestyle="-" if ours else DASHES[1 + k % 3],
+            color=colours[ours][k % len(colours[ours])],
+            label=entry["name"],
+        )
+    axes.axhline(goal, color="black", linewidth=0.8)
+    axes.annotate(
+        f"target {goal:.4f}",
+        (1, goal),
+        (-2, -3),
+        xycoords=("axes fraction", "data"),
+        textcoords="offset points",
+        ha="right",
+        va="top",
+        fontsize=8,
+    )
+    axes.set_xscale("log")
+    _plain(axes.xaxis)
+    axes.set_ylim(goal * 0.97, goal * 1.25)
+    axes.set_xlabel("seconds of the fit")
+    axes.set_ylabel("test log loss")
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _plot_memory(entries, folder):
+    import matplotlib.pyplot as plt
+
+    entries = [e | {"MB": e["bytes"] / 1e6} for e in entries if "bytes" in e]
+    if not entries:
+        return []
+    figure, axes = plt.subplots(figsize=(7, 5.5), layout="constrained")
+    _bars(axes, entries, "MB", "peak MB over what was there before")
+    _legend(figure)
+    return [_save(figure, folder, "memory.png")]
+
+
+def _plot_growth(entries, folder):
+    import matplotlib.pyplot as plt
+
+    groups = list(_growth_rows(entries))
+    figure, all_axes = plt.subplots(
+        1, len(groups), figsize=(4.8 * len(groups), 4), layout="constrained", squeeze=False
+    )
+    for axes, (against, drawn, group) in zip(all_axes[0], groups, strict=True):
+        for name in dict.fromkeys(e["name"] for e in group):
+            points = [(e[against], e["ns"]) for e in group if e["name"] == name]
+            axes.plot(
+                *zip(*points, strict=True),
+                marker="o",
+                color=COLOURS[_kind(name)],
+                linestyle="--" if name == "adam" else "-",
+                label=name,
+            )
+        axes.set_xscale("log", base=2 if against == "features" else 10)
+        axes.set_ylim(0)
+        axes.set_xlabel(against + (f", drawn {drawn}" if drawn else ""))
+        axes.set_ylabel("ns per non-zero")
+        axes.spines[["top", "right"]].set_visible(False)
+    all_axes[0][0].legend(frameon=False)
+    return [_save(figure, folder, "growth.png")]
+
+
+def _plot_batches(entries, folder):
+    import matplotlib.pyplot as plt
+
+    groups = _by(entries, "workload")
+    figure, all_axes = plt.subplots(
+        1, len(groups), figsize=(5.5 * len(groups), 4), layout="constrained", squeeze=False
+    )
+    for axes, (workload, group) in zip(all_axes[0], groups, strict=True):
+        for name in dict.fromkeys(e["name"] for e in group):
+            points = [(e["batch_size"], e["ns"]) for e in group if e["name"] == name and "ns" in e]
+            if points:
+                axes.plot(
+                    *zip(*points, strict=True),
+                    color=COLOURS[_kind(name)],
+                    linestyle=("--" if "Adam" in name or name.startswith("adam") else "-"),
+                    marker="o" if "64" in name or "torch" in name else "s",
+                    label=name,
+                )
+        axes.set_xscale("log", base=2)
+        axes.set_xticks([e["batch_size"] for e in group], [e["batch_size"] for e in group])
+        axes.set_yscale("log")
+        _plain(axes.yaxis)
+        axes.set_title(workload)
+        axes.set_xlabel("rows a batch")
+        axes.set_ylabel("ns per non-zero and epoch")
+        axes.spines[["top", "right"]].set_visible(False)
+    all_axes[0][0].legend(frameon=False)
+    return [_save(figure, folder, "batches.png")]
+
+
+PLOTS = {
+    "epoch": _plot_epoch,
+    "target": _plot_target,
+    "memory": _plot_memory,
+    "growth": _plot_growth,
+    "batches": _plot_batches,
+}

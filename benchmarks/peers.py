@@ -106,6 +106,7 @@ def main():
     arguments = parse_arguments()
     warnings.simplefilter("ignore", ConvergenceWarning)
     warnings.simplefilter("ignore", FutureWarning)
+    warnings.filterwarnings("ignore", "Sparse invariant checks")
     if arguments.memory_of:
         return _parts.measure_memory(arguments.memory_of, arguments.out)
     arguments.out.mkdir(parents=True, exist_ok=True)
