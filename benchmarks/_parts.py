@@ -96,16 +96,13 @@ def as_precision(X, precision):
 
 def enough_rows(peer, X, y, seconds):
     """How many rows an epoch of so many seconds has, and about the seconds of one over all."""
-    n_rows = X.shape[0]
-    n = min(peer.least_rows, n_rows)
+    most = min(X.shape[0], peer.most_rows)
+    n = min(peer.least_rows, most)
     taken = peer.fit(X[:n], y[:n], 1)
-    while n < n_rows and taken < seconds / 4:
-        n = min(4 * n, n_rows)
+    while n < most and taken < seconds / 4:
+        n = min(4 * n, most)
         taken = peer.fit(X[:n], y[:n], 1)
-    of_all = taken * n_rows / n
-    if of_all <= seconds:
-        return n_rows, of_all
-    return min(n_rows, max(peer.least_rows, int(n * seconds / taken))), of_all
+    return min(most, max(peer.least_rows, int(n * seconds / taken))), taken * X.shape[0] / n
 
 
 def seconds_of_epoch(peer, X, y):
@@ -131,8 +128,9 @@ def nanoseconds(factories, X, y, arguments, all_rows=()):
     peers, missing = _peers.available(factories)
     entries = {name: {"name": name, "missing": reason} for name, reason in missing.items()}
     measures = {}
+    of_precision = {p: as_precision(X, p) for p in ("float64", "float32")}
     for name, peer in peers.items():
-        matrix = as_precision(X, peer.precision)
+        matrix = of_precision[peer.precision]
         entry = {"name": name, "precision": peer.precision, "unit": peer.unit, "note": peer.note}
         try:
             n = X.shape[0]
@@ -340,8 +338,9 @@ def measure_memory(name, folder):
         print(json.dumps({"missing": "the system does not tell the memory of a process"}))
         return
     forget_peak()
-    peer.fit(X, y, 1)
-    print(json.dumps({"bytes": memory_of_process("VmHWM") - before}))
+    n = min(X.shape[0], peer.most_rows)
+    peer.fit(X[:n] if n < X.shape[0] else X, y[:n], 1)
+    print(json.dumps({"bytes": memory_of_process("VmHWM") - before, "rows": n}))
 
 
 # -- growth --

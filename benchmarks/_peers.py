@@ -42,8 +42,8 @@ class Peer:
         What it counts as an epoch.
     passes_alone : bool
         Whether the seconds of `fit` are those of its passes over the rows, and nothing else.
-    least_rows : int
-        Fewer say nothing about the time of more.
+    least_rows, most_rows : int
+        Fewer say nothing about the time of more; more take too much memory.
     ours : bool
         Whether it is this package.
     note : str
@@ -54,6 +54,7 @@ class Peer:
     unit = "epoch"
     passes_alone = False
     least_rows = 1000
+    most_rows = 10**9
     ours = False
     note = ""
 
@@ -348,6 +349,8 @@ class VowpalWabbitInMemory(Peer):
 
     precision = "float32"
     passes_alone = True
+    # 34 kB each
+    most_rows = 20_000
     grid = VowpalWabbit.grid
     note = "its own update rule; the calls from Python count"
 

@@ -173,14 +173,19 @@ def _table_target(entries):
 
 def _table_memory(entries):
     first = entries[0]
+    most = max(e["rows"] for e in entries)
     lines = [
-        f"Of an epoch over {first['rows']:,} rows of clicks, which take "
+        f"Of an epoch over {most:,} rows of clicks, which take "
         f"{first['data_bytes'] / 1e6:.0f} MB themselves: the peak of a process over what it had "
         "before, with what a peer makes of the rows.",
         "",
     ]
     rows = [
-        [e["name"], _number(e["bytes"] / 1e6, 0) if "bytes" in e else "", _gap(e) or ""]
+        [
+            e["name"],
+            _number(e["bytes"] / 1e6, 0) if "bytes" in e else "",
+            _gap(e) or ("" if e["rows"] == most else f"on {e['rows']:,} rows"),
+        ]
         for e in entries
     ]
     return lines + _table(["", "MB", "remarks"], rows)
@@ -410,7 +415,8 @@ def _plot_growth(entries, folder):
                 label=name,
             )
         axes.set_xscale("log", base=2 if against == "features" else 10)
-        axes.set_ylim(0)
+        axes.set_yscale("log")
+        _plain(axes.yaxis)
         axes.set_xlabel(against + (f", drawn {drawn}" if drawn else ""))
         axes.set_ylabel("ns per non-zero")
         axes.spines[["top", "right"]].set_visible(False)
