@@ -51,10 +51,10 @@ class Effort(NamedTuple):
     text_bits: int = 18
     click_rows: int = 1_000_000
     click_bits: int = 22
-    epoch_seconds: float = 0.5
-    tune_seconds: float = 1.0
-    curve_seconds: float = 12.0
-    small_curve_seconds: float = 4.0
+    epoch_seconds: float = 0.3
+    tune_seconds: float = 0.5
+    curve_seconds: float = 8.0
+    small_curve_seconds: float = 2.0
     grid: tuple = (0, None)
     memory_seconds: float = 60.0
 
@@ -102,7 +102,8 @@ def enough_rows(peer, X, y, seconds):
     while n < most and taken < seconds / 4:
         n = min(4 * n, most)
         taken = peer.fit(X[:n], y[:n], 1)
-    return min(most, max(peer.least_rows, int(n * seconds / taken))), taken * X.shape[0] / n
+    of_row = max(taken, 1e-9) / n
+    return min(most, max(peer.least_rows, int(seconds / of_row))), of_row * X.shape[0]
 
 
 def seconds_of_epoch(peer, X, y):
@@ -393,7 +394,7 @@ def batches(arguments):
                 f"torch {name}, float32": partial(_peers.Torch, name, size)
                 for name in ("Adagrad", "SparseAdam")
             }
-            for entry in nanoseconds(ours | torch, X, y, arguments, ours):
+            for entry in nanoseconds(ours | torch, X, y, arguments):
                 entries.append(say({"workload": workload, "batch_size": size} | entry))
     return entries
 
