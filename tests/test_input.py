@@ -5,11 +5,11 @@ import pandas as pd
 import pytest
 import scipy.sparse as sp
 from comparison import assert_same_model
-from sk_adaptive._scan import is_ordered, zeros_and_finiteness
 
 from sk_adaptive import AdaptiveSGDClassifier, AdaptiveSGDRegressor
 from sk_adaptive._input import ROWS_OF_RATE, check_structure, kernel_matrix, natural_rate
 from sk_adaptive._registry import OPTIMIZERS
+from sk_adaptive._scan import is_ordered, zeros_and_finiteness
 
 ESTIMATORS = [AdaptiveSGDClassifier, AdaptiveSGDRegressor]
 
