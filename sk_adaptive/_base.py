@@ -550,6 +550,10 @@ class AdaptiveSGD(BaseEstimator):
 
     def _margins(self, X):
         """X @ coef_.T + intercept_, of shape (n_samples, n_outputs)."""
+        return self._margins_with(X)[0]
+
+    def _margins_with(self, X, *names):
+        """The margins, and the attributes of these names that belong to the same model."""
         # What is read belongs to one model, of one moment; the product needs no lock.
         with self._lock:
             if "_state" not in self.__dict__:
@@ -565,10 +569,13 @@ class AdaptiveSGD(BaseEstimator):
             else:
                 coef = self.coef_
             intercept = self.intercept_
+            attributes = [getattr(self, name) for name in names]
         if few:
-            return _products_of_few(X, coef) + intercept
-        coef = coef if coef.ndim == 2 else coef[np.newaxis]
-        return safe_sparse_dot(X, coef.T, dense_output=True) + intercept
+            products = _products_of_few(X, coef)
+        else:
+            coef = coef if coef.ndim == 2 else coef[np.newaxis]
+            products = safe_sparse_dot(X, coef.T, dense_output=True)
+        return products + intercept, *attributes
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -491,13 +491,13 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
         y : ndarray of shape (n_samples,), or array or CSR matrix (n_samples, n_labels)
             Classes; or labels as 0 and 1, sparse if those of the first call were.
         """
-        margins = self._margins(X)
-        if self._label_format is not None:
+        margins, classes, label_format = self._margins_with(X, "classes_", "_label_format")
+        if label_format is not None:
             labels = (margins > 0).astype(np.int64)
-            return sp.csr_matrix(labels) if self._label_format == "sparse" else labels
+            return sp.csr_matrix(labels) if label_format == "sparse" else labels
         if margins.shape[1] == 1:
-            return self.classes_[(margins.ravel() > 0).astype(np.intp)]
-        return self.classes_[margins.argmax(axis=1)]
+            return classes[(margins.ravel() > 0).astype(np.intp)]
+        return classes[margins.argmax(axis=1)]
 
     @available_if(_has_probabilities)
     def predict_proba(self, X):
@@ -515,9 +515,10 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
         -------
         probabilities : float64 ndarray of shape (n_samples, n_classes)
         """
-        margins = self._margins(X).astype(np.float64, copy=False)
+        margins, label_format = self._margins_with(X, "_label_format")
+        margins = margins.astype(np.float64, copy=False)
         if self.loss == "log_loss":
-            if self._label_format is not None:
+            if label_format is not None:
                 return expit(margins)
             if margins.shape[1] == 1:
                 return np.hstack([expit(-margins), expit(margins)])
@@ -526,7 +527,7 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
             probabilities = np.exp(logits - logits.max(axis=1, keepdims=True))
             return probabilities / probabilities.sum(axis=1, keepdims=True)
         probabilities = (np.clip(margins, -1, 1) + 1) / 2
-        if self._label_format is not None:
+        if label_format is not None:
             return probabilities
         if probabilities.shape[1] == 1:
             return np.hstack([1 - probabilities, probabilities])
@@ -548,8 +549,9 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
         log_probabilities : float64 ndarray of shape (n_samples, n_classes)
         """
         if self.loss == "log_loss":
-            margins = self._margins(X).astype(np.float64, copy=False)
-            if self._label_format is not None:
+            margins, label_format = self._margins_with(X, "_label_format")
+            margins = margins.astype(np.float64, copy=False)
+            if label_format is not None:
                 return log_expit(margins)
             return log_softmax(self._logits(margins), axis=1)
         with np.errstate(divide="ignore"):

@@ -393,8 +393,8 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_targets)
         """
-        margins = self._margins(X)
-        margins = margins.reshape(margins.shape[0], *self._target_shape)
+        margins, shape = self._margins_with(X, "_target_shape")
+        margins = margins.reshape(margins.shape[0], *shape)
         return np.exp(margins) if REGRESSION_LOSSES[self.loss].log_link else margins
 
     def __sklearn_tags__(self):
