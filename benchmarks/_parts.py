@@ -19,6 +19,7 @@ from _memory import forget_peak, memory_of_process
 from sklearn.metrics import log_loss
 
 TUNE_ROWS = 100_000
+TEST_ROWS = 20_000
 TUNE_EPOCHS = tuple(2**k for k in range(9))
 CURVE_EPOCHS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32, 48, 64, 96, 128, 192, 256)
 # A fit as long as this is timed once.
@@ -96,12 +97,17 @@ def as_precision(X, precision):
 
 def enough_rows(peer, X, y, seconds):
     """How many rows an epoch of so many seconds has, and about the seconds of one over all."""
+
+    def second_epoch(n):
+        first = peer.fit(X[:n], y[:n], 1)
+        return first, first if peer.passes_alone else peer.fit(X[:n], y[:n], 2) - first
+
     most = min(X.shape[0], peer.most_rows)
     n = min(peer.least_rows, most)
-    taken = peer.fit(X[:n], y[:n], 1)
-    while n < most and taken < seconds / 4:
+    whole, taken = second_epoch(n)
+    while n < most and taken < seconds / 4 and whole < 4 * seconds:
         n = min(4 * n, most)
-        taken = peer.fit(X[:n], y[:n], 1)
+        whole, taken = second_epoch(n)
     of_row = max(taken, 1e-9) / n
     return min(most, max(peer.least_rows, int(seconds / of_row))), of_row * X.shape[0]
 
@@ -234,8 +240,9 @@ def target_of(workload, split, arguments):
     few = {p: (X[-TUNE_ROWS:], y[-TUNE_ROWS:]) for p, (X, y) in trains.items()}
     for name, peer in peers.items():
         entry = entries[name] = {"name": name, "precision": peer.precision, "ours": peer.ours}
+        begin = time.perf_counter()
         train, test = trains[peer.precision], tests[peer.precision]
-        _, seconds = enough_rows(peer, *train, limit / 4)
+        _, seconds = enough_rows(peer, *train, limit / 2)
         if seconds > limit:
             entry["failed"] = f"an epoch takes about {seconds:.2g} s"
             continue
@@ -244,7 +251,8 @@ def target_of(workload, split, arguments):
         entry["at_end_of_grid"] = entry["value"] in (grid[0], grid[-1])
         entry["curve"] = curve(peer, train, test, entry["value"], CURVE_EPOCHS, limit)
         entry["least"] = min((loss for _, _, loss in entry["curve"]), default=None)
-        print(f"# {workload}: {name} {entry['value']:g} {entry['least']}", flush=True)
+        took = time.perf_counter() - begin
+        print(f"# {workload}: {name} {entry['value']:g} {entry['least']} {took:.0f} s", flush=True)
     of_peers = [e["least"] for e in entries.values() if not e.get("ours") and e.get("least")]
     target = TOLERANCE * min(of_peers)
     measures = {}
@@ -274,7 +282,7 @@ def target(arguments):
     for workload in ("text", "clicks", *SETS):
         if workload not in SETS:
             X, y = generated(workload, effort(arguments))
-            cut = X.shape[0] * 9 // 10
+            cut = max(X.shape[0] * 9 // 10, X.shape[0] - TEST_ROWS)
             split = _data.Split(X[:cut], y[:cut], X[cut:], y[cut:])
         elif arguments.data is None:
             entries.append(no_folder(workload))
