@@ -25,7 +25,7 @@ CURVE_EPOCHS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32, 48, 64, 96, 128, 19
 # A fit as long as this is timed once.
 LONG_SECONDS = 3.0
 TOLERANCE = 1.005
-SETS = ("adult", "criteo80k", "frappe86k", "mr", "clickbait")
+SETS = ("adult", "criteo80k", "mr", "clickbait")
 MEMORY_ROWS = 200_000
 SIZES = (32, 256, 1024, 4096)
 
@@ -54,7 +54,7 @@ class Effort(NamedTuple):
     click_bits: int = 22
     epoch_seconds: float = 0.3
     tune_seconds: float = 0.5
-    curve_seconds: float = 8.0
+    curve_seconds: float = 6.0
     small_curve_seconds: float = 2.0
     grid: tuple = (0, None)
     memory_seconds: float = 60.0

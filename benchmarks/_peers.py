@@ -515,6 +515,9 @@ VARIANTS = {
 # What is tuned to reach a log loss.
 TUNED = {
     **{name: PEERS[name] for name in OURS},
+    "adagrad, alpha": lambda: Estimator(
+        PEERS["adagrad"]().estimator, "alpha", (1e-7, 1e-6, 1e-5, 1e-4, 1e-3), ours=True
+    ),
     "adam, masked": lambda: Adaptive(optimizer="adam", sparse_update="masked"),
     f"{BASE}, alpha": PEERS[BASE],
     f"{BASE}, constant rate": lambda: ConstantRate(
