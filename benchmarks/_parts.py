@@ -311,7 +311,7 @@ def memory(arguments):
             np.save(Path(folder) / f"{name}.npy", array)
         data_bytes = X.data.nbytes + X.indices.nbytes + X.indptr.nbytes
         script = Path(__file__).with_name("peers.py")
-        for name in list(_peers.PEERS)[:: 4 if arguments.quick else 1]:
+        for name in list(_peers.PEERS)[:: 7 if arguments.quick else 1]:
             entry = {"workload": "clicks", "rows": n, "data_bytes": data_bytes, "name": name}
             command = [sys.executable, script, "--memory-of", name, "--out", folder]
             try:

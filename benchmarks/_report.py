@@ -278,7 +278,7 @@ def _plain(axis):
 
 def _bars(axes, entries, key, text):
     """Horizontal bars on a logarithmic scale, the shortest on top."""
-    entries = sorted((e for e in entries if key in e), key=lambda e: -e[key])
+    entries = sorted((e for e in entries if e.get(key, 0) > 0), key=lambda e: -e[key])
     names = [e["name"] for e in entries]
     values = [e[key] for e in entries]
     axes.barh(names, values, color=[COLOURS[_kind(name)] for name in names], log=True)
