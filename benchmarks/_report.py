@@ -443,14 +443,16 @@ def _plot_batches(entries, folder):
                     label=name,
                 )
         axes.set_xscale("log", base=2)
-        axes.set_xticks([e["batch_size"] for e in group], [e["batch_size"] for e in group])
+        sizes = sorted({e["batch_size"] for e in group})
+        axes.set_xticks(sizes, sizes)
         axes.set_yscale("log")
         _plain(axes.yaxis)
         axes.set_title(workload)
         axes.set_xlabel("rows a batch")
         axes.set_ylabel("ns per non-zero and epoch")
         axes.spines[["top", "right"]].set_visible(False)
-    all_axes[0][0].legend(frameon=False)
+    handles, labels = all_axes[0][0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False)
     return [_save(figure, folder, "batches.png")]
 
 
