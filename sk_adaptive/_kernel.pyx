@@ -52,7 +52,9 @@ rounded whole, whatever the rounding of each.
 import numpy as np
 
 cimport cython
-from libc.math cimport ceil, exp, expm1, fabs, INFINITY, isfinite, log, log1p, pow, sqrt
+from libc.math cimport (
+    acos, ceil, cos, exp, expm1, fabs, INFINITY, isfinite, log, log1p, pow, sqrt
+)
 from libc.stdint cimport int32_t, int64_t, uint64_t, uintptr_t
 from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memcpy, memset
@@ -186,6 +188,7 @@ cdef enum:
     FIRST_BLOCK = 64
     LAST_BLOCK = 512
     MAX_TERMS = 1 << 14
+    NODES = 48
     SMALL_POWERS = 256
 
 # The square of this, and sums of some such squares, do not overflow in single precision.
@@ -524,6 +527,36 @@ cdef void polynomial(
         for i in range(n):
             value[i] = (((value[i] * y[i] + c3) * y[i] + c2) * y[i] + c1) * y[i] + c0
         p -= 4
+
+
+cdef void chebyshev_sum(
+    real* value, const real* y, Py_ssize_t n, const double* c, int n_coefficients, real z_0
+) noexcept nogil:
+    """Clenshaw's rule at 2 x - 1 with x = y z_0, for n a multiple of LANES."""
+    cdef Py_ssize_t start = 0
+    while start < n:
+        chebyshev_lanes(value + start, y + start, c, n_coefficients, z_0)
+        start += LANES
+
+
+cdef inline void chebyshev_lanes(
+    restricted value, const_restricted y, const double* c, int n_coefficients, real z_0
+) noexcept nogil:
+    cdef real[LANES] point, later, last
+    cdef real coefficient, here
+    cdef int k, p
+    for k in range(LANES):
+        point[k] = 4 * (y[k] * z_0) - 2
+        later[k] = last[k] = 0
+    for p in range(n_coefficients - 1, 0, -1):
+        coefficient = <real>c[p]
+        for k in range(LANES):
+            here = coefficient + point[k] * later[k] - last[k]
+            last[k] = later[k]
+            later[k] = here
+    coefficient = <real>c[0]
+    for k in range(LANES):
+        value[k] = coefficient + <real>0.5 * point[k] * later[k] - last[k]
 
 
 cdef void clear_masked(real* m, const real* g, Py_ssize_t n) noexcept nogil:
@@ -1219,8 +1252,12 @@ cdef class Adam(Optimizer):
     whose M_p all features share. The remainder after P terms is largest for
     eps = 0, where it is known in advance; P is chosen for it to be below
     rounding. Where no P up to MAX_MOMENTS will do (in the first steps, where
-    1 - b2^t changes fast, and for beta_1^2 close to beta_2) the c_i
-    are summed for each coefficient.
+    1 - b2^t changes fast, and for beta_1^2 close to beta_2) the sum, which is
+
+        T = m r sum_i c_i / (1 - x (z_0 - z_i) / z_0),  x = s r z_0 in [0, 1],
+
+    is interpolated at Chebyshev's nodes; and where these will not do, its terms are
+    summed for each coefficient.
 
     The M_p of a block of steps come from those of the block's end by a
     recursion backwards in t: c_{i+1}(t) is b1 c_i(t+1), and
@@ -1247,6 +1284,11 @@ cdef class Adam(Optimizer):
         double a_0, z_0
         int n_moments
         double[MAX_MOMENTS] moments
+        # Where n_moments is negative: Chebyshev's coefficients of the sum, if n_chebyshev
+        # is positive, and cos(k pi / (2 NODES)).
+        int n_chebyshev
+        double[NODES] chebyshev
+        double[4 * NODES] cosine
         double* c
         double* z
         # moments after the steps block_start, block_start + 1, ..., block_end
@@ -1290,6 +1332,8 @@ cdef class Adam(Optimizer):
             for r in range(1, p + 1):
                 self.binomial[p][r] = self.binomial[p - 1][r - 1] + (
                     self.binomial[p - 1][r] if r < p else 0.0)
+        for p in range(4 * NODES):
+            self.cosine[p] = cos(acos(-1.0) * p / (2 * NODES))
         self.c = <double*>calloc(self.n_terms + 1, sizeof(double))
         self.z = <double*>calloc(self.n_terms + 1, sizeof(double))
         self.block = <double*>calloc((LAST_BLOCK + 1) * MAX_MOMENTS, sizeof(double))
@@ -1355,6 +1399,33 @@ cdef class Adam(Optimizer):
             for p in range(n_moments):
                 moments[p] += term
                 term *= z_0 - self.z[i]
+
+    cdef void interpolate(self) noexcept nogil:
+        """Chebyshev's coefficients of the sum over the filled terms, as a function of 2 x - 1."""
+        cdef int i, j, k
+        cdef double x, total, rest = 0.0
+        cdef double[NODES] value
+        for j in range(NODES):
+            x = 0.5 * (1 + self.cosine[2 * j + 1])
+            total = 0.0
+            for i in range(1, self.n_terms + 1):
+                total += self.c[i] / (1 - x * (1 - self.z[i] / self.z_0))
+            value[j] = total
+        for k in range(NODES):
+            total = 0.0
+            for j in range(NODES):
+                total += value[j] * self.cosine[k * (2 * j + 1) % (4 * NODES)]
+            self.chebyshev[k] = total * (2.0 if k else 1.0) / NODES
+        # Those are dropped that together are below rounding; the sum is largest at x = 1, and
+        # its coefficients shrink geometrically.
+        self.n_chebyshev = NODES
+        while self.n_chebyshev > 1:
+            rest += fabs(self.chebyshev[self.n_chebyshev - 1])
+            if rest > self.tolerance * self.chebyshev[0]:
+                break
+            self.n_chebyshev -= 1
+        if self.n_chebyshev > NODES - 2:
+            self.n_chebyshev = 0
 
     cdef void fill_block(self, int64_t t) noexcept nogil:
         """Moments for the block of steps that t lies in."""
@@ -1427,6 +1498,8 @@ cdef class Adam(Optimizer):
                     self.n_moments = self.moments_needed(1.0)
                     if self.n_moments > 0:
                         self.sum_moments(1.0, self.moments, self.n_moments)
+                    else:
+                        self.interpolate()
                 else:
                     self.n_moments = 0
             return
@@ -1442,6 +1515,7 @@ cdef class Adam(Optimizer):
         self.n_moments = self.block_moments
         if self.n_moments < 0:
             self.fill_terms(t)
+            self.interpolate()
         else:
             moments = self.block + (t - self.block_start) * MAX_MOMENTS
             for p in range(self.n_moments):
@@ -1483,6 +1557,10 @@ cdef class Adam(Optimizer):
         cdef double total_0, total_1
         if self.n_moments >= 0:
             polynomial(u, self.scratch_2 + start, n, self.moments, self.n_moments)
+            return
+        if self.n_chebyshev:
+            chebyshev_sum(
+                u, self.scratch_2 + start, n, self.chebyshev, self.n_chebyshev, <real>self.z_0)
             return
         for j in range(n):
             u[j] = 0
