@@ -601,7 +601,10 @@ def _rows_with_weight(rows, weight):
 
 def _initial_values(value, shape, dtype, name):
     """A user's coefficients or intercepts in the state's shape."""
-    value = np.asarray(value, dtype=dtype)
+    try:
+        value = np.asarray(value, dtype=dtype)
+    except (TypeError, ValueError):
+        raise ValueError(f"Provided {name} is not an array of numbers.") from None
     if value.size == np.prod(shape) and (value.shape == shape or shape[0] == 1):
         value = value.reshape(shape)
     else:

@@ -7,6 +7,7 @@ import scipy.sparse as sp
 from sklearn.base import RegressorMixin, _fit_context
 from sklearn.model_selection import ShuffleSplit
 from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import assert_all_finite
 
 from ._base import AdaptiveSGD, unchanged_if_it_fails
 from ._registry import REGRESSION_LOSSES
@@ -244,6 +245,8 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
     def _validate(self, X, y, dtype, reset):
         X, y = self._validate_arrays(X, y, dtype=dtype, reset=reset, y_numeric=True)
         y = y.toarray() if sp.issparse(y) else y
+        # a None among objects has become NaN after scikit-learn has looked
+        assert_all_finite(y, input_name="y")
         shape = y.shape[1:]
         if reset:
             self._target_shape = shape

@@ -1,0 +1,727 @@
+"""Bad input, for every optimizer: a clear error, and the model stays what it was.
+
+Each fault is given to a half-trained model, and where it needs no call before it, to a new
+one. Faults in the middle of learning, of which the rows before are kept, are in test_training.py.
+"""
+
+import copy
+import copyreg
+import io
+import pickle
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.sparse as sp
+
+from sk_adaptive import AdaptiveSGDClassifier, AdaptiveSGDRegressor
+from sk_adaptive._registry import OPTIMIZERS
+
+CLASSIFIER, REGRESSOR = AdaptiveSGDClassifier, AdaptiveSGDRegressor
+BOTH = ("fit", "partial_fit")
+ALL = (*BOTH, "predict")
+every_optimizer = pytest.mark.parametrize("optimizer", OPTIMIZERS)
+
+N_ROWS, N_FEATURES = 60, 20
+# a column that no row has: a feature without state
+EMPTY = 5
+
+
+@pytest.fixture(scope="module")
+def rows():
+    X = sp.random(N_ROWS, N_FEATURES, density=0.2, random_state=0, format="lil")
+    X[:, EMPTY] = 0
+    X[0, 0], X[11, 3] = 1.0, 1.0
+    X = X.tocsr()
+    X.sort_indices()
+    return X, np.arange(N_ROWS) % 2
+
+
+class Fault(NamedTuple):
+    """A bad call.
+
+    Attributes
+    ----------
+    make : callable
+        Takes good X and y, and returns X, y and the other arguments of the call.
+    message : str
+        Pattern of the error's message.
+    error : type
+    methods : tuple of str
+        In which it is a fault.
+    estimators : tuple of types
+    optimizers : tuple of str
+    parameters : dict
+        Set before the call.
+    needs_model : bool
+        Whether it is a fault only after a good call.
+    """
+
+    make: Callable
+    message: str
+    error: type = ValueError
+    methods: tuple = BOTH
+    estimators: tuple = (CLASSIFIER, REGRESSOR)
+    optimizers: tuple = tuple(OPTIMIZERS)
+    parameters: dict = {}
+    needs_model: bool = False
+
+
+# -- ways to make good input bad --
+
+
+def of_X(change):
+    return lambda X, y: (change(X), y, {})
+
+
+def of_y(change):
+    return lambda X, y: (X, change(y), {})
+
+
+def with_argument(name, make):
+    return lambda X, y: (X, y, {name: make(X, y)})
+
+
+def unchanged(X, y):
+    return X, y, {}
+
+
+def part(name, change):
+    """One of the arrays of the CSR matrix, as the function changes a copy."""
+
+    def changed(X):
+        X = X.copy()
+        setattr(X, name, change(getattr(X, name).copy()))
+        return X
+
+    return of_X(changed)
+
+
+def element(place, value):
+    """One element of an array."""
+
+    def changed(array):
+        array[place] = value
+        return array
+
+    return changed
+
+
+def weight(place, value):
+    return with_argument("sample_weight", lambda X, y: element(place, value)(np.ones(len(y))))
+
+
+def huge_entry(X):
+    """In the first row, of a feature that has no weight yet: no margin is large."""
+    X = X.tolil()
+    X[0, EMPTY] = 1e300
+    return X.tocsr()
+
+
+def label(value, place=4):
+    return of_y(lambda y: [value if row == place else int(one) for row, one in enumerate(y)])
+
+
+FAULTS = {
+    # -- X --
+    "NaN in a row": Fault(part("data", element(30, np.nan)), "X contains NaN"),
+    "infinity in a row": Fault(part("data", element(30, np.inf)), "X contains infinity"),
+    "minus infinity in a row": Fault(part("data", element(30, -np.inf)), "X contains infinity"),
+    "NaN in a dense row": Fault(
+        of_X(lambda X: element((40, 3), np.nan)(X.toarray())), "X contains NaN"
+    ),
+    "None in a dense row": Fault(
+        of_X(lambda X: element((40, 3), None)(X.toarray().astype(object))), "X contains NaN"
+    ),
+    "no matrix": Fault(of_X(lambda X: X.toarray()[0]), "Expected 2D array, got 1D array"),
+    "three dimensions": Fault(of_X(lambda X: X.toarray()[np.newaxis]), "array with dim 3"),
+    "a number": Fault(of_X(lambda X: 3.0), "Expected 2D array, got scalar"),
+    "None": Fault(of_X(lambda X: None), "Expected 2D array, got scalar"),
+    "text": Fault(of_X(lambda X: ["a text"] * N_ROWS), "could not convert string to float: 'a te"),
+    "object array of text": Fault(
+        of_X(lambda X: element((40, 3), "word")(X.toarray().astype(object))),
+        "could not convert string to float: 'word'",
+    ),
+    "dictionaries": Fault(of_X(lambda X: [{"a": 1}] * N_ROWS), "not 'dict'", TypeError),
+    "complex numbers": Fault(of_X(lambda X: X * 1j), "Complex data not supported"),
+    "lists of unlike length": Fault(of_X(lambda X: [[1.0, 2.0], [1.0]]), "inhomogeneous shape"),
+    "no rows": Fault(lambda X, y: (X[:0], y[:0], {}), r"0 sample\(s\)"),
+    "no features": Fault(of_X(lambda X: X[:, :0]), r"0 feature\(s\)"),
+    "fewer features": Fault(
+        of_X(lambda X: X[:, 1:]),
+        "X has 19 features, but .* is expecting 20",
+        methods=("partial_fit", "predict"),
+        needs_model=True,
+    ),
+    "more features": Fault(
+        of_X(lambda X: sp.hstack([X, X], format="csr")),
+        "X has 40 features, but .* is expecting 20",
+        methods=("partial_fit", "predict"),
+        needs_model=True,
+    ),
+    # -- X, a CSR matrix that is damaged --
+    "column index behind the last": Fault(
+        part("indices", element(-1, N_FEATURES)), "row 59 has the column index 20, of 20"
+    ),
+    "column index far behind": Fault(
+        part("indices", element(0, 2**31 - 1)), "row 0 has the column index 2147483647"
+    ),
+    "column index of 64 bits": Fault(
+        part("indices", lambda indices: element(0, 2**40)(indices.astype(np.int64))),
+        "row 0 has the column index 1099511627776",
+        methods=ALL,
+    ),
+    "negative column index": Fault(
+        part("indices", element(0, -1)), "row 0 has the column index -1"
+    ),
+    "float column indices": Fault(
+        part("indices", lambda indices: indices + 0.5), "its indices .* integers"
+    ),
+    "list of column indices": Fault(part("indices", np.ndarray.tolist), "its indices .* integers"),
+    "two-dimensional column indices": Fault(
+        part("indices", np.atleast_2d), "its indices is no one-dimensional array"
+    ),
+    "two-dimensional data": Fault(
+        part("data", np.atleast_2d), "its data is no one-dimensional array of numbers"
+    ),
+    "data of text": Fault(
+        part("data", lambda data: np.full(data.size, "word")), "could not convert string to float"
+    ),
+    "indptr that does not begin at 0": Fault(
+        part("indptr", element(0, 1)), "indptr does not rise from 0"
+    ),
+    "negative indptr": Fault(part("indptr", element(0, -1)), "indptr does not rise from 0"),
+    "indptr that falls": Fault(part("indptr", element(20, 0)), "indptr does not rise from 0"),
+    "indptr too short": Fault(
+        part("indptr", lambda indptr: indptr[:-1]), "indptr does not rise from 0, row by row"
+    ),
+    "indptr that points behind": Fault(
+        part("indptr", element(-1, 10**6)), "indptr points behind its entries"
+    ),
+    "float indptr": Fault(
+        part("indptr", lambda indptr: indptr.astype(float)), "its indptr .* integers"
+    ),
+    "fewer data than indices": Fault(
+        part("data", lambda data: data[:-1]), "indptr points behind its entries"
+    ),
+    "fewer indices than data": Fault(
+        part("indices", lambda indices: indices[:-1]), "indptr points behind its entries"
+    ),
+    # -- y --
+    "more rows in y": Fault(of_y(lambda y: np.append(y, 0)), "inconsistent numbers of samples"),
+    "fewer rows in y": Fault(of_y(lambda y: y[1:]), "inconsistent numbers of samples"),
+    "no y": Fault(of_y(lambda y: None), "requires y to be passed"),
+    "y a number": Fault(of_y(lambda y: 1), "got scalar", TypeError),
+    "y of three dimensions": Fault(of_y(lambda y: np.ones((len(y), 2, 2))), "array with dim 3"),
+    "NaN in y": Fault(label(np.nan), "y contains NaN"),
+    "infinity in y": Fault(label(np.inf), "y contains infinity"),
+    "complex y": Fault(of_y(lambda y: y * 1j), "Complex data not supported"),
+    "None in y": Fault(
+        of_y(lambda y: element(4, None)(y.astype(object))),
+        "y contains NaN",
+        estimators=(REGRESSOR,),
+    ),
+    "None among classes": Fault(
+        of_y(lambda y: element(4, None)(y.astype(object))),
+        "Unknown label type",
+        estimators=(CLASSIFIER,),
+    ),
+    "text as targets": Fault(
+        of_y(lambda y: ["word"] * len(y)), "could not convert string", estimators=(REGRESSOR,)
+    ),
+    "targets of another shape": Fault(
+        of_y(lambda y: np.column_stack([y, y])),
+        r"y has the shape \(60, 2\), but that of the calls before was",
+        methods=("partial_fit",),
+        estimators=(REGRESSOR,),
+        needs_model=True,
+    ),
+    "negative counts": Fault(
+        label(-0.5),
+        "'poisson' requires y >= 0; it is -0.5 at row 4",
+        estimators=(REGRESSOR,),
+        parameters={"loss": "poisson"},
+    ),
+    "continuous classes": Fault(
+        of_y(lambda y: y + 0.5), "Unknown label type: continuous", estimators=(CLASSIFIER,)
+    ),
+    "several classes a row": Fault(
+        of_y(lambda y: np.column_stack([y, y + 1])), "1d array", estimators=(CLASSIFIER,)
+    ),
+    "sparse column of classes": Fault(
+        of_y(lambda y: sp.csr_matrix(y[:, np.newaxis])),
+        "sparse y has to be an indicator matrix",
+        estimators=(CLASSIFIER,),
+    ),
+    "labels after classes": Fault(
+        of_y(lambda y: np.column_stack([y, 1 - y])),
+        "y has several labels a row, and those of the calls before had one class",
+        methods=("partial_fit",),
+        estimators=(CLASSIFIER,),
+        needs_model=True,
+    ),
+    # -- classes --
+    "a single class": Fault(
+        of_y(np.ones_like), "greater than one; got 1", methods=("fit",), estimators=(CLASSIFIER,)
+    ),
+    "class not named before": Fault(
+        label(2),
+        "`y` has classes not in `self.classes_`",
+        methods=("partial_fit",),
+        estimators=(CLASSIFIER,),
+    ),
+    "other classes than in the first call": Fault(
+        with_argument("classes", lambda X, y: [0, 1, 2]),
+        "is not the same as on last call",
+        methods=("partial_fit",),
+        estimators=(CLASSIFIER,),
+        needs_model=True,
+    ),
+    "classes of another kind": Fault(
+        with_argument("classes", lambda X, y: 2),
+        "Expected array-like",
+        methods=("partial_fit",),
+        estimators=(CLASSIFIER,),
+    ),
+    # -- weights --
+    "NaN weight": Fault(weight(11, np.nan), "sample_weight contains NaN"),
+    "infinite weight": Fault(weight(11, np.inf), "sample_weight contains infinity"),
+    "negative weight": Fault(weight(11, -1.0), "`sample_weight`, the first at row 11"),
+    "fewer weights": Fault(
+        with_argument("sample_weight", lambda X, y: np.ones(len(y) - 1)), "sample_weight.shape"
+    ),
+    "two-dimensional weights": Fault(
+        with_argument("sample_weight", lambda X, y: np.ones((len(y), 1))),
+        "Sample weights must be 1D",
+    ),
+    "text as weights": Fault(
+        with_argument("sample_weight", lambda X, y: ["heavy"] * len(y)), "to float: 'heavy'"
+    ),
+    "no row with weight": Fault(
+        with_argument("sample_weight", lambda X, y: np.zeros(len(y))),
+        "Sample weights must contain at least one non-zero",
+        methods=("fit",),
+    ),
+    # -- where to start from --
+    **{
+        f"{name} {what}": Fault(
+            with_argument(name, lambda X, y, value=value: value),
+            f"{name} {message}",
+            methods=("fit",),
+        )
+        for name in ("coef_init", "intercept_init")
+        for what, value, message in [
+            ("of another size", np.ones(3), "does not match dataset"),
+            ("of text", ["word"], "is not an array of numbers"),
+        ]
+    },
+    "coef_init with NaN": Fault(
+        with_argument("coef_init", lambda X, y: element(7, np.nan)(np.zeros(N_FEATURES))),
+        "coef_init contains NaN or infinity",
+        methods=("fit",),
+    ),
+    "intercept_init infinite": Fault(
+        with_argument("intercept_init", lambda X, y: np.inf),
+        "intercept_init contains NaN or infinity",
+        methods=("fit",),
+    ),
+    # -- numbers so large that a step overflows --
+    "huge entry": Fault(of_X(huge_entry), r"overflow occurred at .*row 0\b.*smaller eta0"),
+    "huge weights": Fault(
+        with_argument("sample_weight", lambda X, y: np.full(len(y), 1e300)),
+        r"overflow occurred at .*row \d+\b",
+    ),
+    "huge targets": Fault(
+        of_y(lambda y: np.where(y, 1e300, -1e300)),
+        r"overflow occurred at .*row \d+\b",
+        estimators=(REGRESSOR,),
+        parameters={"eta0": 0.1},
+    ),
+    # -- parameters that do not fit together, or to the method or the data --
+    "elastic net without l1_ratio": Fault(
+        unchanged, "l1_ratio must be set", parameters={"penalty": "elasticnet", "l1_ratio": None}
+    ),
+    "decay that turns signs": Fault(
+        unchanged,
+        r"eta0 \* alpha must be less than 1",
+        parameters={"eta0": 10.0, "alpha": 1.0},
+        optimizers=tuple(name for name, spec in OPTIMIZERS.items() if spec.decoupled),
+    ),
+    "momentum that grows while idle": Fault(
+        unchanged,
+        r"needs beta_1 < sqrt\(beta_2\)",
+        parameters={"beta_1": 0.9, "beta_2": 0.5},
+        optimizers=tuple(name for name, spec in OPTIMIZERS.items() if "beta_1" in spec.parameters),
+    ),
+    "early stopping in partial_fit": Fault(
+        unchanged,
+        "early_stopping should be False",
+        methods=("partial_fit",),
+        parameters={"early_stopping": True},
+    ),
+    "warm start of another size": Fault(
+        of_X(lambda X: X[:, 1:]),
+        "coef_init does not match",
+        methods=("fit",),
+        parameters={"warm_start": True},
+        needs_model=True,
+    ),
+    "softmax of another loss": Fault(
+        unchanged,
+        "multi_class='multinomial' needs loss='log_loss'",
+        estimators=(CLASSIFIER,),
+        parameters={"multi_class": "multinomial", "loss": "hinge"},
+    ),
+    "balanced classes in partial_fit": Fault(
+        unchanged,
+        "'balanced' is not supported for partial_fit",
+        methods=("partial_fit",),
+        estimators=(CLASSIFIER,),
+        parameters={"class_weight": "balanced"},
+    ),
+    **{
+        f"class_weight of {what}": Fault(
+            unchanged, message, estimators=(CLASSIFIER,), parameters={"class_weight": class_weight}
+        )
+        for what, class_weight, message in [
+            ("NaN", {0: np.nan}, "class_weight .* finite and not negative"),
+            ("infinity", {0: np.inf}, "class_weight .* finite and not negative"),
+            ("less than zero", {0: -1.0}, "class_weight .* finite and not negative"),
+            ("text", {0: "heavy"}, "could not convert string to float: 'heavy'"),
+            ("other classes", {5: 2.0}, "are not in class_weight"),
+        ]
+    },
+}
+
+# Of each parameter values out of its range or of a wrong type.
+BAD_VALUES = {
+    "loss": ["no_loss", None, 1],
+    "optimizer": ["sgd", None],
+    "penalty": ["l3", 2],
+    "alpha": [-1e-9, "1", np.nan, np.inf, None],
+    "l1_ratio": [-0.1, 1.1, np.nan, "half"],
+    "fit_intercept": [None, "yes"],
+    "max_iter": [0, 1.5, None],
+    "tol": [-1.0, np.nan, "small"],
+    "shuffle": [None, "yes"],
+    "batch_size": [0, 2.5, "all", None],
+    "learning_rate": ["optimal", None, 0.1],
+    "eta0": [0.0, -1.0, np.nan, np.inf, "large", None],
+    "power_t": [-0.5, np.nan, np.inf, None],
+    "rho": [1.0, -0.1, np.nan, None],
+    "beta_1": [1.0, -0.1, np.nan, None],
+    "beta_2": [0.0, 1.0, np.nan, None],
+    "eps": [0.0, -1e-8, np.nan, np.inf, "tiny"],
+    "sparse_update": ["lazy", None, True],
+    "epsilon": [-0.1, np.nan, np.inf, None],
+    "early_stopping": ["yes", None],
+    "validation_fraction": [0.0, 1.0, np.nan, None],
+    "n_iter_no_change": [0, 1.5, None],
+    "warm_start": ["no", None],
+    "verbose": [-1, None],
+    "random_state": ["seed", -1],
+}
+BAD_VALUES_OF_ONE = {
+    CLASSIFIER: {"class_weight": ["heavy", 2.0], "multi_class": ["ovo", None]},
+    REGRESSOR: {"quantile": [0.0, 1.0, np.nan, None]},
+}
+
+
+def values_of(numbers):
+    """Every number of a nested state, as bytes, by its place."""
+    if isinstance(numbers, dict):
+        return {name: values_of(value) for name, value in numbers.items()}
+    if isinstance(numbers, np.ndarray) and numbers.dtype.names:
+        return {name: values_of(numbers[name]) for name in numbers.dtype.names}
+    if isinstance(numbers, np.ndarray):
+        return numbers.dtype, numbers.shape, numbers.tobytes()
+    return repr(numbers)
+
+
+def attributes_of(model):
+    """All that a model has learned, and its public attributes."""
+    public = [name for name in dir(model) if name.endswith("_") and not name.startswith("_")]
+    return values_of(model.__getstate__()), [values_of(getattr(model, name)) for name in public]
+
+
+def start(rows, estimator, optimizer):
+    """A half-trained model."""
+    X, y = rows
+    first = {"classes": [0, 1]} if estimator is CLASSIFIER else {}
+    model = estimator(optimizer=optimizer, penalty="elasticnet", alpha=1e-3)
+    return model.partial_fit(X, y, **first)
+
+
+def check_it_goes_on(model, twin, rows):
+    """As if the bad call had not been."""
+    X, y = rows
+    for each in (model, twin):
+        each.partial_fit(X[7:11], y[7:11])
+    assert attributes_of(model) == attributes_of(twin)
+
+
+@pytest.fixture(scope="module")
+def pairs(rows):
+    """A model and its twin, which has never seen a fault, for each kind of model.
+
+    Whoever takes them puts them back if all went well.
+    """
+
+    class Pairs(dict):
+        def take(self, *kind):
+            return self.pop(kind, None) or (start(rows, *kind), start(rows, *kind))
+
+    return Pairs()
+
+
+def bad_call(model, method, fault, rows, first_call=False):
+    X, y, named = fault.make(*rows)
+    if method == "predict":
+        model.predict(X)
+        return
+    if first_call and method == "partial_fit" and isinstance(model, CLASSIFIER):
+        named = {"classes": [0, 1], **named}
+    getattr(model, method)(X, y, **named)
+
+
+@every_optimizer
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_fault_costs_nobody_a_model(rows, pairs, name, optimizer):
+    fault = FAULTS[name]
+    if optimizer not in fault.optimizers:
+        pytest.skip(f"no fault with {optimizer}")
+    for estimator in fault.estimators:
+        for method in fault.methods:
+            model, twin = pairs.take(estimator, optimizer)
+            good = {key: getattr(model, key) for key in fault.parameters}
+            model.set_params(**fault.parameters)
+            with pytest.raises(fault.error, match=fault.message):
+                bad_call(model, method, fault, rows)
+            model.set_params(**good)
+            assert attributes_of(model) == attributes_of(twin)
+            check_it_goes_on(model, twin, rows)
+            pairs[estimator, optimizer] = model, twin
+
+
+@every_optimizer
+@pytest.mark.parametrize("name", [name for name, fault in FAULTS.items() if not fault.needs_model])
+def test_a_fault_of_the_first_call_leaves_no_model(rows, name, optimizer):
+    fault = FAULTS[name]
+    if optimizer not in fault.optimizers:
+        pytest.skip(f"no fault with {optimizer}")
+    for estimator in fault.estimators:
+        for method in set(fault.methods) - {"predict"}:
+            model = estimator(optimizer=optimizer, **fault.parameters)
+            before = set(vars(model))
+            with pytest.raises(fault.error, match=fault.message):
+                bad_call(model, method, fault, rows, first_call=True)
+            assert set(vars(model)) == before
+
+
+@every_optimizer
+@pytest.mark.parametrize("estimator", [CLASSIFIER, REGRESSOR])
+def test_bad_parameter_values_name_the_parameter(rows, pairs, estimator, optimizer):
+    X, y = rows
+    first = {"classes": [0, 1]} if estimator is CLASSIFIER else {}
+    bad = {**BAD_VALUES, **BAD_VALUES_OF_ONE[estimator]}
+    # none is forgotten
+    assert set(estimator().get_params()) == set(bad)
+    model, twin = pairs.take(estimator, optimizer)
+    for name, values in bad.items():
+        good = getattr(model, name)
+        message = f"The {name!r} parameter of {estimator.__name__}"
+        for value in values:
+            model.set_params(**{name: value})
+            with pytest.raises(ValueError, match=message):
+                model.fit(X, y)
+            with pytest.raises(ValueError, match=message):
+                model.partial_fit(X, y)
+            new = estimator(**{"optimizer": optimizer, name: value})
+            with pytest.raises(ValueError, match=message):
+                new.partial_fit(X, y, **first)
+            assert set(vars(new)) == set(new.get_params())
+        model.set_params(**{name: good})
+    with pytest.raises(ValueError, match="Invalid parameter 'momentum'"):
+        model.set_params(momentum=0.9)
+    assert attributes_of(model) == attributes_of(twin)
+    check_it_goes_on(model, twin, rows)
+    pairs[estimator, optimizer] = model, twin
+
+
+@every_optimizer
+def test_names_of_features_that_changed(rows, optimizer):
+    X, y = rows
+    names = [f"x{i}" for i in range(N_FEATURES)]
+    frame = pd.DataFrame(X.toarray(), columns=names)
+    model, twin = (start((frame, y), CLASSIFIER, optimizer) for _ in range(2))
+    for bad in (frame.iloc[:, ::-1], frame.rename(columns={"x3": "other"}), frame.iloc[:, 1:]):
+        with pytest.raises(ValueError, match="feature names should match"):
+            model.partial_fit(bad, y)
+        with pytest.raises(ValueError, match="feature names should match"):
+            model.predict(bad)
+    mixed = frame.set_axis([*names[:-1], 7], axis=1)
+    for method in BOTH:
+        with pytest.raises(TypeError, match="column name type"):
+            getattr(model, method)(mixed, y)
+    assert attributes_of(model) == attributes_of(twin)
+    check_it_goes_on(model, twin, (frame, y))
+
+
+@every_optimizer
+@pytest.mark.filterwarnings("ignore:overflow encountered in cast:RuntimeWarning")
+def test_numbers_beyond_single_precision(rows, optimizer):
+    X, y = rows
+    single = X.astype(np.float32), y
+    model, twin = (start(single, CLASSIFIER, optimizer) for _ in range(2))
+    bad = X.copy()
+    bad.data[30] = 1e100
+    with pytest.raises(ValueError, match="too large for dtype"):
+        model.partial_fit(bad, y)
+    assert attributes_of(model) == attributes_of(twin)
+    check_it_goes_on(model, twin, single)
+
+
+# --- saved models that are damaged ---
+
+
+def set_in(*path, value):
+    """Set what is at this path of the saved attributes."""
+
+    def changed(attributes):
+        for name in path[:-1]:
+            attributes = attributes[name]
+        attributes[path[-1]] = value
+
+    return changed
+
+
+def drop_from(*path):
+    def changed(attributes):
+        for name in path[:-1]:
+            attributes = attributes[name]
+        del attributes[path[-1]]
+
+    return changed
+
+
+def change_of_state(name, change):
+    def changed(attributes):
+        attributes["_state"][name] = change(attributes["_state"][name])
+
+    return changed
+
+
+def of_the_future(attributes):
+    attributes["_state"]["records"]["last_step"][3] = attributes["_state"]["t"] + 1
+
+
+DAMAGES = {
+    "another version": ("version 99", set_in("_state", "version", value=99)),
+    "no version": ("version None", drop_from("_state", "version")),
+    "a state that is none": ("version None", set_in("_state", value=[1, 2, 3])),
+    "no records": ("records", drop_from("_state", "records")),
+    "records that are no array": ("records", change_of_state("records", list)),
+    "records without fields": (
+        "a record",
+        change_of_state("records", lambda records: np.zeros(records.shape)),
+    ),
+    "records with other fields": (
+        "a record",
+        change_of_state("records", lambda records: records[[*records.dtype.names[:-1]]]),
+    ),
+    "records without padding": (
+        "a record",
+        change_of_state(
+            "records",
+            lambda records: records.astype(
+                [
+                    (name, *records.dtype[name].subdtype)
+                    if records.dtype[name].subdtype
+                    else (name, records.dtype[name])
+                    for name in records.dtype.names
+                ]
+            ),
+        ),
+    ),
+    "fewer records": (
+        "records have the shape",
+        change_of_state("records", lambda records: records[:-1]),
+    ),
+    "more records": (
+        "records have the shape",
+        change_of_state("records", lambda records: np.concatenate([records, records])),
+    ),
+    "two-dimensional records": (
+        "records have the shape",
+        change_of_state("records", lambda records: records[np.newaxis]),
+    ),
+    "another number of features": ("7 features", set_in("n_features_in_", value=7)),
+    "no intercept": ("intercept", drop_from("_state", "intercept")),
+    "intercepts of more outputs": (
+        "a record",
+        change_of_state("intercept", lambda intercept: np.tile(intercept, 2)),
+    ),
+    "intercept without moments": ("intercept", change_of_state("intercept", lambda all: all[:1])),
+    "intercept in single precision": (
+        "intercept",
+        change_of_state("intercept", lambda all: all.astype(np.float32)),
+    ),
+    "intercept with NaN": (
+        "intercept",
+        change_of_state("intercept", lambda all: np.full_like(all, np.nan)),
+    ),
+    "no settings": ("settings", drop_from("_state", "settings")),
+    "settings that are none": ("settings", set_in("_state", "settings", value=3)),
+    "unknown optimizer": (
+        "optimizer 'sgd'",
+        set_in("_state", "settings", "optimizer", value="sgd"),
+    ),
+    "unknown treatment": (
+        "sparse_update is 'lazy'",
+        set_in("_state", "settings", "sparse_update", value="lazy"),
+    ),
+    "no eps": ("lack .*eps", drop_from("_state", "settings", "eps")),
+    "eps of text": ("eps is 'small'", set_in("_state", "settings", "eps", value="small")),
+    "negative penalty": ("l2 is -1.0", set_in("_state", "settings", "l2", value=-1.0)),
+    "no clock": (r"lacks \['t'\]", drop_from("_state", "t")),
+    "negative clock": ("t is -1", set_in("_state", "t", value=-1)),
+    "clock with a fraction": ("t is 2.5", set_in("_state", "t", value=2.5)),
+    "clock of more than 64 bits": ("t is ", set_in("_state", "t", value=2**63)),
+    "charge of NaN": ("charged is nan", set_in("_state", "charged", value=np.nan)),
+    "infinite rate": ("eta0 is inf", set_in("_state", "eta0", value=np.inf)),
+    "record of a step to come": ("step to come", of_the_future),
+}
+
+
+def saved(model, attributes):
+    """The pickle of a model with these attributes, whatever they are."""
+
+    class Pickler(pickle.Pickler):
+        def reducer_override(self, instance):
+            if instance is model:
+                return copyreg.__newobj__, (type(model),), attributes
+            return NotImplemented
+
+    file = io.BytesIO()
+    Pickler(file).dump(model)
+    return file.getvalue()
+
+
+@every_optimizer
+@pytest.mark.parametrize("name", DAMAGES)
+def test_a_damaged_pickle_is_refused(rows, pairs, name, optimizer):
+    message, damage = DAMAGES[name]
+    if damage is of_the_future and not OPTIMIZERS[optimizer].forgets:
+        pytest.skip(f"records of {optimizer} tell no step")
+    model, twin = pairs.take(CLASSIFIER, optimizer)
+    attributes = copy.deepcopy(model.__getstate__())
+    # what is not damaged goes on
+    loaded = pickle.loads(saved(model, attributes))
+    check_it_goes_on(loaded, copy.deepcopy(twin), rows)
+    damage(attributes)
+    with pytest.raises(ValueError, match=message):
+        pickle.loads(saved(model, attributes))
+    assert attributes_of(model) == attributes_of(twin)
+    pairs[CLASSIFIER, optimizer] = model, twin
