@@ -515,12 +515,12 @@ def bad_call(model, method, fault, rows, first_call=False):
     getattr(model, method)(X, y, **named)
 
 
-@every_optimizer
-@pytest.mark.parametrize("name", FAULTS)
+@pytest.mark.parametrize(
+    ("name", "optimizer"),
+    [(name, optimizer) for name, fault in FAULTS.items() for optimizer in fault.optimizers],
+)
 def test_a_fault_costs_nobody_a_model(rows, pairs, name, optimizer):
     fault = FAULTS[name]
-    if optimizer not in fault.optimizers:
-        pytest.skip(f"no fault with {optimizer}")
     for estimator in fault.estimators:
         for method in fault.methods:
             model, twin = pairs.take(estimator, optimizer)
@@ -534,12 +534,17 @@ def test_a_fault_costs_nobody_a_model(rows, pairs, name, optimizer):
             pairs[estimator, optimizer] = model, twin
 
 
-@every_optimizer
-@pytest.mark.parametrize("name", [name for name, fault in FAULTS.items() if not fault.needs_model])
+@pytest.mark.parametrize(
+    ("name", "optimizer"),
+    [
+        (name, optimizer)
+        for name, fault in FAULTS.items()
+        for optimizer in fault.optimizers
+        if not fault.needs_model
+    ],
+)
 def test_a_fault_of_the_first_call_leaves_no_model(rows, name, optimizer):
     fault = FAULTS[name]
-    if optimizer not in fault.optimizers:
-        pytest.skip(f"no fault with {optimizer}")
     for estimator in fault.estimators:
         for method in set(fault.methods) - {"predict"}:
             model = estimator(optimizer=optimizer, **fault.parameters)

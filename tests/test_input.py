@@ -1,5 +1,7 @@
 """What can be passed in: formats, precisions, and what is refused."""
 
+import tracemalloc
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -159,6 +161,42 @@ def test_read_only_memory_maps(rows, tmp_path):
     assert_same_model(model.fit(mapped, y_mapped, sample_weight=weight), expected)
 
 
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_mapped_rows_are_learned_where_they_are(optimizer, tmp_path):
+    """So a matrix may be larger than the memory."""
+    n_rows, n_features, width = 20_000, 5000, 100
+    rng = np.random.default_rng(0)
+    arrays = {
+        "data": rng.normal(size=n_rows * width),
+        "indices": np.sort(
+            rng.integers(n_features // width, size=(n_rows, width), dtype=np.int32)
+            + np.arange(0, n_features, n_features // width, dtype=np.int32)
+        ).ravel(),
+        "indptr": np.arange(0, n_rows * width + 1, width, dtype=np.int32),
+    }
+    for name, array in arrays.items():
+        np.save(tmp_path / f"{name}.npy", array)
+    size = sum(array.nbytes for array in arrays.values())
+    del arrays
+    X = sp.csr_matrix(
+        tuple(
+            np.load(tmp_path / f"{name}.npy", mmap_mode="r")
+            for name in ("data", "indices", "indptr")
+        ),
+        shape=(n_rows, n_features),
+    )
+    y = np.arange(n_rows) % 2
+    model = AdaptiveSGDClassifier(optimizer=optimizer, max_iter=1, tol=None)
+    tracemalloc.start()
+    try:
+        model.fit(X, y).partial_fit(X, y).predict(X)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    # that of the targets, the order of the rows and the model
+    assert peak < size / 8
+
+
 @pytest.mark.parametrize("estimator", ESTIMATORS)
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize(
@@ -191,13 +229,7 @@ def test_single_precision_is_close_to_double(rows, optimizer):
     )
 
 
-# --- what is refused ---
-
-
-def damaged(X, name, position, value):
-    X = X.copy()
-    getattr(X, name)[position] = value
-    return X
+# --- what there is little to learn from ---
 
 
 def test_empty_rows_and_columns(rows):

@@ -3,6 +3,7 @@
 import copy
 import pickle
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -83,6 +84,46 @@ def test_a_saved_model_goes_on_as_the_original(rows, parameters, tmp_path):
     model.partial_fit(X[200:], y[200:])
     for other in copies:
         assert_same_model(other.partial_fit(X[200:], y[200:]), model)
+
+
+@every_mode
+def test_skops_needs_to_trust_nothing_but_the_estimator(rows, parameters):
+    skops = pytest.importorskip("skops.io")
+    X, y = rows
+    for model in (
+        start(X, y, **parameters),
+        AdaptiveSGDRegressor(**parameters).partial_fit(X[:200], y[:200]),
+        AdaptiveSGDClassifier(max_iter=2, tol=None, random_state=0, **parameters).fit(X, y % 3),
+    ):
+        saved = skops.dumps(model)
+        untrusted = skops.get_untrusted_types(data=saved)
+        assert [name.rpartition(".")[2] for name in untrusted] == [type(model).__name__]
+        other = skops.loads(saved, trusted=untrusted)
+        labels = y[200:] if -1 in getattr(model, "classes_", [-1]) else y[200:] % 3
+        assert_same_model(other.partial_fit(X[200:], labels), model.partial_fit(X[200:], labels))
+
+
+def test_a_saved_model_goes_on_in_a_new_process(rows, tmp_path):
+    X, y = rows
+    models = [start(X, y, **mode.values[0]) for mode in MODES]
+    joblib.dump(models, tmp_path / "models.joblib")
+    (tmp_path / "saved.pickle").write_bytes(pickle.dumps((models, X[200:], y[200:])))
+    program = """
+import joblib, pickle
+with open("saved.pickle", "rb") as file:
+    models, X, y = pickle.load(file)
+models += joblib.load("models.joblib", mmap_mode="r")
+for model in models:
+    model.partial_fit(X, y)
+with open("learned.pickle", "wb") as file:
+    pickle.dump(models, file)
+"""
+    subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=True)
+    learned = pickle.loads((tmp_path / "learned.pickle").read_bytes())
+    for model in models:
+        model.partial_fit(X[200:], y[200:])
+    for other, model in zip(learned, [*models, *models], strict=True):
+        assert_same_model(other, model)
 
 
 def test_a_mapped_model_takes_new_intercepts(rows, tmp_path):
