@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
+from comparison import assert_same_model
 
 from sk_adaptive import AdaptiveSGDClassifier, AdaptiveSGDRegressor
 from sk_adaptive._registry import OPTIMIZERS
@@ -488,7 +489,7 @@ def check_it_goes_on(model, twin, rows):
     X, y = rows
     for each in (model, twin):
         each.partial_fit(X[7:11], y[7:11])
-    assert attributes_of(model) == attributes_of(twin)
+    assert_same_model(model, twin)
 
 
 @pytest.fixture(scope="module")
