@@ -186,7 +186,7 @@ def test_mapped_rows_are_learned_where_they_are(optimizer, tmp_path):
         shape=(n_rows, n_features),
     )
     y = np.arange(n_rows) % 2
-    model = AdaptiveSGDClassifier(optimizer=optimizer, max_iter=1, tol=None)
+    model = AdaptiveSGDClassifier(optimizer=optimizer, eta0=0.1, max_iter=1, tol=None)
     tracemalloc.start()
     try:
         model.fit(X, y).partial_fit(X, y).predict(X)
