@@ -37,8 +37,12 @@ def batches(n_features, n_rows):
         n_rows -= n
         # frequent ones and rare ones
         features = (n_features ** rng.random(n)).astype(np.int64) - 1
-        X = sp.csr_matrix((np.ones(n), features, np.arange(n + 1)), (n, n_features))
-        yield X, (rng.random(n) < 0.1).astype(np.int64)
+        labels = (rng.random(n) < 0.1).astype(np.int64)
+        # and no reference to the rows is kept here
+        yield (
+            sp.csr_matrix((np.ones(n), features, np.arange(n + 1)), (n, n_features)),
+            labels,
+        )
 
 
 def main():
@@ -86,6 +90,8 @@ def main():
         assert done == n and model.t_ == learned + 1
         if learned >= report or learned == n_updates:
             report += n_updates / 20
+            # what is left is the model's
+            X = y = None
             print(
                 f"{learned:12,}{interrupts:12,}{within:9,}{resident():8.1f}"
                 f"{time.perf_counter() - begin:9.1f}{model.progressive_loss_:9.5f}",
