@@ -456,8 +456,12 @@ class AdaptiveSGD(BaseEstimator):
         with self._lock:
             with unchanged_if_it_fails(self):
                 stopped = self._learn(*self._prepare(X, y, sample_weight, classes))
-            if stopped is not None:
-                raise stopped
+            try:
+                if stopped is not None:
+                    raise stopped
+            finally:
+                # Its traceback refers to this frame, and so to the rows: a cycle.
+                del stopped
         return self
 
     def _prepare(self, X, y, sample_weight, classes):
@@ -541,10 +545,13 @@ class AdaptiveSGD(BaseEstimator):
             )
         except BaseException as exception:
             stopped = exception
-        _state.save_clock(state, optimizer)
-        if stopped is not None and optimizer.t == begin:
-            raise stopped
-        return stopped
+        try:
+            _state.save_clock(state, optimizer)
+            if stopped is not None and optimizer.t == begin:
+                raise stopped
+            return stopped
+        finally:
+            del stopped  # as its traceback refers to this frame
 
     # -- prediction --
 

@@ -1,6 +1,8 @@
 """Training: order, chunks, stopping, weights, interruption, what is kept between calls."""
 
+import contextlib
 import copy
+import gc
 import pickle
 import signal
 import subprocess
@@ -8,6 +10,7 @@ import sys
 import threading
 import time
 import warnings
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 
 import joblib
@@ -611,6 +614,32 @@ def test_an_interrupted_partial_fit_stops_between_two_steps(
     twin.partial_fit(X[:n], y[:n])
     assert_same_model(model, twin)
     assert_same_model(model.partial_fit(X[n:], y[n:]), twin.partial_fit(X[n:], y[n:]))
+
+
+def test_rows_of_an_interrupted_call_are_let_go(rows, kernel_calls):
+    """A traceback that refers to itself would keep them until the garbage is collected."""
+    X, y = rows
+    model = start(X, y)
+
+    def interrupted(train, *arguments):
+        train(*arguments)
+        raise KeyboardInterrupt
+
+    kernel_calls(interrupted)
+
+    def call():
+        given = X.copy()
+        with contextlib.suppress(KeyboardInterrupt):
+            model.partial_fit(given, y)
+        return weakref.ref(given)
+
+    gc.collect()
+    gc.disable()
+    try:
+        assert call()() is None
+    finally:
+        gc.enable()
+    assert model.t_ == 1 + 200 + len(y)
 
 
 def test_the_kernel_comes_back_often_enough_for_signals(kernel_calls):
