@@ -110,6 +110,7 @@ cdef extern from *:
     #define ska_fabs fabsf
     #define ska_expm1 ska_expm1_single
     #define SKA_TINY FLT_MIN
+    #define SKA_EPSILON FLT_EPSILON
     typedef int32_t ska_count;
     #else
     typedef double ska_real;
@@ -117,6 +118,7 @@ cdef extern from *:
     #define ska_fabs fabs
     #define ska_expm1 ska_expm1_double
     #define SKA_TINY DBL_MIN
+    #define SKA_EPSILON DBL_EPSILON
     typedef int64_t ska_count;
     #endif
 
@@ -135,6 +137,7 @@ cdef extern from *:
     real magnitude "ska_fabs"(real x) noexcept nogil
     real expm1_of_negative "ska_expm1"(real x) noexcept nogil
     real TINY "SKA_TINY"
+    real EPSILON "SKA_EPSILON"
     enum:
         CACHE_LINE "SKA_CACHE_LINE"
     void ska_prefetch(const void* address) noexcept nogil
@@ -408,19 +411,51 @@ cdef void subtract(real* a, const real* b, Py_ssize_t n) noexcept nogil:
 
 
 # AdaGrad's r is 1 / sqrt(G + eps), or 0 before the first gradient.
+#
+# In single precision a frequent feature's r and weight would stop changing after some million
+# steps, when what a step changes is less than half of their last digit. So before they are
+# rounded a fraction of the last digit, from -1/2 to 1/2, is added that is another in each step:
+# what is lost in one step is gained in others.
+
+cdef inline real fraction(int64_t t, uint64_t stride) noexcept nogil:
+    """Of step t: a Weyl sequence, which fills the range more evenly than random numbers."""
+    return <real>((<double>((<uint64_t>t * stride) >> 32) + 0.5) / 4294967296.0 - 0.5)
+
+
+cdef inline real last_digit(real x) noexcept nogil:
+    """What the last binary digit of x is worth, with the sign of x."""
+    return (x + x * (<real>0.75 * EPSILON)) - x
+
 
 cdef inline real adagrad_ratio(real r, real g) noexcept nogil:
     """The gradient by the root of what was before it, if there was any."""
     return g * r if r > 0 else g
 
 
-cdef inline real adagrad_root(real r, real g, real q, real eps) noexcept nogil:
+cdef inline real adagrad_root(real r, real g, real q, real eps, real dither) noexcept nogil:
     """r after the gradient g, whose ratio is q."""
-    return (r if r > 0 else <real>(g != 0)) / root((<real>1 if r > 0 else eps) + q * q)
+    cdef real p = q * q, s = root((<real>1 if r > 0 else eps) + p), part
+    cdef bint small
+    if sizeof(real) == 8:
+        return (r if r > 0 else <real>(g != 0)) / s
+    # r / s as r - r p / (s (s + 1)), whose change is exact to rounding where it is small
+    small = r > 0 and p < 1
+    part = (p if small else <real>(g != 0)) / (s * (s + 1) if small else s)
+    if small:
+        return r - (r * part + (dither * last_digit(r) if g != 0 else 0))
+    return (r if r > 0 else <real>1) * part
+
+
+cdef inline real adagrad_weight(real w, real change, real g, real dither) noexcept nogil:
+    """w less the change that the gradient g makes."""
+    if sizeof(real) == 8:
+        return w - change
+    return w - (change + (dither * last_digit(w) if g != 0 else 0))
 
 
 cdef void adagrad_step(
-    restricted w, restricted r, const_restricted g, Py_ssize_t n, real factor, real eta, real eps
+    restricted w, restricted r, const_restricted g, Py_ssize_t n, real factor, real eta, real eps,
+    real dither_r, real dither_w,
 ) noexcept nogil:
     """For the gradients factor g. r becomes NaN if their square overflows."""
     cdef Py_ssize_t i
@@ -428,8 +463,8 @@ cdef void adagrad_step(
     for i in range(n):
         gradient = factor * g[i]
         q = adagrad_ratio(r[i], gradient)
-        r_new = adagrad_root(r[i], gradient, q, eps)
-        w[i] -= eta * gradient * r_new
+        r_new = adagrad_root(r[i], gradient, q, eps, dither_r)
+        w[i] = adagrad_weight(w[i], eta * gradient * r_new, gradient, dither_w)
         r[i] = r_new + q * q * <real>0
 
 
@@ -449,15 +484,15 @@ cdef inline void adagrad_read(
 
 cdef inline void adagrad_write(
     restricted stored, restricted r, const_restricted w, const_restricted g,
-    Py_ssize_t K, real x, real eta, real eps,
+    Py_ssize_t K, real x, real eta, real eps, real dither_r, real dither_w,
 ) noexcept nogil:
     """`adagrad_step` from the weights w to a record, for the gradients g x."""
     cdef Py_ssize_t k
     cdef real gradient
     for k in range(K):
         gradient = g[k] * x
-        r[k] = adagrad_root(r[k], gradient, adagrad_ratio(r[k], gradient), eps)
-        stored[k] = w[k] - eta * gradient * r[k]
+        r[k] = adagrad_root(r[k], gradient, adagrad_ratio(r[k], gradient), eps, dither_r)
+        stored[k] = adagrad_weight(w[k], eta * gradient * r[k], gradient, dither_w)
 
 
 cdef inline void add_multiple(
@@ -470,13 +505,13 @@ cdef inline void add_multiple(
 
 cdef void rmsprop_step(
     restricted w, restricted s, restricted metric, const_restricted g, Py_ssize_t n,
-    real eta, real rho, real eps, bint masked,
+    real eta, real rho, real share, real eps, bint masked,
 ) noexcept nogil:
-    """s is the root of the textbook's v."""
+    """s is the root of the textbook's v, and share 1 - rho, which is exact only in advance."""
     cdef Py_ssize_t i
     cdef real s_new, r
     for i in range(n):
-        s_new = root(rho * s[i] * s[i] + (<real>1 - rho) * g[i] * g[i])
+        s_new = root(rho * s[i] * s[i] + share * g[i] * g[i])
         r = <real>1 / (s_new + eps)
         w[i] -= eta * g[i] * r
         metric[i] = r if g[i] != 0 else metric[i]
@@ -484,14 +519,15 @@ cdef void rmsprop_step(
 
 
 cdef void adam_moments(
-    restricted m, restricted s, const_restricted g, Py_ssize_t n, real b1, real b2, bint masked
+    restricted m, restricted s, const_restricted g, Py_ssize_t n, real b1, real share_1, real b2,
+    real share_2, bint masked
 ) noexcept nogil:
-    """s is the root of the textbook's v."""
+    """s is the root of the textbook's v, and shares are 1 - b1 and 1 - b2."""
     cdef Py_ssize_t i
     cdef real m_new, s_new
     for i in range(n):
-        m_new = b1 * m[i] + (<real>1 - b1) * g[i]
-        s_new = root(b2 * s[i] * s[i] + (<real>1 - b2) * g[i] * g[i])
+        m_new = b1 * m[i] + share_1 * g[i]
+        s_new = root(b2 * s[i] * s[i] + share_2 * g[i] * g[i])
         m[i] = m[i] if masked and g[i] == 0 else m_new
         s[i] = s[i] if masked and g[i] == 0 else s_new
 
@@ -1105,6 +1141,13 @@ cdef class AdaGrad(Optimizer):
     metric of the charge. While idle G does not change, so the charge is composite mirror descent.
     """
 
+    cdef real dither_r, dither_w
+
+    cdef void prepare(self) noexcept nogil:
+        # multiples of the golden section and of the root of 2, which have nothing in common
+        self.dither_r = fraction(self.t, 11400714819323198485u)
+        self.dither_w = fraction(self.t, 7640891576956012808u)
+
     cdef bint works_in_place(self) noexcept nogil:
         return self.n_outputs > 1 and self.l1 == 0
 
@@ -1117,12 +1160,14 @@ cdef class AdaGrad(Optimizer):
         if self.row == NULL:
             return Optimizer.move(self)
         factor = <real>self.by_margin[0]
-        adagrad_step(self.w, self.first, self.row, whole, factor, <real>self.eta, <real>self.eps)
+        adagrad_step(
+            self.w, self.first, self.row, whole, factor, <real>self.eta, <real>self.eps,
+            self.dither_r, self.dither_w)
         if rest:
             copy(self.g + whole, self.row + whole, rest)
             adagrad_step(
                 self.w + whole, self.first + whole, self.g + whole, LANES, factor,
-                <real>self.eta, <real>self.eps)
+                <real>self.eta, <real>self.eps, self.dither_r, self.dither_w)
         return all_finite(self.w, self.first, padded(self.n))
 
     cdef inline void read_record(self, Py_ssize_t j) noexcept nogil:
@@ -1167,7 +1212,7 @@ cdef class AdaGrad(Optimizer):
             numbers = <real*>(&self.memory[0] + self.offset[j])
             adagrad_write(
                 numbers, numbers + K, self.w + j * K, g, K, self.x[j], <real>self.eta,
-                <real>self.eps)
+                <real>self.eps, self.dither_r, self.dither_w)
             if self.penalised:
                 numbers[2 * K] = <real>self.charged
 
@@ -1197,7 +1242,7 @@ cdef class AdaGrad(Optimizer):
     cdef void step(self, Py_ssize_t start, Py_ssize_t n) noexcept nogil:
         adagrad_step(
             self.w + start, self.first + start, self.g + start, n, <real>1, <real>self.eta,
-            <real>self.eps)
+            <real>self.eps, self.dither_r, self.dither_w)
 
     cdef void step_intercept(self, double* b, double* G, double* unused, double g) noexcept nogil:
         G[0] += g * g
@@ -1222,7 +1267,7 @@ cdef class RMSProp(Optimizer):
     cdef void step(self, Py_ssize_t start, Py_ssize_t n) noexcept nogil:
         rmsprop_step(
             self.w + start, self.first + start, self.metric + start, self.g + start, n,
-            <real>self.eta, <real>self.rho, <real>self.eps, not self.exact)
+            <real>self.eta, <real>self.rho, <real>(1 - self.rho), <real>self.eps, not self.exact)
 
     cdef void step_intercept(self, double* b, double* v, double* unused, double g) noexcept nogil:
         v[0] = self.rho * v[0] + (1 - self.rho) * g * g
@@ -1588,8 +1633,8 @@ cdef class Adam(Optimizer):
             for i in range(n):
                 w[i] *= factor
         adam_moments(
-            self.first + start, self.second + start, g, n, <real>self.b1, <real>self.b2,
-            not self.exact)
+            self.first + start, self.second + start, g, n, <real>self.b1, <real>(1 - self.b1),
+            <real>self.b2, <real>(1 - self.b2), not self.exact)
         adam_metric(r, y, self.second + start, n, <real>self.z_0, <real>self.eps)
         if self.has_metric:
             update_metric(self.metric + start, r, g, n)
