@@ -134,8 +134,8 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
         Progressive validation: the mean loss of rows just before each was learned. They are those
         of the first epoch of the last `fit`, which nobody had seen before, and those that
         `partial_fit` has learned since then, or since `reset_progressive_loss`. The sum of the
-        losses times their weights is divided by the sum of the sample weights. NaN
-        before the first row.
+        losses times their weights is divided by the sum of the sample weights. NaN before the
+        first row.
     n_features_in_ : int
         Number of features seen during fit.
     feature_names_in_ : ndarray of shape (n_features_in_,)
