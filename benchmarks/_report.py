@@ -268,10 +268,11 @@ def _kind(name):
 
 
 def _plain(axis):
-    """Label a logarithmic axis with 1, 2, 5, 10 in place of powers."""
+    """Label a logarithmic axis with 1, 2, 5, 10 in place of powers, a long one with 1 and 10."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    least, most = axis.get_view_interval()
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5) if most < 1000 * least else (1,)))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_formatter(NullFormatter())
 
@@ -282,10 +283,10 @@ def _bars(axes, entries, key, text):
     names = [e["name"] for e in entries]
     values = [e[key] for e in entries]
     axes.barh(names, values, color=[COLOURS[_kind(name)] for name in names], log=True)
-    _plain(axes.xaxis)
     for row, value in enumerate(values):
         axes.text(value * 1.05, row, _significant(value, 2), va="center", fontsize=8)
     axes.set_xlim(min(values) / 2, max(values) * 2.5)
+    _plain(axes.xaxis)
     axes.set_ylim(-0.6, len(names) - 0.4)
     axes.set_xlabel(text)
     axes.tick_params(axis="y", labelsize=8)
