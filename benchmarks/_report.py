@@ -103,17 +103,23 @@ def _by(entries, key):
     return [(value, list(group)) for value, group in groupby(entries, lambda e: e.get(key))]
 
 
+def _sections(entries, lines):
+    """The entries of each workload, after its heading among the lines; or there the gap of all."""
+    for workload, group in _by(entries, "workload"):
+        lines += ["", f"### {workload}", ""]
+        if "name" in group[0]:
+            yield group
+        else:
+            lines.append(_gap(group[0]))
+
+
 def _table_epoch(entries):
     lines = [
         "Nanoseconds per non-zero of an epoch. The ratio is to SGDClassifier in the same run and "
         "precision, in order to that in order; below 1 is faster. Who is too slow was timed on "
         "fewer rows and scaled. What is not an epoch is the iteration of a solver.",
     ]
-    for workload, group in _by(entries, "workload"):
-        lines += ["", f"### {workload}", ""]
-        if gap := _whole_gap(group):
-            lines.append(gap)
-            continue
+    for group in _sections(entries, lines):
         rows = [
             [
                 entry["name"],
@@ -126,11 +132,6 @@ def _table_epoch(entries):
         ]
         lines += _table(["", "precision", "ns", "ratio", "remarks"], rows)
     return lines
-
-
-def _whole_gap(group):
-    """Why there is no figure at all, or None."""
-    return _gap(group[0]) if "name" not in group[0] else None
 
 
 def _remarks(entry):
@@ -147,11 +148,7 @@ def _table_target(entries):
         "are of the shortest fit that is there, all that a call costs included; the ratio is "
         "to the fastest peer; below 1 is faster.",
     ]
-    for workload, group in _by(entries, "workload"):
-        lines += ["", f"### {workload}", ""]
-        if gap := _whole_gap(group):
-            lines.append(gap)
-            continue
+    for group in _sections(entries, lines):
         lines += [f"Target: {group[0]['target']:.4f}", ""]
         rows = []
         for entry in group:
