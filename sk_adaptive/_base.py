@@ -565,7 +565,7 @@ class AdaptiveSGD(BaseEstimator):
         with self._lock:
             if "_state" not in self.__dict__:
                 check_is_fitted(self)  # raises
-            if not self._is_ready(X, PRECISIONS):
+            if not (self._is_ready(X, PRECISIONS) and np.isfinite(X.data).all()):
                 X = validate_data(self, X, accept_sparse="csr", dtype=PRECISIONS, reset=False)
             if sp.issparse(X):
                 check_structure(X)

@@ -78,7 +78,8 @@ def _entries(X, dtype):
 def is_ready(X, n_features, dtypes):
     """Whether scikit-learn's validation, which takes a hundred rows' time, would return X as it is.
 
-    Whether its indices are right is the question of `check_structure`.
+    Provided that its numbers are finite, which `kernel_matrix` finds out, and its indices right,
+    which that or `check_structure` does.
     """
     return (
         type(X) in (sp.csr_matrix, sp.csr_array)
@@ -86,7 +87,6 @@ def is_ready(X, n_features, dtypes):
         and X.shape[0] > 0
         and X.shape[1] == n_features
         and X.data.dtype in dtypes
-        and bool(np.isfinite(X.data).all())
     )
 
 
