@@ -82,6 +82,7 @@ class AdaptiveSGD(BaseEstimator):
         "beta_2": [Interval(Real, 0, 1, closed="neither")],
         "eps": [Interval(Real, 0, None, closed="neither"), None],
         "sparse_update": [StrOptions({"exact", "masked"})],
+        "normalize": ["boolean"],
         "epsilon": [Interval(Real, 0, None, closed="left")],
         "early_stopping": ["boolean"],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
@@ -308,6 +309,8 @@ class AdaptiveSGD(BaseEstimator):
     def _start(self, training, rows):
         """eta0 as a number, and intercepts to start from or None, from these rows.
 
+        With normalize they have to be normalised.
+
         Also refuses a decay of adamw that would turn the weights' signs.
         """
         if self.eta0 == "auto":
@@ -361,6 +364,11 @@ class AdaptiveSGD(BaseEstimator):
         # a row without weight is no row at all
         rows = _rows_with_weight(np.arange(X.shape[0], dtype=np.int64), weight)
 
+        scale = None
+        if self.normalize:
+            scale = np.zeros(n_features, dtype)
+            training.normalised(rows, scale)  # finds the scales
+            training = training.normalised(rows, scale)
         if previous is not None:
             if coef_init is None:
                 coef_init = _state.coefficients(previous)
@@ -383,6 +391,7 @@ class AdaptiveSGD(BaseEstimator):
             dtype,
             coef_init,
             intercept_init,
+            scale,
         )
         features = (
             features_of(training, n_features) if coef_init is None else _state.all_features(state)
@@ -494,7 +503,7 @@ class AdaptiveSGD(BaseEstimator):
             return self._state, training, rows
         settings = _state.settings_of(self)
         if first_call:
-            eta0, start = self._start(training, rows)
+            eta0, start = self._start_partial_fit(training, rows)
             state = _state.new_state(settings, eta0, X.shape[1], training.n_outputs, X.dtype)
             self._sparse_coef = False
         else:
@@ -502,7 +511,7 @@ class AdaptiveSGD(BaseEstimator):
             # A rate that "auto" or "adaptive" has settled stays; a new number replaces it.
             eta0 = state["eta0"]
             if not eta0 or (self.eta0 != "auto" and self.learning_rate != "adaptive"):
-                eta0, start = self._start(training, rows)
+                eta0, start = self._start_partial_fit(training, rows)
             state = _state.with_settings(state, settings, eta0)
         if start is not None and not state["intercept"].any():
             state["intercept"][0] = start
@@ -511,6 +520,13 @@ class AdaptiveSGD(BaseEstimator):
         if eta0:
             self._cache["parameters"] = parameters
         return state, training, rows
+
+    def _start_partial_fit(self, training, rows):
+        """`_start`, of rows that are not normalised yet."""
+        if self.normalize:
+            scale = np.zeros(self.n_features_in_, training.data.dtype)
+            training = training.normalised(rows, scale)
+        return self._start(training, rows)
 
     def _validate_again(self, X, y):
         """X and y, validated, of a call that is not the first."""
@@ -535,7 +551,11 @@ class AdaptiveSGD(BaseEstimator):
         self._cache.pop("coef", None)
         self.n_iter_ = 1
         begin, stopped = optimizer.t, None
+        scale, scale_before, raw = state.get("scale"), None, training
         try:
+            if scale is not None:
+                scale_before = scale[raw.indices]
+                training = raw.normalised(rows, scale)
             train_rows(optimizer, training, rows, state["progressive_loss"])
         except TrainingFailure as failure:
             stopped = ValueError(
@@ -547,6 +567,10 @@ class AdaptiveSGD(BaseEstimator):
             stopped = exception
         try:
             _state.save_clock(state, optimizer)
+            if stopped is not None and scale_before is not None:
+                # rows that were not learned leave no trace
+                scale[raw.indices] = scale_before
+                raw.normalised(rows[: (optimizer.t - begin) * raw.batch_size], scale)
             if stopped is not None and optimizer.t == begin:
                 raise stopped
             return stopped

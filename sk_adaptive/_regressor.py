@@ -94,6 +94,12 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
         what the formulas say of a zero gradient, so that the result is that of the dense
         algorithm, at the cost of the sparse one. 'masked': they and their moments rest, as in
         lazy Adam; the penalty is charged all the same. For 'adagrad' the two are one.
+    normalize : bool, default=False
+        Whether to divide each feature by the largest size it has had, so that the unit of a
+        column does not matter: `fit` by that in all rows, `partial_fit` by that in the rows up
+        to the present one [6]_. Sparse rows stay sparse. `coef_` is of the features as they
+        are; the penalty is on the coefficients of the normalised ones. Turn it on for raw numbers
+        of different units, rather not for tf-idf.
     epsilon : float, default=0.1
         The threshold of the losses 'huber', 'epsilon_insensitive' and
         'squared_epsilon_insensitive', in [0, inf).
@@ -163,6 +169,8 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
     .. [3] D. Kingma, J. Ba (2015). Adam: a method for stochastic optimization. ICLR.
     .. [4] I. Loshchilov, F. Hutter (2019). Decoupled weight decay regularization. ICLR.
     .. [5] S. Reddi, S. Kale, S. Kumar (2018). On the convergence of Adam and beyond. ICLR.
+    .. [6] S. Ross, P. Mineiro, J. Langford (2013). Normalized online learning. Conference on
+       Uncertainty in Artificial Intelligence.
 
     Examples
     --------
@@ -204,6 +212,7 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
         beta_2=0.999,
         eps=None,
         sparse_update="exact",
+        normalize=False,
         epsilon=0.1,
         quantile=0.5,
         early_stopping=False,
@@ -231,6 +240,7 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
         self.beta_2 = beta_2
         self.eps = eps
         self.sparse_update = sparse_update
+        self.normalize = normalize
         self.epsilon = epsilon
         self.quantile = quantile
         self.early_stopping = early_stopping

@@ -83,6 +83,41 @@ cdef inline void look(
     finite[0] &= single_infinite == 0 and whole_infinite == 0
 
 
+def normalised(
+    const number[::1] data,
+    const index[::1] indices,
+    const index[::1] indptr,
+    const int64_t[::1] rows,
+    number[::1] scale,
+    number[::1] out,
+):
+    """Each entry of these rows over the largest size that its feature has had so far.
+
+    Parameters
+    ----------
+    data, indices, indptr : arrays
+        Of a CSR matrix without explicit zeros.
+    rows : int64 array
+        Their order is that of time.
+    scale : array of shape (n_features,)
+        The largest sizes, 0 for none; raised in place.
+    out : array
+        Of the shape of data.
+    """
+    cdef Py_ssize_t k, row, i
+    cdef index feature
+    cdef number size
+    with nogil:
+        for k in range(rows.shape[0]):
+            row = rows[k]
+            for i in range(indptr[row], indptr[row + 1]):
+                feature = indices[i]
+                size = data[i] if data[i] > 0 else -data[i]
+                if size > scale[feature]:
+                    scale[feature] = size
+                out[i] = data[i] / scale[feature]
+
+
 def mark(const index[::1] indices, unsigned char[::1] occurs):
     """Set the elements that the indices name to 1."""
     cdef Py_ssize_t i

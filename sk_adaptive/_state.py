@@ -15,6 +15,10 @@ estimators saves it:
     The sum of the learning rates of these steps, which penalties are charged by.
 ``eta0``
     The learning rate, as "auto" or "adaptive" have made it; 0 before "auto" has seen a row.
+``scale``
+    With normalize: array of shape (n_features,), the largest size that each feature has had.
+    Weights and moments in the records are those of the features over their scale. It is 0
+    before the first; a feature that has a weight by then counts as one of scale 1.
 ``settings``
     The other numbers that the records were written under, see `settings_of`.
 ``progressive_loss``
@@ -28,7 +32,7 @@ import numpy as np
 
 from ._registry import OPTIMIZERS, kernel
 
-VERSION = 1
+VERSION = 2
 CACHE_LINE = 64
 
 
@@ -40,6 +44,7 @@ def settings_of(estimator):
     settings = {
         "optimizer": estimator.optimizer,
         "sparse_update": estimator.sparse_update,
+        "normalize": bool(estimator.normalize),
         "eps": spec.eps if estimator.eps is None else float(estimator.eps),
         "l1": alpha * l1_ratio,
         "l2": alpha * (1 - l1_ratio),
@@ -92,7 +97,7 @@ def allocate(n, dtype):
     return buffer[start : start + n * dtype.itemsize].view(dtype)
 
 
-def new_state(settings, eta0, n_features, n_outputs, dtype, coef=None, intercept=None):
+def new_state(settings, eta0, n_features, n_outputs, dtype, coef=None, intercept=None, scale=None):
     """A state before the first step.
 
     Parameters
@@ -103,6 +108,8 @@ def new_state(settings, eta0, n_features, n_outputs, dtype, coef=None, intercept
     dtype : float32 or float64
     coef : array of shape (n_outputs, n_features), default=None
     intercept : array of shape (n_outputs,), default=None
+    scale : array of shape (n_features,), default=None
+        Used with normalize only, and not copied.
     """
     state = {
         "version": VERSION,
@@ -114,11 +121,22 @@ def new_state(settings, eta0, n_features, n_outputs, dtype, coef=None, intercept
         "settings": settings,
         "progressive_loss": np.zeros(2),
     }
+    if settings["normalize"]:
+        state["scale"] = np.zeros(n_features, dtype) if scale is None else scale
     if coef is not None:
-        state["records"]["coef"] = coef.T
+        state["records"]["coef"] = _to_scale(coef, state).T
     if intercept is not None:
         state["intercept"][0] = intercept
     return state
+
+
+def _to_scale(coef, state):
+    """Weights of features as weights of the features over their scale."""
+    if "scale" not in state:
+        return coef
+    scale = state["scale"]
+    scale[(scale == 0) & coef.any(axis=0)] = 1
+    return coef * scale
 
 
 def precision(state):
@@ -134,8 +152,8 @@ def make_optimizer(state):
         aligned = allocate(records.shape[0], records.dtype)
         aligned[...] = records
         state["records"] = records = aligned
-    for name in ("intercept", "progressive_loss"):
-        if not state[name].flags.writeable:
+    for name in ("intercept", "progressive_loss", "scale"):
+        if name in state and not state[name].flags.writeable:
             state[name] = state[name].copy()
     settings = state["settings"]
     spec = OPTIMIZERS[settings["optimizer"]]
@@ -171,6 +189,9 @@ def coefficients(state, features=None, optimizer=None):
     out = np.empty((state["intercept"].shape[1], features.size), precision(state))
     optimizer = make_optimizer(state) if optimizer is None else optimizer
     optimizer.weights(features, out)
+    if "scale" in state:
+        scale = state["scale"][features]
+        np.divide(out, scale, out=out, where=scale > 0)
     return out
 
 
@@ -179,11 +200,12 @@ def with_settings(state, settings, eta0):
 
     Weights, moments and the clock stay what they are and what is pending is
     applied as it was due. Another optimizer, or another treatment of
-    idle coefficients, starts anew from the weights.
+    idle coefficients or of scales, starts anew from the weights.
     """
     if settings == state["settings"] and eta0 == state["eta0"]:
         return state
-    if any(settings[name] != state["settings"][name] for name in ("optimizer", "sparse_update")):
+    kind = ("optimizer", "sparse_update", "normalize")
+    if any(settings[name] != state["settings"][name] for name in kind):
         coef = coefficients(state)
         successor = new_state(
             settings, eta0, coef.shape[1], coef.shape[0], coef.dtype, coef, state["intercept"][0]
@@ -195,6 +217,9 @@ def with_settings(state, settings, eta0):
 
 def with_coefficients(state, coef):
     """This state with other weights; moments and the clock stay what they are."""
+    if "scale" in state:
+        state = {**state, "scale": state["scale"].copy()}
+        coef = _to_scale(coef, state)
     # the kernel takes no read-only and no strided array, and coef_ itself is read-only
     return _successor(state, state["settings"], state["eta0"], np.array(coef, order="C"))
 
@@ -202,7 +227,9 @@ def with_coefficients(state, coef):
 def _successor(state, settings, eta0, coef):
     n_outputs = state["intercept"].shape[1]
     n_features = state["records"].shape[0]
-    successor = new_state(settings, eta0, n_features, n_outputs, precision(state))
+    successor = new_state(
+        settings, eta0, n_features, n_outputs, precision(state), scale=state.get("scale")
+    )
     successor["intercept"][...] = state["intercept"]
     successor["progressive_loss"][...] = state["progressive_loss"]
     optimizer = make_optimizer(successor)
@@ -249,7 +276,7 @@ def check(state, n_features):
     optimizer = settings.get("optimizer")
     require(optimizer in OPTIMIZERS, f"its optimizer {optimizer!r} is not one of {[*OPTIMIZERS]}")
     numbers = {"eps", "l1", "l2", "power_t", *OPTIMIZERS[optimizer].parameters}
-    names = {"optimizer", "sparse_update", *numbers}
+    names = {"optimizer", "sparse_update", "normalize", *numbers}
     missing = sorted(names - set(settings))
     require(not missing, f"its settings lack {missing}")
     require(
@@ -289,6 +316,16 @@ def check(state, n_features):
         f"a record has the fields {records.dtype}, which are not those of {optimizer!r} with "
         f"these settings and {intercept.shape[1]} output(s)",
     )
+    require(isinstance(settings["normalize"], bool), f"normalize is {settings['normalize']!r}")
+    if settings["normalize"]:
+        scale = state.get("scale")
+        require(
+            isinstance(scale, np.ndarray)
+            and scale.shape == records.shape
+            and scale.dtype == precision(state),
+            "its scales are not one number a feature",
+        )
+        require(np.all((scale >= 0) & (scale < np.inf)), "a scale is negative or not finite")
     if "last_step" in records.dtype.names:
         # the kernel looks up the powers of the steps since then in tables
         last_step = records["last_step"]

@@ -1,14 +1,14 @@
 """Everything that happens once an epoch: order, objective, stopping, progress."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from . import _state
 from ._registry import kernel
-from ._scan import mark
+from ._scan import mark, normalised
 
 # Entries (times outputs) that the kernel learns between two looks at signals:
 # a small fraction of a second.
@@ -60,6 +60,13 @@ class TrainingData:
     n_outputs: int
     batch_size: int
     fit_intercept: bool
+
+    def normalised(self, rows, scale):
+        """With the entries of these rows over the sizes of their features, see `normalised`."""
+        # those of other rows are never looked at
+        out = np.zeros_like(self.data)
+        normalised(self.data, self.indices, self.indptr, rows, scale, out)
+        return replace(self, data=out)
 
 
 def train_rows(optimizer, training, rows, progressive_loss=None):

@@ -518,7 +518,7 @@ def test_what_is_saved_is_plain(rows, optimizer):
     assert "_cache" not in state
     for value in state["_state"].values():
         assert type(value) in (int, float, str, dict, np.ndarray)
-    assert {type(value) for value in state["_state"]["settings"].values()} <= {str, float}
+    assert {type(value) for value in state["_state"]["settings"].values()} <= {str, float, bool}
 
 
 def changed(array, index, value):
@@ -528,7 +528,10 @@ def changed(array, index, value):
 
 
 DAMAGES = {
-    "of another version": ("version 1 only", lambda s: {**s, "version": 2}),
+    "of another version": (
+        f"version {_state.VERSION} only",
+        lambda s: {**s, "version": _state.VERSION + 1},
+    ),
     "without version": ("version None", lambda s: {k: s[k] for k in s if k != "version"}),
     "no dict": ("version None", lambda s: list(s)),
     "incomplete": (r"lacks \['t'\]", lambda s: {k: s[k] for k in s if k != "t"}),
