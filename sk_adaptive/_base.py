@@ -3,7 +3,7 @@
 import warnings
 from abc import abstractmethod
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, wraps
 from numbers import Integral, Real
 from operator import attrgetter, is_
 from threading import RLock
@@ -14,15 +14,25 @@ import scipy.sparse as sp
 from sklearn import get_config
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_random_state
+from sklearn.metrics import check_scoring
+from sklearn.utils import _safe_indexing, check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.extmath import safe_sparse_dot
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from . import _state
+from ._callbacks import CallbackSupportMixin, begin_fit
 from ._input import check_structure, check_weights, is_ready, kernel_matrix, natural_rate
 from ._registry import OPTIMIZERS
-from ._training import TrainingData, TrainingFailure, features_of, fit_epochs, train_rows
+from ._training import (
+    TrainingData,
+    TrainingFailure,
+    ValidationLoss,
+    features_of,
+    fit_epochs,
+    part_of,
+    train_rows,
+)
 
 LARGEST_SEED = np.iinfo(np.int32).max
 
@@ -51,6 +61,20 @@ def unchanged_if_it_fails(estimator):
         raise
 
 
+def one_at_a_time(fit):
+    """Run `fit` under the estimator's lock, and take back what it did if it fails.
+
+    The outermost decorator: what scikit-learn's does for callbacks belongs to it.
+    """
+
+    @wraps(fit)
+    def locked_fit(estimator, *arguments, **named):
+        with estimator._lock, unchanged_if_it_fails(estimator):
+            return fit(estimator, *arguments, **named)
+
+    return locked_fit
+
+
 @cache
 def _parameter_names(estimator_class):
     return tuple(estimator_class._get_param_names())
@@ -61,7 +85,7 @@ def _parameters_getter(estimator_class):
     return attrgetter(*_parameter_names(estimator_class))
 
 
-class AdaptiveSGD(BaseEstimator):
+class AdaptiveSGD(CallbackSupportMixin, BaseEstimator):
     """What the classifier and the regressor share."""
 
     _parameter_constraints: dict = {
@@ -85,6 +109,7 @@ class AdaptiveSGD(BaseEstimator):
         "normalize": ["boolean"],
         "epsilon": [Interval(Real, 0, None, closed="left")],
         "early_stopping": ["boolean"],
+        "scoring": [str, callable, None],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
         "warm_start": ["boolean"],
@@ -117,7 +142,7 @@ class AdaptiveSGD(BaseEstimator):
         """What `_validate` would make of y, if that is known at a glance; else None."""
 
     @abstractmethod
-    def _encode(self, y):
+    def _encode(self, y, class_weighted=True):
         """Targets for the kernel, the number of outputs, and class weights or None.
 
         See `TrainingData`.
@@ -125,6 +150,13 @@ class AdaptiveSGD(BaseEstimator):
 
     def _begin_fit(self, y):
         """Take from the validated targets of `fit` what `_encode` needs."""
+
+    def _check_validation_targets(self, y):
+        """Refuse validated targets of `y_val` that the model could not predict."""
+
+    def _weights_for_scorers(self, y, weight):
+        """Sample weights, or None, with what else a row counts."""
+        return weight
 
     def _begin_partial_fit(self, y, classes, first_call):
         """Check the validated targets of `partial_fit` against those of the calls before."""
@@ -136,9 +168,9 @@ class AdaptiveSGD(BaseEstimator):
         """
         return None, 1.0
 
-    def _loss_of_start(self, training, rows):
-        """What `tol` is a share of."""
-        return 1.0
+    @abstractmethod
+    def _loss_of_best_constant(self, training, rows):
+        """The least weighted sum of the losses of these rows without coefficients."""
 
     @abstractmethod
     def _splitter(self, y):
@@ -348,11 +380,16 @@ class AdaptiveSGD(BaseEstimator):
             fit_intercept=bool(self.fit_intercept),
         )
 
-    def _fit(self, X, y, sample_weight, coef_init, intercept_init):
-        """The whole of fit, but for the guard that takes back what fails."""
+    def _fit(self, X, y, sample_weight, coef_init, intercept_init, validation_data):
+        """The whole of fit, but for the guard that takes back what fails.
+
+        `validation_data` are X_val, y_val and sample_weight_val.
+        """
         self._check_parameters(for_fit=True)
+        self._check_validation_data(*validation_data)
         warm = self.warm_start and "_state" in self.__dict__
         previous = self._current_state("_state") if warm else None
+        given = X
         X, y = self._validate(X, y, PRECISIONS, reset=True)
         weight = check_weights(sample_weight, X)
         if weight is not None and not np.any(weight):
@@ -361,8 +398,14 @@ class AdaptiveSGD(BaseEstimator):
         matrix = kernel_matrix(X, X.dtype, type(self).__name__)
         training = self._training_data(matrix, self._encode(y), weight)
         dtype, n_outputs, n_features = X.dtype, training.n_outputs, X.shape[1]
+        rows, validation_score = np.arange(X.shape[0], dtype=np.int64), None
+        if validation_data[0] is not None:
+            validation_score = self._scorer_of_given_rows(*validation_data, dtype)
+        elif self.early_stopping:
+            rows, held_out = self._split(y, weight)
+            validation_score = self._scorer_of_held_out_rows(X, y, training, held_out)
         # a row without weight is no row at all
-        rows = _rows_with_weight(np.arange(X.shape[0], dtype=np.int64), weight)
+        rows = _rows_with_weight(rows, weight)
 
         scale = None
         if self.normalize:
@@ -397,40 +440,90 @@ class AdaptiveSGD(BaseEstimator):
             features_of(training, n_features) if coef_init is None else _state.all_features(state)
         )
 
-        tol, validation_score = self.tol, None
-        if self.early_stopping:
-            rows, held_out = self._split(y, weight)
-            rows = _rows_with_weight(rows, weight)
-            validation_score = self._validation_scorer(X, y, weight, held_out)
-        elif tol is not None:
-            tol *= self._loss_of_start(training, rows)
+        # Hooks get the rows that are learned from, made when asked for, with their column names.
+        seen = given if "feature_names_in_" in self.__dict__ else X
+        some = rows.size < X.shape[0]
+        task = begin_fit(
+            self,
+            self.max_iter,
+            X=cache(lambda: _safe_indexing(seen, rows)) if some else seen,
+            y=cache(lambda: y[rows]) if some else y,
+            metadata=None if weight is None else cache(lambda: {"sample_weight": weight[rows]}),
+        )
         progress = fit_epochs(
             state,
             training,
             rows,
             features,
             max_iter=self.max_iter,
-            tol=tol,
+            tol=self._least_gain(training, rows),
             n_iter_no_change=self.n_iter_no_change,
             shuffle=self.shuffle,
             seed=check_random_state(self.random_state).randint(LARGEST_SEED),
             adaptive=self.learning_rate == "adaptive",
             verbose=self.verbose,
             validation_score=validation_score,
+            task=task,
         )
-        self._adopt(progress.state)
-        self._sparse_coef = False
-        self.n_iter_ = progress.n_iter
-        self.loss_curve_ = progress.loss_curve
-        if self.tol is not None and not progress.converged:
+        self._become(progress)
+        if task is not None:
+            task.end(progress)
+        if self.tol is not None and self.stopped_by_ == "max_iter":
             warnings.warn(
                 "Maximum number of iteration reached before convergence. "
                 "Consider increasing max_iter to improve the fit.",
                 ConvergenceWarning,
-                # the caller of fit, which scikit-learn wraps
-                stacklevel=4,
+                # the caller of fit, which two decorators wrap
+                stacklevel=5,
             )
         return self
+
+    def _become(self, progress, optimizer=None):
+        """Be the model of this progress, whose optimizer may be the one that goes on training."""
+        scores = progress.validation_scores
+        # all at once, as in `_adopt`
+        self.__dict__.update(
+            _state=progress.state,
+            _cache={} if optimizer is None else {"optimizer": optimizer},
+            _sparse_coef=False,
+            n_iter_=progress.n_iter,
+            # copies, as the run goes on with its own
+            loss_curve_=list(progress.loss_curve),
+            validation_scores_=None if scores is None else list(scores),
+            best_iteration_=progress.best_iteration,
+            stopped_by_=progress.stopped_by,
+        )
+
+    def _least_gain(self, training, rows):
+        """What an epoch has to gain: `tol` in the unit of what decides on stopping, or None."""
+        if self.tol is None or (self.early_stopping and self.scoring != "loss"):
+            return self.tol
+        loss = self._loss_of_best_constant(training, rows)
+        if self.early_stopping and training.sample_weight.size:
+            # the validation loss is a mean by weight
+            loss /= training.sample_weight[rows].sum()
+        else:
+            loss /= rows.size
+        return self.tol * (loss if 0 < loss < np.inf else 1.0)
+
+    # -- validation --
+
+    def _check_validation_data(self, X_val, y_val, sample_weight_val):
+        if X_val is None and y_val is None:
+            if sample_weight_val is not None:
+                raise ValueError(
+                    "sample_weight_val is provided, but X_val and y_val were not provided."
+                )
+            return
+        if y_val is None:
+            raise ValueError("X_val is provided, but y_val was not provided.")
+        if X_val is None:
+            raise ValueError("y_val is provided, but X_val was not provided.")
+        if not self.early_stopping:
+            raise ValueError(
+                "X_val and y_val are passed to fit while at the same time early_stopping is "
+                "False. When passing X_val and y_val to fit, early_stopping should be True."
+            )
 
     def _split(self, y, weight):
         """Rows to train on and rows to validate on."""
@@ -444,19 +537,48 @@ class AdaptiveSGD(BaseEstimator):
                     f"The sample weights for {what} set are all zero, consider using a "
                     "different random state."
                 )
-        return rows.astype(np.int64), held_out
+        return rows.astype(np.int64), _rows_with_weight(held_out, weight)
 
-    def _validation_scorer(self, X, y, weight, held_out):
-        """A function of a state: the score on the rows held out."""
-        # without a copy of the model that there may be
+    def _scorer_of_held_out_rows(self, X, y, training, rows):
+        """A function of a state and its optimizer: the score on these rows of the training data."""
+        if self.scoring == "loss":
+            return ValidationLoss(part_of(training, rows, X.shape[1]), X.shape[1])
+        weight = training.sample_weight
+        weight = self._weights_for_scorers(y, weight if weight.size else None)
+        return self._scorer(X[rows], y[rows], None if weight is None else weight[rows])
+
+    def _scorer_of_given_rows(self, X, y, sample_weight, dtype):
+        """The same on rows of their own, to which no class weights belong."""
+        try:
+            X, y = self._validate(X, y, dtype, reset=False)
+            self._check_validation_targets(y)
+            targets, n_outputs, _ = self._encode(y, class_weighted=False)
+            weight = check_weights(sample_weight, X)
+            if weight is not None and not np.any(weight):
+                raise ValueError("Sample weights must contain at least one non-zero number.")
+            matrix = kernel_matrix(X, dtype, type(self).__name__)
+        except ValueError as error:
+            raise ValueError(f"X_val, y_val or sample_weight_val: {error}") from error
+        rows = _rows_with_weight(np.arange(X.shape[0]), weight)
+        if self.scoring == "loss":
+            validation = self._training_data(matrix, (targets, n_outputs, None), weight)
+            return ValidationLoss(part_of(validation, rows, X.shape[1]), X.shape[1])
+        return self._scorer(X[rows], y[rows], None if weight is None else weight[rows])
+
+    def _scorer(self, X, y, sample_weight):
+        scorer = check_scoring(self, self.scoring)
+        weights = {} if sample_weight is None else {"sample_weight": sample_weight}
+        # without a copy of the model that there may be; and X is an array by now
         judge = type(self).__new__(type(self))
         judge.__dict__.update(self.__dict__, _sparse_coef=False)
-        X_held_out, y_held_out = X[held_out], y[held_out]
-        weight_held_out = None if weight is None else weight[held_out]
+        judge.__dict__.pop("feature_names_in_", None)
 
-        def score(state):
-            judge._adopt(state)
-            return judge.score(X_held_out, y_held_out, weight_held_out)
+        def score(state, optimizer):
+            judge.__dict__.update(_state=state, _cache={"optimizer": optimizer})
+            value = scorer(judge, X, y, **weights)
+            if not isinstance(value, Real):
+                raise ValueError(f"scoring must return a number, got {value!r} ({type(value)})")
+            return float(value)
 
         return score
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import scipy.sparse as sp
-from scipy.special import expit, log_expit, log_softmax
+from scipy.special import expit, log_expit, log_softmax, xlogy
 from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit
 from sklearn.utils import column_or_1d, compute_class_weight
@@ -10,8 +10,11 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
 
-from ._base import AdaptiveSGD, unchanged_if_it_fails
+from ._base import AdaptiveSGD, one_at_a_time
 from ._registry import CLASSIFICATION_LOSSES
+
+# Margins of which one is as good as the best for a class of any share, to a few percent.
+CONSTANTS = np.linspace(-20, 20, 401)
 
 
 def _has_probabilities(estimator):
@@ -61,9 +64,11 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
     max_iter : int, default=100
         The largest number of epochs of `fit`.
     tol : float or None, default=1e-2
-        `fit` stops when the training objective (with `early_stopping` the validation score)
-        has not improved on its best by `tol` for `n_iter_no_change` epochs in a row. None:
-        only `max_iter` stops it.
+        `fit` stops when the training objective, penalty included, has not improved on its best
+        by `tol` times the loss of the best constant for `n_iter_no_change` epochs in a row. So
+        neither the loss nor the shares of the classes matter to `tol`. With `early_stopping` it
+        is the score that has to improve: by as much with ``scoring='loss'``, else by `tol`
+        itself. None: only `max_iter` stops it.
     shuffle : bool, default=True
         Whether to shuffle the rows before each epoch.
     batch_size : int, default=1
@@ -113,17 +118,25 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
         'log_loss' only; 'ovr' trains each class against the rest; 'auto' is the first for
         'log_loss', else the second. Both train all classes in one pass over the data.
     early_stopping : bool, default=False
-        Whether `fit` sets a part of the rows aside and stops when the model's `score` on
-        them does not improve any more.
+        Whether `fit` stops by the score of rows that it does not learn, and ends with the
+        weights of the epoch whose score was best: the first, if several were. These rows are
+        `X_val`, `y_val` and `sample_weight_val` of `fit`, or without them a part of the
+        training rows that is set aside at random, stratified by class.
+    scoring : str, callable or None, default='loss'
+        That score. 'loss' is the negative mean of the losses, weighted by the sample weights,
+        without the penalty. A name of one of scikit-learn's scorers, a function of an
+        estimator, X and y that returns a number of which more is better, or None for the
+        accuracy.
     validation_fraction : float, default=0.1
-        That part, in (0, 1).
+        The part of the rows to set aside, in (0, 1).
     n_iter_no_change : int, default=5
         How many epochs without improvement `fit` waits for, see `tol`.
     warm_start : bool, default=False
         Whether `fit` starts at the coefficients of the call before. The optimizer's moments
         start anew.
     verbose : int, default=0
-        With 1 and more, `fit` prints what each epoch led to.
+        With 1 and more, `fit` prints a line for each epoch, and one that says what stopped it.
+        The time left is that up to `max_iter`.
     random_state : int, RandomState instance or None, default=None
         Decides on the order of the rows and on what is set aside.
 
@@ -138,13 +151,20 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
         The classes, sorted; with several labels a row the numbers of the labels.
     n_iter_ : int
         Epochs done by `fit`.
+    best_iteration_ : int
+        The epoch of the last `fit`, counted from 1, whose weights it ended with: that of the
+        best score with `early_stopping`, else the last one.
+    stopped_by_ : {'tol', 'callback', 'max_iter'}
+        What ended the last `fit`.
+    validation_scores_ : list of float or None
+        The score of each epoch of the last `fit`, see `scoring`; None without `early_stopping`.
     t_ : int
         Number of steps done, plus 1.
     eta0_ : float
         The learning rate that `eta0` and, if it is adaptive, training led to.
     loss_curve_ : list of float
-        Mean training objective of each epoch of `fit`: the loss of each row just before it was
-        learned, and the penalty at the end of the epoch.
+        Mean training objective of each epoch of the last `fit`: the loss of each row just before
+        it was learned, and the penalty at the end of the epoch.
     progressive_loss_ : float
         Progressive validation: the mean loss of rows just before each was learned. They are those
         of the first epoch of the last `fit`, which nobody had seen before, and those that
@@ -228,6 +248,7 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
         class_weight=None,
         multi_class="auto",
         early_stopping=False,
+        scoring="loss",
         validation_fraction=0.1,
         n_iter_no_change=5,
         warm_start=False,
@@ -257,6 +278,7 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
         self.class_weight = class_weight
         self.multi_class = multi_class
         self.early_stopping = early_stopping
+        self.scoring = scoring
         self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change
         self.warm_start = warm_start
@@ -336,35 +358,36 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
                 f"The number of classes has to be greater than one; got {classes.size} class"
             )
 
-    def _encode(self, y):
+    def _encode(self, y, class_weighted=True):
         if (
             self.multi_class == "multinomial"
             and CLASSIFICATION_LOSSES[self.loss].multinomial is None
         ):
             raise ValueError(f"multi_class='multinomial' needs loss='log_loss', not {self.loss!r}")
         if self._label_format is not None:
-            return self._encode_labels(y)
+            return self._encode_labels(y, class_weighted)
         codes = np.searchsorted(self.classes_, y)
-        weights = self._class_weights(self.classes_, y)
+        weights = self._class_weights(self.classes_, y) if class_weighted else None
         if self.classes_.size == 2:
             return 2.0 * codes - 1.0, 1, None if weights is None else weights[:, np.newaxis]
         if weights is not None:
             weights = np.vstack([np.ones_like(weights), weights])
         return codes, self.classes_.size, weights
 
-    def _encode_labels(self, y):
+    def _encode_labels(self, y, class_weighted):
         y = y.toarray() if sp.issparse(y) else np.asarray(y)
         n_rows, n_labels = y.shape
         if n_labels != self.classes_.size:
             raise ValueError(f"y has {n_labels} labels, but {self.classes_.size} are expected.")
         if not np.all((y == 0) | (y == 1)):
             raise ValueError("y has several labels a row: they have to be 0 or 1.")
-        weights = None
+        if not class_weighted or self.class_weight is None:
+            return 2.0 * y - 1.0, n_labels, None
         if self.class_weight == "balanced":
             counts = np.vstack([n_rows - y.sum(axis=0), y.sum(axis=0)])
             # what does not occur needs no weight
             weights = n_rows / (2.0 * np.where(counts > 0, counts, n_rows / 2.0))
-        elif self.class_weight is not None:
+        else:
             of_one = self._class_weights(np.array([0, 1]), y.ravel())
             weights = np.repeat(of_one[:, np.newaxis], n_labels, axis=1)
         return 2.0 * y - 1.0, n_labels, weights
@@ -376,6 +399,37 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
         if not np.all((weights >= 0) & (weights < np.inf)):
             raise ValueError(f"class_weight has to be finite and not negative, not {weights}.")
         return weights
+
+    def _check_validation_targets(self, y):
+        if self._label_format is None and not self._are_classes(y):
+            raise ValueError(
+                f"y contains previously unseen labels: {np.setdiff1d(y, self.classes_)}"
+            )
+
+    def _weights_for_scorers(self, y, weight):
+        # labels have no weight for a row as a whole
+        if self.class_weight is None or self._label_format is not None:
+            return weight
+        factors = self._class_weights(self.classes_, y)[np.searchsorted(self.classes_, y)]
+        return factors if weight is None else weight * factors
+
+    def _loss_of_best_constant(self, training, rows):
+        targets, n_outputs = training.targets[rows], training.n_outputs
+        weight = training.sample_weight[rows] if training.sample_weight.size else np.ones(rows.size)
+        if targets.shape[1] == n_outputs:
+            positive = weight @ (targets > 0)
+        else:
+            positive = np.bincount(targets[:, 0].astype(np.intp), weight, minlength=n_outputs)
+        negative = weight.sum() - positive
+        if training.class_weight.size:
+            positive, negative = training.class_weight[::-1] * [positive, negative]
+        if self._is_multinomial():
+            shares = positive / positive.sum() if self.fit_intercept else 1 / n_outputs
+            return float(-xlogy(positive, shares).sum())
+        constants = CONSTANTS if self.fit_intercept else np.zeros(1)
+        losses = np.outer(positive, training.loss(1.0, constants)[0])
+        losses += np.outer(negative, training.loss(-1.0, constants)[0])
+        return float(losses.min(axis=1).sum())
 
     def _is_multinomial(self):
         return (
@@ -406,8 +460,20 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
                 "resulting weights as the class_weight parameter."
             )
 
+    @one_at_a_time
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y, coef_init=None, intercept_init=None, sample_weight=None):
+    def fit(
+        self,
+        X,
+        y,
+        coef_init=None,
+        intercept_init=None,
+        sample_weight=None,
+        *,
+        X_val=None,
+        y_val=None,
+        sample_weight_val=None,
+    ):
         """Learn from all rows, over and over, until it helps no more.
 
         Parameters
@@ -423,6 +489,14 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
         sample_weight : array-like of shape (n_samples,), default=None
             Factors of the rows' losses, not negative. A row of weight 0 is as if it were not
             there.
+        X_val : array-like or sparse matrix of shape (n_val, n_features), default=None
+            Rows to validate on, see `early_stopping`. In a `Pipeline` they can be transformed as
+            X is with `Pipeline(..., transform_input=["X_val"])`.
+        y_val : as y, of shape (n_val,) or (n_val, n_labels), default=None
+            Classes or labels of these rows.
+        sample_weight_val : array-like of shape (n_val,), default=None
+            Factors of the losses of these rows, not negative. `class_weight` does not
+            apply to them; it does to training rows that are set aside.
 
         Returns
         -------
@@ -431,11 +505,12 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
         Raises
         ------
         ValueError
-            If the input is not valid, or if a step would have made a coefficient infinite.
-            The estimator is then what it was before the call.
+            If the input is not valid, or if a step would have made a coefficient infinite, or if
+            a validation score is not finite. The estimator is then what it was before the call,
+            as it is if a callback raises.
         """
-        with self._lock, unchanged_if_it_fails(self):
-            return self._fit(X, y, sample_weight, coef_init, intercept_init)
+        validation_data = X_val, y_val, sample_weight_val
+        return self._fit(X, y, sample_weight, coef_init, intercept_init, validation_data)
 
     def partial_fit(self, X, y, classes=None, sample_weight=None):
         """Learn from rows once, in their order.

@@ -9,7 +9,7 @@ from sklearn.model_selection import ShuffleSplit
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import assert_all_finite
 
-from ._base import AdaptiveSGD, unchanged_if_it_fails
+from ._base import AdaptiveSGD, one_at_a_time
 from ._registry import REGRESSION_LOSSES
 
 
@@ -55,10 +55,11 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
     max_iter : int, default=100
         The largest number of epochs of `fit`.
     tol : float or None, default=1e-2
-        `fit` stops when the training objective has not improved on its best by `tol` times the
-        mean loss of the best constant for `n_iter_no_change` epochs in a row, so that the unit
-        of `y` does not matter. With `early_stopping` it is the validation score that has to
-        improve, by `tol`. None: only `max_iter` stops it.
+        `fit` stops when the training objective, penalty included, has not improved on its best
+        by `tol` times the loss of the best constant for `n_iter_no_change` epochs in a row. So
+        the unit of `y` does not matter. With `early_stopping` it is the score that has to
+        improve: by as much with ``scoring='loss'``, else by `tol` itself. None: only `max_iter`
+        stops it.
     shuffle : bool, default=True
         Whether to shuffle the rows before each epoch.
     batch_size : int, default=1
@@ -106,17 +107,24 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
     quantile : float, default=0.5
         The quantile that 'quantile' estimates, in (0, 1).
     early_stopping : bool, default=False
-        Whether `fit` sets a part of the rows aside and stops when the model's `score` on
-        them does not improve any more.
+        Whether `fit` stops by the score of rows that it does not learn, and ends with the
+        weights of the epoch whose score was best: the first, if several were. These rows are
+        `X_val`, `y_val` and `sample_weight_val` of `fit`, or without them a part of the
+        training rows that is set aside at random.
+    scoring : str, callable or None, default='loss'
+        That score. 'loss' is the negative mean of the losses, weighted by the sample weights,
+        without the penalty. A name of one of scikit-learn's scorers, a function of an
+        estimator, X and y that returns a number of which more is better, or None for R2.
     validation_fraction : float, default=0.1
-        That part, in (0, 1).
+        The part of the rows to set aside, in (0, 1).
     n_iter_no_change : int, default=5
         How many epochs without improvement `fit` waits for, see `tol`.
     warm_start : bool, default=False
         Whether `fit` starts at the coefficients of the call before. The optimizer's moments
         start anew.
     verbose : int, default=0
-        With 1 and more, `fit` prints what each epoch led to.
+        With 1 and more, `fit` prints a line for each epoch, and one that says what stopped it.
+        The time left is that up to `max_iter`.
     random_state : int, RandomState instance or None, default=None
         Decides on the order of the rows and on what is set aside.
 
@@ -129,13 +137,20 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
         Intercepts.
     n_iter_ : int
         Epochs done by `fit`.
+    best_iteration_ : int
+        The epoch of the last `fit`, counted from 1, whose weights it ended with: that of the
+        best score with `early_stopping`, else the last one.
+    stopped_by_ : {'tol', 'callback', 'max_iter'}
+        What ended the last `fit`.
+    validation_scores_ : list of float or None
+        The score of each epoch of the last `fit`, see `scoring`; None without `early_stopping`.
     t_ : int
         Number of steps done, plus 1.
     eta0_ : float
         The learning rate that `eta0` and, if it is adaptive, training led to.
     loss_curve_ : list of float
-        Mean training objective of each epoch of `fit`: the loss of each row just before it was
-        learned, and the penalty at the end of the epoch.
+        Mean training objective of each epoch of the last `fit`: the loss of each row just before
+        it was learned, and the penalty at the end of the epoch.
     progressive_loss_ : float
         Progressive validation: the mean loss of rows just before each was learned. They are those
         of the first epoch of the last `fit`, which nobody had seen before, and those that
@@ -216,6 +231,7 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
         epsilon=0.1,
         quantile=0.5,
         early_stopping=False,
+        scoring="loss",
         validation_fraction=0.1,
         n_iter_no_change=5,
         warm_start=False,
@@ -244,6 +260,7 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
         self.epsilon = epsilon
         self.quantile = quantile
         self.early_stopping = early_stopping
+        self.scoring = scoring
         self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change
         self.warm_start = warm_start
@@ -279,7 +296,7 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
         if REGRESSION_LOSSES[self.loss].log_link and not np.all(np.any(y, axis=0)):
             raise ValueError(f"loss={self.loss!r} requires a y that is not all zero.")
 
-    def _encode(self, y):
+    def _encode(self, y, class_weighted=True):
         if REGRESSION_LOSSES[self.loss].log_link and np.any(y < 0):
             row = int(np.argmax(np.any(y.reshape(y.shape[0], -1) < 0, axis=1)))
             raise ValueError(f"loss={self.loss!r} requires y >= 0; it is {y[row]} at row {row}.")
@@ -311,7 +328,7 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
         # The median rather than the mean: a few outliers do not move it.
         return np.median(targets, axis=0)
 
-    def _loss_of_start(self, training, rows):
+    def _loss_of_best_constant(self, training, rows):
         targets = training.targets[rows]
         loss, _ = training.loss(targets, self._best_constant(targets))
         if REGRESSION_LOSSES[self.loss].log_link:
@@ -321,8 +338,7 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
         loss = loss.sum(axis=1)
         if training.sample_weight.size:
             loss *= training.sample_weight[rows]
-        mean = float(loss.mean())
-        return mean if 0 < mean < np.inf else 1.0
+        return float(loss.sum())
 
     def _splitter(self, y):
         return ShuffleSplit
@@ -332,8 +348,20 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
 
     # -- training --
 
+    @one_at_a_time
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y, coef_init=None, intercept_init=None, sample_weight=None):
+    def fit(
+        self,
+        X,
+        y,
+        coef_init=None,
+        intercept_init=None,
+        sample_weight=None,
+        *,
+        X_val=None,
+        y_val=None,
+        sample_weight_val=None,
+    ):
         """Learn from all rows, over and over, until it helps no more.
 
         Parameters
@@ -349,6 +377,13 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
         sample_weight : array-like of shape (n_samples,), default=None
             Factors of the rows' losses, not negative. A row of weight 0 is as if it were not
             there.
+        X_val : array-like or sparse matrix of shape (n_val, n_features), default=None
+            Rows to validate on, see `early_stopping`. In a `Pipeline` they can be transformed as
+            X is with `Pipeline(..., transform_input=["X_val"])`.
+        y_val : array-like of shape (n_val,) or (n_val, n_targets), default=None
+            Targets of these rows.
+        sample_weight_val : array-like of shape (n_val,), default=None
+            Factors of the losses of these rows, not negative.
 
         Returns
         -------
@@ -357,11 +392,12 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
         Raises
         ------
         ValueError
-            If the input is not valid, or if a step would have made a coefficient infinite.
-            The estimator is then what it was before the call.
+            If the input is not valid, or if a step would have made a coefficient infinite, or if
+            a validation score is not finite. The estimator is then what it was before the call,
+            as it is if a callback raises.
         """
-        with self._lock, unchanged_if_it_fails(self):
-            return self._fit(X, y, sample_weight, coef_init, intercept_init)
+        validation_data = X_val, y_val, sample_weight_val
+        return self._fit(X, y, sample_weight, coef_init, intercept_init, validation_data)
 
     def partial_fit(self, X, y, sample_weight=None):
         """Learn from rows once, in their order.

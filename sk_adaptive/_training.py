@@ -1,12 +1,15 @@
-"""Everything that happens once an epoch: order, objective, stopping, progress."""
+"""Everything that happens once an epoch: order, objective, validation, stopping, progress."""
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
+from scipy.special import log_softmax
 
 from . import _state
+from ._losses import MultinomialLogLoss
 from ._registry import kernel
 from ._scan import mark, normalised
 
@@ -140,14 +143,128 @@ class Convergence:
         return self.without_gain >= self.patience
 
 
+class Checkpoint:
+    """A state at one moment, in a buffer that the next such moment overwrites.
+
+    Parameters
+    ----------
+    features : int64 ndarray
+        The features whose records are not those of a new state.
+    """
+
+    def __init__(self, features):
+        self._features = features
+        self._records = None
+        self._words = None
+        self._rest = None
+
+    def keep(self, state):
+        """Copy this state."""
+        self._records = state["records"]
+        if self._words is None:
+            n_words = self._records.dtype.itemsize // np.dtype(np.uint64).itemsize
+            self._words = np.empty((self._features.size, n_words), np.uint64)
+        # any other mode makes another copy first
+        np.take(_words_of(self._records), self._features, axis=0, out=self._words, mode="clip")
+        self._rest = _state.snapshot({**state, "records": None})
+
+    def restored(self, state):
+        """The state that was kept, in the records of this one if they are still the same array."""
+        records = state["records"]
+        if records is not self._records:
+            # A new learning rate has settled what was pending in each record, with its own clock.
+            records = _state.allocate(records.shape[0], records.dtype)
+        _words_of(records)[self._features] = self._words
+        return {**self._rest, "records": records}
+
+
+def _words_of(records):
+    return records.view(np.uint64).reshape(records.shape[0], -1)
+
+
+class ValidationLoss:
+    """The negative mean loss on rows that are not learned from, without the penalty.
+
+    Parameters
+    ----------
+    training : TrainingData
+        Of these rows only.
+    n_features : int
+    """
+
+    def __init__(self, training, n_features):
+        self._targets = training
+        # Only the weights of the features that occur are read.
+        self._features = features_of(training, n_features)
+        columns = np.searchsorted(self._features, training.indices)
+        self._X = sp.csr_matrix(
+            (training.data.astype(np.float64), columns, training.indptr),
+            shape=(training.targets.shape[0], self._features.size),
+        )
+
+    def __call__(self, state, optimizer):
+        coef = _state.coefficients(state, self._features, optimizer)
+        losses = row_losses(self._targets, self._X @ coef.T + state["intercept"][0])
+        weight = self._targets.sample_weight
+        return -float(np.average(losses, weights=weight if weight.size else None))
+
+
+def row_losses(training, margins):
+    """The loss of each row, to which class weights belong, at margins (n_rows, n_outputs)."""
+    targets, class_weight = training.targets, training.class_weight
+    if isinstance(training.loss, MultinomialLogLoss):
+        codes = targets[:, 0].astype(np.intp)
+        losses = -log_softmax(margins, axis=1)[np.arange(codes.size), codes]
+        return losses * class_weight[1, codes] if class_weight.size else losses
+    if targets.shape[1] != training.n_outputs:
+        targets = np.where(targets == np.arange(training.n_outputs), 1.0, -1.0)
+    losses, _ = training.loss(targets, margins)
+    if class_weight.size:
+        losses *= np.where(targets > 0, class_weight[1], class_weight[0])
+    return losses.sum(axis=1)
+
+
+def part_of(training, rows, n_features):
+    """The same of some of the rows."""
+    shape = (training.targets.shape[0], n_features)
+    matrix = sp.csr_matrix((training.data, training.indices, training.indptr), shape=shape)[rows]
+    weight = training.sample_weight
+    return replace(
+        training,
+        data=matrix.data,
+        indices=matrix.indices,
+        indptr=matrix.indptr,
+        targets=training.targets[rows],
+        sample_weight=weight[rows] if weight.size else weight,
+    )
+
+
 @dataclass
 class Progress:
-    """What `fit_epochs` has to tell of a run."""
+    """What a run has come to.
+
+    Attributes
+    ----------
+    state : dict
+    loss_curve : list of float
+        The objective of each epoch.
+    validation_scores : list of float or None
+        None without validation.
+    best_iteration : int
+        The epoch, counted from 1, of the best score.
+    stopped_by : {"tol", "callback", "max_iter"} or None
+        None while it runs.
+    """
 
     state: dict
-    n_iter: int
-    loss_curve: list
-    converged: bool
+    loss_curve: list = field(default_factory=list)
+    validation_scores: list | None = None
+    best_iteration: int = 0
+    stopped_by: str | None = None
+
+    @property
+    def n_iter(self):
+        return len(self.loss_curve)
 
 
 def fit_epochs(
@@ -164,6 +281,7 @@ def fit_epochs(
     adaptive,
     verbose,
     validation_score=None,
+    task=None,
 ):
     """Train for up to max_iter epochs.
 
@@ -184,19 +302,31 @@ def fit_epochs(
         Whether to divide the learning rate when there is no gain any more.
     verbose : int
     validation_score : callable, default=None
-        Takes a state and returns the score that decides on stopping.
+        Takes a state and its optimizer and returns the score that decides on stopping, and on
+        the epoch whose state is that of the result.
+    task : FitTask, default=None
+        Told of each epoch.
 
     Returns
     -------
     Progress
+
+    Raises
+    ------
+    ValueError
+        If a step, the objective or a score would not be finite.
     """
     generator = np.random.default_rng(seed)
     order = rows.copy()
     convergence = Convergence(tol, n_iter_no_change)
-    loss_curve = []
+    progress = Progress(state)
+    if validation_score is not None:
+        progress.validation_scores, checkpoint = [], Checkpoint(features)
     begin = time.perf_counter()
     optimizer = _state.make_optimizer(state)
     for epoch in range(1, max_iter + 1):
+        if task is not None:
+            task.begin_epoch(progress, optimizer)
         if shuffle:
             generator.shuffle(order)
         try:
@@ -208,29 +338,47 @@ def fit_epochs(
         objective = loss + optimizer.penalty(features)
         if not np.isfinite(objective):
             raise _overflow(epoch, None)
-        loss_curve.append(objective)
+        progress.loss_curve.append(objective)
         _state.save_clock(state, optimizer)
         value = objective
-        if validation_score is not None:
-            score = validation_score(state)
+        if validation_score is None:
+            progress.best_iteration = epoch
+        else:
+            score = validation_score(state, optimizer)
+            if not np.isfinite(score):
+                raise ValueError(f"The validation score is {score} after epoch #{epoch}.")
+            # of equal ones the first
+            if not progress.validation_scores or score > max(progress.validation_scores):
+                checkpoint.keep(state)
+                progress.best_iteration = epoch
+            progress.validation_scores.append(score)
             value = -score
         if verbose:
-            _print_epoch(state, epoch, loss, objective, begin)
-            if validation_score is not None:
-                print(f"Validation score: {score:f}")
-        if convergence.is_stalled(value):
-            if adaptive and state["eta0"] > LEAST_RATE:
-                state = _state.with_settings(state, state["settings"], state["eta0"] / RATE_DIVISOR)
-                optimizer = _state.make_optimizer(state)
-                convergence.without_gain = 0
-            else:
-                if verbose:
-                    print(
-                        f"Convergence after {epoch} epochs took "
-                        f"{time.perf_counter() - begin:.2f} seconds"
-                    )
-                return Progress(state, epoch, loss_curve, True)
-    return Progress(state, max_iter, loss_curve, False)
+            _print_epoch(progress, max_iter, time.perf_counter() - begin)
+        stop = task is not None and task.end_epoch(progress, optimizer)
+        stalled = convergence.is_stalled(value)
+        if stalled and not (adaptive and state["eta0"] > LEAST_RATE):
+            progress.stopped_by = "tol"
+        elif stop:
+            progress.stopped_by = "callback"
+        elif epoch == max_iter:
+            progress.stopped_by = "max_iter"
+        if progress.stopped_by is not None:
+            break
+        if stalled:
+            state = _state.with_settings(state, state["settings"], state["eta0"] / RATE_DIVISOR)
+            progress.state = state
+            optimizer = _state.make_optimizer(state)
+            convergence.without_gain = 0
+    if progress.best_iteration < epoch:
+        progress.state = checkpoint.restored(state)
+    if verbose:
+        print(
+            f"Stopped by {progress.stopped_by} after {epoch} epochs and "
+            f"{time.perf_counter() - begin:.2f} s, with the weights of epoch "
+            f"{progress.best_iteration}"
+        )
+    return progress
 
 
 def features_of(training, n_features):
@@ -250,12 +398,15 @@ def _overflow(epoch, row):
     )
 
 
-def _print_epoch(state, epoch, loss, objective, begin):
-    coef = _state.coefficients(state)
-    print(f"-- Epoch {epoch}")
-    print(
-        f"Norm: {np.linalg.norm(coef):.2f}, NNZs: {np.count_nonzero(coef)}, "
-        f"Bias: {np.array2string(state['intercept'][0], precision=6)}, T: {state['t']}, "
-        f"Avg. loss: {loss:f}, Objective: {objective:f}"
-    )
-    print(f"Total training time: {time.perf_counter() - begin:.2f} seconds.")
+def _print_epoch(progress, max_iter, seconds):
+    state, epoch = progress.state, progress.n_iter
+    rate = state["eta0"] / state["t"] ** state["settings"]["power_t"]
+    parts = [
+        f"Epoch {epoch:{len(str(max_iter))}} of {max_iter}: learning rate {rate:.3g}",
+        f"objective {progress.loss_curve[-1]:.6g}",
+        f"{seconds:.2f} s",
+        f"at most {seconds / epoch * (max_iter - epoch):.2f} s left",
+    ]
+    if progress.validation_scores is not None:
+        parts.insert(2, f"validation score {progress.validation_scores[-1]:.6g}")
+    print(", ".join(parts))

@@ -447,6 +447,7 @@ BAD_VALUES = {
     "sparse_update": ["lazy", None, True],
     "epsilon": [-0.1, np.nan, np.inf, None],
     "early_stopping": ["yes", None],
+    "scoring": [1.0, ["accuracy"]],
     "validation_fraction": [0.0, 1.0, np.nan, None],
     "n_iter_no_change": [0, 1.5, None],
     "warm_start": ["no", None],

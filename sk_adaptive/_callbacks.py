@@ -1,0 +1,58 @@
+"""scikit-learn's callbacks, which came with its release 1.9. No other module knows of releases.
+
+With older ones estimators have no `set_callbacks`, and so no callbacks. There is no
+`with_callbacks` here, as scikit-learn's decorator of `fit` does that, too: it takes the callbacks
+down whatever happens.
+"""
+
+try:
+    from sklearn.callback import CallbackSupportMixin
+except ImportError:
+
+    class CallbackSupportMixin:
+        """There is nothing to support."""
+
+
+def begin_fit(estimator, max_iter, **data):
+    """The task of a fit, or None where there is nobody to tell of it.
+
+    Parameters
+    ----------
+    estimator : AdaptiveSGD
+    max_iter : int
+    **data
+        What hooks may ask for: X, y and metadata, or functions that return them.
+    """
+    if not hasattr(estimator, "_skl_callbacks"):
+        return None
+    return FitTask(estimator, max_iter, data)
+
+
+class FitTask:
+    """What callbacks are told of: a fit, and its epochs as subtasks.
+
+    The estimator is at any time the model that it has become so far, so that hooks may look
+    at its attributes; and a copy of it is one that further training does not change.
+    """
+
+    def __init__(self, estimator, max_iter, data):
+        self._estimator, self._data = estimator, data
+        self._fit = estimator._init_callback_context(max_subtasks=max_iter)
+        self._epoch = None
+        self._fit.call_on_fit_task_begin(estimator=estimator, **data)
+
+    def begin_epoch(self, progress, optimizer):
+        self._epoch = self._fit.subcontext(task_name="epoch")
+        self._tell(self._epoch.call_on_fit_task_begin, progress, optimizer)
+
+    def end_epoch(self, progress, optimizer):
+        """Whether a callback wants this to have been the last epoch."""
+        return bool(self._tell(self._epoch.call_on_fit_task_end, progress, optimizer))
+
+    def end(self, progress):
+        self._tell(self._fit.call_on_fit_task_end, progress)
+
+    def _tell(self, call, progress, optimizer=None):
+        self._estimator._become(progress, optimizer)
+        # the copy needs nothing that the estimator does not have
+        return call(estimator=self._estimator, **self._data, reconstruction_attributes={})
