@@ -479,8 +479,7 @@ def requesting(kind="binary", **parameters):
     model = make(kind, early_stopping=True, max_iter=5, tol=None, **parameters)
     model.set_fit_request(sample_weight=True, X_val=True, y_val=True, sample_weight_val=True)
     scaler = StandardScaler(with_mean=False).set_fit_request(sample_weight=False)
-    pipeline = make_pipeline(scaler, model.set_score_request(sample_weight=True))
-    return pipeline.set_params(transform_input=["X_val"])
+    return make_pipeline(scaler, model).set_params(transform_input=["X_val"])
 
 
 @every_kind
@@ -504,14 +503,16 @@ def test_a_pipeline_routes_and_transforms(routing, parts, kind):
 def test_a_search_routes_whole_validation_data_and_parts_of_the_weights(routing, parts):
     X, y, validation = parts("binary")
     weight = np.random.default_rng(0).uniform(size=N_ROWS)
-    search = GridSearchCV(requesting(), {"adaptivesgdclassifier__alpha": [1e-4, 1e-2]}, cv=3)
+    scorer = make_scorer(accuracy_score).set_score_request(sample_weight=True)
+    grid = {"adaptivesgdclassifier__alpha": [1e-4, 1e-2]}
+    search = GridSearchCV(requesting(), grid, cv=3, scoring=scorer)
     search.fit(X, y, sample_weight=weight, **validation)
     pipeline = clone(search.best_estimator_).fit(X, y, sample_weight=weight, **validation)
     assert_same_model(search.best_estimator_[-1], pipeline[-1])
     scores = []
     for train, test in StratifiedKFold(3).split(X, y):
         pipeline.fit(X[train], y[train], sample_weight=weight[train], **validation)
-        scores.append(pipeline.score(X[test], y[test], sample_weight=weight[test]))
+        scores.append(scorer(pipeline, X[test], y[test], sample_weight=weight[test]))
     assert search.best_score_ == pytest.approx(np.mean(scores), rel=1e-12)
 
 
