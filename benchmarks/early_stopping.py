@@ -26,7 +26,7 @@ COLOURS = {"held out": "#1b6ca8", "X_val": "#d1495b"}
 
 
 def run(model, way, split, n_epochs):
-    """The test loss after each epoch; for each tol, after which one it stops, and what it returns."""
+    """The test loss after each epoch; for each tol where it stops and what it returns."""
     X, y = split.X_train, split.y_train
     rows, validation = slice(None), {}
     if way == "X_val":
@@ -94,7 +94,7 @@ def plot(name, shown, path):
 
     titles = list(dict.fromkeys(title for title, *_ in shown))
     figure, axes = plt.subplots(
-        len(MULTIPLES), len(METHODS), figsize=(9, 5), layout="constrained", squeeze=False
+        len(MULTIPLES), len(METHODS), figsize=(9, 5.4), layout="constrained", squeeze=False
     )
     for title, axis in zip(titles, axes.T.ravel(), strict=True):
         for of, way, losses, stops in shown:
@@ -121,7 +121,7 @@ def plot(name, shown, path):
     for axis in axes[:, 0]:
         axis.set_ylabel(f"test log loss, {name}")
     axes[0, 0].legend(frameon=False)
-    figure.savefig(path, dpi=70)
+    figure.savefig(path, dpi=80)
     print(f"# {path}")
 
 
