@@ -2,6 +2,7 @@
 
 from ._classifier import AdaptiveSGDClassifier
 from ._regressor import AdaptiveSGDRegressor
+from ._versions import show_versions
 
-__all__ = ["AdaptiveSGDClassifier", "AdaptiveSGDRegressor"]
+__all__ = ["AdaptiveSGDClassifier", "AdaptiveSGDRegressor", "show_versions"]
 __version__ = "0.1.0"

@@ -4,6 +4,7 @@ import warnings
 from abc import abstractmethod
 from contextlib import contextmanager
 from functools import cache, wraps
+from importlib.metadata import PackageNotFoundError, metadata
 from numbers import Integral, Real
 from operator import attrgetter, is_
 from threading import RLock
@@ -85,6 +86,16 @@ def _parameters_getter(estimator_class):
     return attrgetter(*_parameter_names(estimator_class))
 
 
+@cache
+def _documentation_url():
+    """What pyproject.toml names under project.urls as Documentation; empty without it."""
+    try:
+        urls = metadata("sk-adaptive").get_all("Project-URL", [])
+    except PackageNotFoundError:
+        return ""
+    return dict(url.split(", ", 1) for url in urls).get("Documentation", "").rstrip("/")
+
+
 class AdaptiveSGD(CallbackSupportMixin, BaseEstimator):
     """What the classifier and the regressor share."""
 
@@ -116,6 +127,15 @@ class AdaptiveSGD(CallbackSupportMixin, BaseEstimator):
         "verbose": ["verbose"],
         "random_state": ["random_state"],
     }
+
+    # -- the link of the HTML representation, which is scikit-learn's unless it is told --
+
+    _doc_link_module = "sk_adaptive"
+
+    @property
+    def _doc_link_template(self):
+        url = _documentation_url()
+        return url and f"{url}/generated/{{estimator_module}}.{{estimator_name}}.html"
 
     # -- what the classifier and the regressor define --
 

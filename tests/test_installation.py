@@ -1,0 +1,56 @@
+"""What an installation says of itself and holds."""
+
+import subprocess
+import sys
+from importlib.metadata import version
+from importlib.resources import files
+
+import numpy as np
+import pytest
+import sklearn
+
+import sk_adaptive
+from sk_adaptive._base import PRECISIONS
+from sk_adaptive._cpu import instruction_sets
+from sk_adaptive._registry import kernel
+
+
+def test_versions_are_told():
+    ran = subprocess.run(
+        # -P: not the folder of the checkout, which is not compiled
+        [sys.executable, "-P", "-m", "sk_adaptive"],
+        check=True,
+        capture_output=True,
+        encoding="utf-8",
+    )
+    told = dict(line.strip().split(": ", 1) for line in ran.stdout.splitlines() if ": " in line)
+    assert told["sk_adaptive"] == sk_adaptive.__version__
+    assert told["numpy"] == np.__version__
+    assert told["scikit-learn"] == sklearn.__version__
+    assert told["python"].split()[0] == sys.version.split()[0]
+    for name in ("scipy", "compiler", "flags", "Cython", "machine"):
+        assert told[name]
+
+
+@pytest.mark.parametrize("instruction_set", instruction_sets())
+def test_the_kernel_in_use_is_told(instruction_set, monkeypatch, capsys):
+    monkeypatch.setenv("SK_ADAPTIVE_KERNEL", instruction_set)
+    kernel.cache_clear()
+    try:
+        sk_adaptive.show_versions()
+        used = kernel(np.float64).__name__
+    finally:
+        kernel.cache_clear()
+    told = capsys.readouterr().out
+    for dtype in PRECISIONS:
+        assert f"kernel of {np.dtype(dtype)}: {used.rpartition('_')[2]}\n" in told
+
+
+def test_one_version():
+    """Of the metadata, which Meson makes, and of the package."""
+    assert version("sk-adaptive") == sk_adaptive.__version__
+
+
+def test_types_are_installed():
+    names = {entry.name for entry in files(sk_adaptive).iterdir()}
+    assert {"py.typed", "__init__.pyi", "onnx.pyi"} <= names
