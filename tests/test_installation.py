@@ -51,6 +51,10 @@ def test_one_version():
     assert version("sk-adaptive") == sk_adaptive.__version__
 
 
-def test_types_are_installed():
+def test_what_is_installed():
+    """Types, and no sources that nobody runs."""
     names = {entry.name for entry in files(sk_adaptive).iterdir()}
     assert {"py.typed", "__init__.pyi", "onnx.pyi"} <= names
+    assert {name.rpartition(".")[2] for name in names} <= {
+        *("py", "pyi", "typed", "so", "pyd", "__pycache__")
+    }
