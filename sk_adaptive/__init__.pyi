@@ -39,6 +39,7 @@ class _AdaptiveSGD(BaseEstimator):
     beta_2: float
     eps: float | None
     sparse_update: Literal["exact", "masked"]
+    normalize: bool
     epsilon: float
     early_stopping: bool
     validation_fraction: float
@@ -103,6 +104,7 @@ class AdaptiveSGDClassifier(ClassifierMixin, _AdaptiveSGD):
         beta_2: float = 0.999,
         eps: float | None = None,
         sparse_update: Literal["exact", "masked"] = "exact",
+        normalize: bool = False,
         epsilon: float = 0.1,
         class_weight: Mapping[Any, float] | Literal["balanced"] | None = None,
         multi_class: Literal["auto", "multinomial", "ovr"] = "auto",
@@ -149,6 +151,7 @@ class AdaptiveSGDRegressor(RegressorMixin, _AdaptiveSGD):
         beta_2: float = 0.999,
         eps: float | None = None,
         sparse_update: Literal["exact", "masked"] = "exact",
+        normalize: bool = False,
         epsilon: float = 0.1,
         quantile: float = 0.5,
         early_stopping: bool = False,
