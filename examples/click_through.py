@@ -1,4 +1,8 @@
-"""Click-through prediction on a stream: hashed categories, learned once, in their order.
+"""
+Click-through prediction on a stream (a script)
+===============================================
+
+Hashed categories, learned once, in their order.
 
 Each row is predicted before it is learned. The log loss of these predictions (the progressive
 log loss) tells how a model does that is always up to date. AdaptiveSGDClassifier and SGDClassifier,

@@ -1,4 +1,8 @@
-"""Training on partitions with Dask: one model that visits them, or one model each, averaged.
+"""
+Training on partitions with Dask (a script)
+===========================================
+
+One model that visits them, or one model each, averaged.
 
 A cluster of processes is started here; with the address of a scheduler it may be one of machines.
 The rows stay with the workers, only models travel.

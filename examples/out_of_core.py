@@ -1,4 +1,8 @@
-"""Learning from a file that is larger than the memory: chunk by chunk, with memory flat.
+"""
+Learning from a file larger than memory (a script)
+==================================================
+
+Chunk by chunk, with memory flat.
 
 Rows are read from a CSV file with a header, hashed (one feature for each column and value, so that
 no dictionary of values has to be kept) and learned once, in their order. Memory is that of

@@ -1,4 +1,9 @@
-"""Spam in text messages: a tf-idf pipeline beside SGDClassifier and LogisticRegression."""
+"""
+Spam in text messages (a script)
+================================
+
+A tf-idf pipeline beside SGDClassifier and LogisticRegression.
+"""
 
 import gzip
 import time
