@@ -8,6 +8,7 @@ from importlib.metadata import PackageNotFoundError, metadata
 from numbers import Integral, Real
 from operator import attrgetter, is_
 from threading import RLock
+from types import MappingProxyType
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -241,12 +242,11 @@ class AdaptiveSGD(CallbackSupportMixin, BaseEstimator):
             state = self._current_state("coef_")
             if "coef" not in self._cache:
                 coef = _state.coefficients(state, optimizer=self._optimizer())
-                coef = self._public_coef(coef)
                 if self._sparse_coef:
-                    coef = sp.csr_matrix(coef)
+                    coef = sp.csr_matrix(self._public_coef(coef))
                 else:
                     # It is a copy: writing to an element would change nothing. Assigning does.
-                    coef.flags.writeable = False
+                    coef = self._read_only(coef)
                 self._cache["coef"] = coef
             return self._cache["coef"]
 
@@ -283,6 +283,24 @@ class AdaptiveSGD(CallbackSupportMixin, BaseEstimator):
     def eta0_(self):
         with self._lock:
             return self._current_state("eta0_")["eta0"]
+
+    @property
+    def optimizer_state_(self):
+        with self._lock:
+            moments = _state.textbook_state(self._current_state("optimizer_state_"))
+        return MappingProxyType({name: self._read_only(values) for name, values in moments.items()})
+
+    @property
+    def effective_learning_rate_(self):
+        with self._lock:
+            state = self._current_state("effective_learning_rate_")
+            return self._read_only(_state.effective_learning_rates(state))
+
+    def _read_only(self, values):
+        """An array of shape (n_outputs, n_features), in that of coef_."""
+        values = self._public_coef(values)
+        values.flags.writeable = False
+        return values
 
     @property
     def progressive_loss_(self):

@@ -171,6 +171,20 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
         `partial_fit` has learned since then, or since `reset_progressive_loss`. The sum of the
         losses times their weights is divided by the sum of the sample weights; `class_weight`
         belongs to the losses. NaN before the first row.
+    optimizer_state_ : mapping of str to ndarray of the shape of `coef_`
+        What the optimizer remembers of each coefficient after the last step: for 'adagrad'
+        'sum_of_squared_gradients' (G), for 'rmsprop' 'mean_squared_gradient' (v), for 'adam' and
+        'adamw' 'first_moment' (m) and 'second_moment' (v), which are not bias-corrected. With
+        ``sparse_update='masked'`` m and v are as of the last step that had a gradient. Intercepts
+        are not in it. Read-only, and float64 as squares have twice the range. It is exactly 0
+        for a coefficient that has never had a gradient. Of a G much less than `eps` only the
+        first digits are known, or none. Each reading is a pass over all features.
+    effective_learning_rate_ : ndarray of the shape of `coef_`
+        The learning rate of each coefficient, of the last step, or before it of the first:
+        ``eta / sqrt(G + eps)`` for 'adagrad', ``eta / (sqrt(v) + eps)`` for 'rmsprop', which
+        multiply the gradient, and ``eta / (sqrt(v_hat) + eps)`` for 'adam' and 'adamw',
+        which multiplies `m_hat`. Where G or v is 0 it is as large as `eps` lets it be.
+        Otherwise like `optimizer_state_`.
     n_features_in_ : int
         Number of features seen during fit.
     feature_names_in_ : ndarray of shape (n_features_in_,)

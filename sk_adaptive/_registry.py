@@ -36,6 +36,55 @@ def kernel(dtype):
 
 
 @dataclass(frozen=True)
+class Moment:
+    """What a record keeps of each coefficient beside its weight, and what the textbook has of it.
+
+    Attributes
+    ----------
+    field : str
+        Its name in a record.
+    name : str
+        The textbook's name of what `optimizer_state_` shows.
+    textbook : callable
+        Takes the field, in double precision, and ``eps``; returns what the textbook has.
+    memory : str or None
+        The estimator parameter that the textbook multiplies it by at each step without gradient.
+    """
+
+    field: str
+    name: str
+    textbook: Callable
+    memory: str | None = None
+
+
+def _as_it_is(value, eps):
+    return value
+
+
+def _square(root, eps):
+    return root * root
+
+
+def _sum_of_squares(inverse_root, eps):
+    # 0 stands for a coefficient that has not had a gradient. Rounding may leave less than eps.
+    with np.errstate(divide="ignore", over="ignore"):
+        return np.where(inverse_root > 0, np.maximum(1 / _square(inverse_root, eps) - eps, 0), 0.0)
+
+
+def _root_of_sum(G, eps, t):
+    return np.sqrt(G + eps)
+
+
+def _root(v, eps, t, rho):
+    return np.sqrt(v) + eps
+
+
+def _corrected_root(v, eps, t, beta_1, beta_2):
+    correction = -np.expm1(t * np.log1p(beta_2 - 1)) if t else 1.0
+    return np.sqrt(v / correction) + eps
+
+
+@dataclass(frozen=True)
 class OptimizerSpec:
     """How estimators use an optimizer of the kernel.
 
@@ -43,8 +92,11 @@ class OptimizerSpec:
     ----------
     kernel_class : str
         Its name in the kernel.
-    moments : tuple of str
-        What a record keeps of each coefficient beside its weight.
+    moments : tuple of Moment
+        In the order of a record. The last one is that of the squares of gradients.
+    divisor : callable
+        Takes the textbook's last moment, ``eps``, the number of steps done and `parameters`;
+        returns what the learning rate is divided by.
     parameters : tuple of str
         The estimator parameters it takes, besides ``eps``.
     eps : float
@@ -63,6 +115,7 @@ class OptimizerSpec:
 
     kernel_class: str
     moments: tuple
+    divisor: Callable
     parameters: tuple
     eps: float
     rate: float
@@ -72,10 +125,16 @@ class OptimizerSpec:
     metric_is_derived: bool = False
 
 
+_ADAM_MOMENTS = (
+    Moment("first_moment", "first_moment", _as_it_is, "beta_1"),
+    Moment("root_second_moment", "second_moment", _square, "beta_2"),
+)
+
 OPTIMIZERS = {
     "adagrad": OptimizerSpec(
         "AdaGrad",
-        ("inverse_root",),
+        (Moment("inverse_root", "sum_of_squared_gradients", _sum_of_squares),),
+        _root_of_sum,
         (),
         eps=1e-10,
         rate=2.0,
@@ -84,11 +143,18 @@ OPTIMIZERS = {
         metric_is_derived=True,
     ),
     "rmsprop": OptimizerSpec(
-        "RMSProp", ("root_mean_square",), ("rho",), eps=1e-8, rate=0.004, masked_rate=0.1
+        "RMSProp",
+        (Moment("root_mean_square", "mean_squared_gradient", _square, "rho"),),
+        _root,
+        ("rho",),
+        eps=1e-8,
+        rate=0.004,
+        masked_rate=0.1,
     ),
     "adam": OptimizerSpec(
         "Adam",
-        ("first_moment", "root_second_moment"),
+        _ADAM_MOMENTS,
+        _corrected_root,
         ("beta_1", "beta_2"),
         eps=1e-8,
         rate=0.005,
@@ -96,7 +162,8 @@ OPTIMIZERS = {
     ),
     "adamw": OptimizerSpec(
         "AdamW",
-        ("first_moment", "root_second_moment"),
+        _ADAM_MOMENTS,
+        _corrected_root,
         ("beta_1", "beta_2"),
         eps=1e-8,
         rate=0.005,

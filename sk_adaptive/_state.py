@@ -65,7 +65,7 @@ def record_dtype(settings, n_outputs, dtype):
     penalised = settings["l1"] > 0 or settings["l2"] > 0
     outputs = (n_outputs,)
     fields = [("coef", dtype, outputs)]
-    fields += [(name, dtype, outputs) for name in spec.moments]
+    fields += [(moment.field, dtype, outputs) for moment in spec.moments]
     if penalised and not spec.decoupled and not spec.metric_is_derived:
         fields.append(("inverse_metric", dtype, outputs))
     if penalised:
@@ -193,6 +193,29 @@ def coefficients(state, features=None, optimizer=None):
         scale = state["scale"][features]
         np.divide(out, scale, out=out, where=scale > 0)
     return out
+
+
+def textbook_state(state):
+    """The moments of the textbook as of now, by name: float64 of shape (n_outputs, n_features)."""
+    settings, records = state["settings"], state["records"]
+    ages = "last_step" in records.dtype.names
+    moments = {}
+    for moment in OPTIMIZERS[settings["optimizer"]].moments:
+        values = moment.textbook(records[moment.field].T.astype(np.float64), settings["eps"])
+        if ages:
+            values *= settings[moment.memory] ** (state["t"] - records["last_step"])
+        moments[moment.name] = values
+    return moments
+
+
+def effective_learning_rates(state):
+    """What the last step multiplied a gradient by, or the first will: as `textbook_state`."""
+    settings, t = state["settings"], state["t"]
+    spec = OPTIMIZERS[settings["optimizer"]]
+    *_, squares = textbook_state(state).values()
+    parameters = {name: settings[name] for name in spec.parameters}
+    rate = state["eta0"] / max(t, 1) ** settings["power_t"]
+    return rate / spec.divisor(squares, settings["eps"], t, **parameters)
 
 
 def with_settings(state, settings, eta0):

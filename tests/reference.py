@@ -4,7 +4,8 @@ Plain NumPy, float64, written for comparison with the papers and not for
 speed. `train` is the oracle that the lazy kernels are compared with.
 
 An optimizer here is a function of (settings, number of coordinates) that returns
-``step(w, g, eta, t)``, which changes w in place; g is dense. Coordinates
+``step(w, g, eta, t)``, which changes w in place; g is dense. ``step.state`` has its moments by
+name. Coordinates
 from ``n_penalised`` on (the intercepts) are not penalised.
 """
 
@@ -29,6 +30,7 @@ def adagrad(n, n_penalised, *, eps, l1=0.0, l2=0.0):
         charged = (G > 0) & (np.arange(n) < n_penalised)
         w[charged] = flow(w[charged], eta / h[charged], l1, l2)
 
+    step.state = {"sum_of_squared_gradients": G}
     return step
 
 
@@ -43,6 +45,7 @@ def rmsprop(n, n_penalised, *, eps, rho, l1=0.0, l2=0.0):
         h[g != 0] = (np.sqrt(v) + eps)[g != 0]
         w[:n_penalised] = flow(w, eta / h, l1, l2)[:n_penalised]
 
+    step.state = {"mean_squared_gradient": v}
     return step
 
 
@@ -58,6 +61,7 @@ def adam(n, n_penalised, *, eps, beta_1, beta_2):
         v_hat = v / (1 - beta_2**t)
         w -= eta * m_hat / (np.sqrt(v_hat) + eps)
 
+    step.state = {"first_moment": m, "second_moment": v}
     return step
 
 
@@ -72,6 +76,7 @@ def adamw(n, n_penalised, *, eps, beta_1, beta_2, l1=0.0, l2=0.0):
             w[:n_penalised] = flow(w, tau, l1, l2)[:n_penalised]
         adam_step(w, g, eta, t)
 
+    step.state = adam_step.state
     return step
 
 
@@ -131,6 +136,7 @@ def adam_charged(n, n_penalised, *, eps, beta_1, beta_2, rate, l1=0.0, l2=0.0, d
             rested = flow(carried, eta / h, l1, l2) + to_come
         w[:] = np.where(idle, rested, moved)
 
+    step.state = {"first_moment": m, "second_moment": v}
     return step
 
 
@@ -163,6 +169,10 @@ def masked(optimizer, n, n_penalised, *, eps, l1=0.0, l2=0.0, **parameters):
             h[g != 0] = metric[g != 0]
             w[:n_penalised] = flow(w, eta / h, l1, l2)[:n_penalised]
 
+    step.state = {
+        "adagrad": {"sum_of_squared_gradients": v},
+        "rmsprop": {"mean_squared_gradient": v},
+    }.get(optimizer, {"first_moment": m, "second_moment": v})
     return step
 
 

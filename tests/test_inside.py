@@ -1,0 +1,145 @@
+"""What can be seen of an optimizer: its moments and step sizes are those of the textbook."""
+
+import pickle
+from itertools import product
+
+import numpy as np
+import pytest
+import reference
+import scipy.sparse as sp
+from comparison import assert_same_model, relative_difference
+
+from sk_adaptive import AdaptiveSGDClassifier, AdaptiveSGDRegressor
+from sk_adaptive._registry import OPTIMIZERS
+
+ETA0 = 0.1
+EPS = 1e-6
+N_CLASSES = 3
+PARAMETERS = {"rho": 0.95, "beta_1": 0.8, "beta_2": 0.99}
+STOPS = (1, 60, 200)
+STATES = [(name, update) for name, update in product(OPTIMIZERS, ("exact", "masked"))]
+
+
+@pytest.fixture(scope="module")
+def rows(zipf_rows):
+    X, _, _ = zipf_rows
+    X = X[: STOPS[-1]]
+    rng = np.random.default_rng(1)
+    classes = np.argmax(X @ rng.normal(size=(X.shape[1], N_CLASSES)), axis=1)
+    assert np.unique(classes).size == N_CLASSES
+    return X, classes
+
+
+def oracle(optimizer, update, n_features, n_outputs):
+    """The dense step for the coefficients of all outputs and the intercepts."""
+    numbers = {name: PARAMETERS[name] for name in OPTIMIZERS[optimizer].parameters}
+    n = (n_features + 1) * n_outputs, n_features * n_outputs
+    if update == "masked":
+        return reference.masked(optimizer, *n, eps=EPS, **numbers)
+    return getattr(reference, optimizer)(*n, eps=EPS, **numbers)
+
+
+def textbook_rate(optimizer, state, t, eta, eps=EPS):
+    if optimizer == "adagrad":
+        return eta / np.sqrt(state["sum_of_squared_gradients"] + eps)
+    if optimizer == "rmsprop":
+        return eta / (np.sqrt(state["mean_squared_gradient"]) + eps)
+    return eta / (np.sqrt(state["second_moment"] / (1 - PARAMETERS["beta_2"] ** t)) + eps)
+
+
+def make(optimizer, update, make=AdaptiveSGDClassifier, **parameters):
+    own = {name: PARAMETERS[name] for name in OPTIMIZERS[optimizer].parameters}
+    fixed = {"eta0": ETA0, "eps": EPS, "learning_rate": "invscaling", **own}
+    return make(optimizer=optimizer, sparse_update=update, **{**fixed, **parameters})
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize(("optimizer", "update"), STATES)
+def test_state_is_the_textbooks(rows, optimizer, update, dtype):
+    """In the midst of training, for several outputs, and what has never occurred has zeros."""
+    X, classes = rows
+    X = X.astype(dtype)
+    d = X.shape[1]
+    model = make(optimizer, update, penalty=None)
+    start = 0
+    for stop in STOPS:
+        model.partial_fit(sp.csr_matrix(X[start:stop]), classes[start:stop], range(N_CLASSES))
+        start = stop
+        step = oracle(optimizer, update, d, N_CLASSES)
+        reference.train_softmax(
+            step, X[:stop].astype(float), classes, N_CLASSES, lambda t: ETA0 / t**0.5
+        )
+        tolerance = 1e-10 if dtype == np.float64 else 1e-4
+        assert model.optimizer_state_.keys() == step.state.keys()
+        state = {}
+        for name, values in step.state.items():
+            state[name] = values.reshape(d + 1, N_CLASSES)[:d].T
+            actual = model.optimizer_state_[name]
+            assert actual.shape == model.coef_.shape
+            assert relative_difference(actual, state[name]) < tolerance
+            assert not actual[:, ~X[:stop].any(axis=0)].any()
+        expected = textbook_rate(optimizer, state, stop, ETA0 / stop**0.5)
+        actual = model.effective_learning_rate_
+        assert actual.shape == model.coef_.shape
+        np.testing.assert_allclose(actual, expected, rtol=tolerance * 10)
+
+
+@pytest.mark.parametrize("penalty", [None, "l2", "elasticnet"])
+@pytest.mark.parametrize(("optimizer", "update"), STATES)
+def test_looking_changes_nothing(rows, optimizer, update, penalty):
+    X, classes = rows
+    models = [make(optimizer, update, penalty=penalty, alpha=0.01) for _ in range(2)]
+    for start in range(0, len(X), 50):
+        for model in models:
+            model.partial_fit(X[start : start + 50], classes[start : start + 50], range(N_CLASSES))
+        saved = pickle.dumps(models[0])
+        before = {name: values.copy() for name, values in models[0].optimizer_state_.items()}
+        for values in (*models[0].optimizer_state_.values(), models[0].effective_learning_rate_):
+            assert np.isfinite(values).all()
+            with pytest.raises(ValueError, match="read-only"):
+                values[...] = 1
+        with pytest.raises(TypeError):
+            models[0].optimizer_state_["first_moment"] = 1
+        reloaded = pickle.loads(saved).optimizer_state_
+        for name, values in before.items():
+            np.testing.assert_array_equal(models[0].optimizer_state_[name], values)
+            np.testing.assert_array_equal(reloaded[name], values)
+        assert_same_model(*models)
+
+
+@pytest.mark.parametrize(("optimizer", "update"), STATES)
+def test_shape_is_that_of_coef(rows, optimizer, update):
+    X, classes = rows
+    regressor = make(optimizer, update, AdaptiveSGDRegressor).fit(X, classes)
+    sparse = make(optimizer, update).fit(X, classes).sparsify()
+    for model in (regressor, sparse):
+        for values in (*model.optimizer_state_.values(), model.effective_learning_rate_):
+            assert isinstance(values, np.ndarray)
+            assert values.shape == model.coef_.shape
+
+
+@pytest.mark.parametrize(("optimizer", "update"), STATES)
+def test_before_the_first_step(rows, optimizer, update):
+    X, classes = rows
+    model = make(optimizer, update)
+    for name in ("optimizer_state_", "effective_learning_rate_"):
+        assert not hasattr(model, name)
+    model.partial_fit(X, classes, range(N_CLASSES), sample_weight=np.zeros(len(X)))
+    for values in model.optimizer_state_.values():
+        assert not values.any()
+    largest = ETA0 / (np.sqrt(EPS) if optimizer == "adagrad" else EPS)
+    np.testing.assert_allclose(model.effective_learning_rate_, largest)
+
+
+@pytest.mark.parametrize(("optimizer", "update"), STATES)
+def test_new_settings_leave_the_moments(rows, optimizer, update):
+    X, classes = rows
+    model = make(optimizer, update, learning_rate="constant")
+    model.partial_fit(X, classes, range(N_CLASSES))
+    before = model.optimizer_state_
+    model.set_params(eta0=2 * ETA0, eps=100 * EPS)
+    model.partial_fit(X, classes, sample_weight=np.zeros(len(X)))
+    for name, values in model.optimizer_state_.items():
+        np.testing.assert_allclose(values, before[name], rtol=1e-9, atol=1e-15)
+    expected = textbook_rate(optimizer, before, len(X), 2 * ETA0, 100 * EPS)
+    np.testing.assert_allclose(model.effective_learning_rate_, expected, rtol=1e-9)
