@@ -119,6 +119,7 @@ class AdaptiveSGD(CallbackSupportMixin, BaseEstimator):
         "eps": [Interval(Real, 0, None, closed="neither"), None],
         "sparse_update": [StrOptions({"exact", "masked"})],
         "normalize": ["boolean"],
+        "average": ["boolean", Interval(Integral, 0, None, closed="left")],
         "epsilon": [Interval(Real, 0, None, closed="left")],
         "early_stopping": ["boolean"],
         "scoring": [str, callable, None],
@@ -263,16 +264,15 @@ class AdaptiveSGD(CallbackSupportMixin, BaseEstimator):
     def intercept_(self):
         with self._lock:
             state = self._current_state("intercept_")
-            return state["intercept"][0].astype(_state.precision(state))
+            return _state.intercepts(state).astype(_state.precision(state))
 
     @intercept_.setter
     def intercept_(self, value):
         with self._lock:
             state = self._current_state("intercept_")
-            # a copy, as a memory-mapped model is read-only
-            intercept = state["intercept"].copy()
-            intercept[0] = _initial_values(value, intercept[0].shape, np.float64, "intercept_")
-            self._adopt({**state, "intercept": intercept})
+            shape = (state["intercept"].shape[1],)
+            value = _initial_values(value, shape, np.float64, "intercept_")
+            self._adopt(_state.with_intercepts(state, value))
 
     @property
     def t_(self):
@@ -454,7 +454,7 @@ class AdaptiveSGD(CallbackSupportMixin, BaseEstimator):
             if coef_init is None:
                 coef_init = _state.coefficients(previous)
             if intercept_init is None:
-                intercept_init = previous["intercept"][0]
+                intercept_init = _state.intercepts(previous)
         eta0, start = self._start(training, rows)
         if coef_init is None and intercept_init is None:
             intercept_init = start

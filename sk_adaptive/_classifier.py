@@ -134,6 +134,13 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
     warm_start : bool, default=False
         Whether `fit` starts at the coefficients of the call before. The optimizer's moments
         start anew.
+    average : bool or int, default=False
+        Whether `coef_` and `intercept_` are averages over the steps, and predictions made with
+        them; an int: over the steps from this one on, counted from 1. A step counts by
+        its learning rate, so that with a constant one this is the mean of the weights after
+        each step (while a penalty makes a weight shrink, the mean is over the shrinking). Training
+        itself is the same. Until the first averaged step the attributes are the weights.
+        Assigning to them sets weights and average; another `fit` averages anew.
     verbose : int, default=0
         With 1 and more, `fit` prints a line for each epoch, and one that says what stopped it.
         The time left is that up to `max_iter`.
@@ -266,6 +273,7 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
         validation_fraction=0.1,
         n_iter_no_change=5,
         warm_start=False,
+        average=False,
         verbose=0,
         random_state=None,
     ):
@@ -296,6 +304,7 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
         self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change
         self.warm_start = warm_start
+        self.average = average
         self.verbose = verbose
         self.random_state = random_state
 

@@ -47,13 +47,25 @@ the loss was flat or the gradients of a mini-batch cancelled.
 A record in single precision keeps S in single precision too: what is charged
 is the difference of two rounded sums, and these differences add up to the
 rounded whole, whatever the rounding of each.
+
+Averages
+--------
+Weights are averaged over S: a step counts by its learning rate, and while the penalty
+makes a weight flow, the average is over the flow. A record then ends with the ``integral``
+of each weight over S, up to ``integrated``, both in double precision. An idle weight's is a
+closed form again, and adds up as the flow does. What momentum is still to do is
+treated as in the weight itself: an exactly lazy record holds the integral with
+all of the tail's, over the S to come, and a touch takes off what has not come yet.
+
+Averages are only ever read out: steps do the same with and without them. To begin
+later is to subtract, once, what the integrals are by then.
 """
 
 import numpy as np
 
 cimport cython
 from libc.math cimport (
-    acos, ceil, cos, exp, expm1, fabs, INFINITY, isfinite, log, log1p, pow, sqrt
+    acos, ceil, copysign, cos, exp, expm1, fabs, INFINITY, isfinite, log, log1p, pow, sqrt
 )
 from libc.stdint cimport int32_t, int64_t, uint64_t, uintptr_t
 from libc.stdlib cimport calloc, free, malloc, realloc
@@ -269,6 +281,24 @@ cdef void charge(real* w, const real* tau, Py_ssize_t n, real l1, real l2) noexc
         size = min(n - start, <Py_ssize_t>CHARGE_BLOCK)
         charge_block(w + start, tau + start, size, l1, l2, largest(tau + start, size))
         start += CHARGE_BLOCK
+
+
+cdef inline double mean_loss(double x) noexcept nogil:
+    """(x - 1 + exp(-x)) / x^2, which is 1/2 at 0."""
+    if x > 0.05:
+        return (x + expm1(-x)) / (x * x)
+    return 1. / 2 - x * (1. / 6 - x * (1. / 24 - x * (1. / 120 - x * (1. / 720 - x * (
+        1. / 5040 - x * (1. / 40320 - x * (1. / 362880)))))))
+
+
+cdef double integral_of_flow(double w, double span, double l1, double l2) noexcept nogil:
+    """Of what `charge` makes of w, while S grows by span; l1 and l2 times the inverse metric."""
+    cdef double size = fabs(w), loss
+    if l1 > 0:
+        # until it stops at zero
+        span = min(span, log1p(l2 * size / l1) / l2 if l2 > 0 else size / l1)
+    loss = span * span * mean_loss(l2 * span)
+    return copysign(size * span - (l2 * size + l1) * loss, w)
 
 
 cdef void charge_owed(
@@ -640,6 +670,12 @@ cdef class Optimizer:
         At least the least normal number of the precision, for 1 / eps to be finite.
     exact : bool
         Whether idle coefficients follow the dense algorithm, or stay (masked).
+    average : int
+        The step whose weights are the first in the average; 0: there is none.
+    average_start : float
+        S when averaging began; infinity: it has not.
+    intercept_integral : float64 ndarray of shape (n_outputs,)
+        Of the intercepts over S since then. Changed in place.
     """
 
     cdef:
@@ -679,6 +715,13 @@ cdef class Optimizer:
         real* scratch_3
         # and of each feature the step up to which its record was
         int64_t* last
+        # Averages: where a record has its integrals, and those of the working set.
+        bint averaged
+        int64_t average
+        readonly double average_start
+        double[::1] intercept_integral
+        Py_ssize_t integral_place
+        double* integral
         # A step on one row: its entries, and the loss's derivatives by the margins.
         const real* x
         # The same entries where `move` itself is to multiply them by the derivative, else NULL.
@@ -690,7 +733,8 @@ cdef class Optimizer:
         Py_ssize_t n_ahead, n_fetched
 
     def __init__(
-        self, records, intercept, *, n_outputs, t, charged, eta0, power_t, l1, l2, eps, exact
+        self, records, intercept, *, n_outputs, t, charged, eta0, power_t, l1, l2, eps, exact,
+        average, average_start, intercept_integral,
     ):
         fields = records.dtype.fields
         if fields["coef"][0].base.itemsize != sizeof(real):
@@ -712,7 +756,12 @@ cdef class Optimizer:
         self.forgets = "last_step" in fields
         self.has_metric = "inverse_metric" in fields
         self.penalised = "charged" in fields
-        self.n_arrays = len(fields) - self.forgets - self.penalised
+        self.averaged = "integral" in fields
+        self.n_arrays = len(fields) - self.forgets - self.penalised - 2 * self.averaged
+        self.average = average
+        self.average_start = average_start
+        self.intercept_integral = intercept_integral
+        self.integral_place = fields["integral"][1] if self.averaged else 0
         self.has_second = self.n_arrays - self.has_metric > 2
         self.t = t
         self.charged = charged
@@ -816,7 +865,9 @@ cdef class Optimizer:
         size = (size + room - 1) // CACHE_LINE * CACHE_LINE
         free(self.buffer)
         self.capacity = 0
-        self.buffer = malloc(9 * size + n * sizeof(int64_t) + CACHE_LINE)
+        self.buffer = malloc(
+            9 * size + n * sizeof(int64_t) + CACHE_LINE
+            + (n * self.n_outputs * sizeof(double) if self.averaged else 0))
         if self.buffer == NULL:
             return False
         cdef char* start = <char*>self.buffer
@@ -831,6 +882,7 @@ cdef class Optimizer:
         self.scratch_2 = <real*>(start + 7 * size)
         self.scratch_3 = <real*>(start + 8 * size)
         self.last = <int64_t*>(start + 9 * size)
+        self.integral = <double*>(self.last + n)
         self.capacity = n
         return True
 
@@ -984,6 +1036,8 @@ cdef class Optimizer:
         """
         cdef Py_ssize_t k, K = self.n_outputs
         cdef bint finite
+        if self.averaged:
+            self.load_integrals()
         self.t += 1
         self.eta = self.learning_rate(self.t)
         self.increment = self.charge_of(self.eta)
@@ -1004,16 +1058,94 @@ cdef class Optimizer:
             self.t -= 1
             self.prepare()
             return False
+        if self.averaged:
+            self.integrate_step()
         if in_place:
             self.write_row()
         else:
             self.store()
+        if self.averaged:
+            self.store_integrals()
         if intercept_gradient != NULL:
             for k in range(K):
                 self.intercept[0, k] = intercept_after[k]
                 self.intercept[1, k] = intercept_after[K + k]
                 self.intercept[2, k] = intercept_after[2 * K + k]
+        if self.averaged:
+            for k in range(K):
+                self.intercept_integral[k] += self.increment * self.intercept[0, k]
         self.charged += self.increment
+        return True
+
+    # -- averages --
+
+    cdef double integral_of_tail(self, Py_ssize_t i) noexcept nogil:
+        """Over all S to come, of the momentum tail of an element of the working set, if idle."""
+        return 0.0
+
+    cdef void integrate_step(self) noexcept nogil:
+        """Take into the integrals what the step adds that a record does not owe after it.
+
+        The records are still those of before the step.
+        """
+        pass
+
+    cdef int metric_place(self) noexcept nogil:
+        """The place of the inverse metric among a record's arrays; 0: it is 1 everywhere."""
+        return self.n_arrays - 1 if self.has_metric else 0
+
+    cdef inline double* integrals_of(self, Py_ssize_t j) noexcept nogil:
+        """The integrals in the record of feature j, and after them the S that they go up to."""
+        return <double*>(&self.memory[0] + self.offset[j] + self.integral_place)
+
+    cdef inline double owed_integral(
+        self, Py_ssize_t j, Py_ssize_t k, double charged
+    ) noexcept nogil:
+        """Of a weight as the record has it, from when that has been integrated up to S."""
+        cdef const real* numbers = <const real*>(
+            &self.memory[0] + self.offset[j] + (8 if self.forgets else 0))
+        cdef Py_ssize_t K = self.n_outputs, metric = self.metric_place()
+        cdef double r = numbers[metric * K + k] if metric else 1.0
+        return integral_of_flow(
+            numbers[k], charged - self.integrals_of(j)[K], self.l1 * r, self.l2 * r)
+
+    cdef void load_integrals(self) noexcept nogil:
+        """Those after step t, of the loaded working set."""
+        cdef Py_ssize_t j, k, K = self.n_outputs
+        for j in range(self.n):
+            for k in range(K):
+                self.integral[j * K + k] = (
+                    self.integrals_of(j)[k] + self.owed_integral(j, k, self.charged)
+                    - self.integral_of_tail(j * K + k))
+
+    cdef void store_integrals(self) noexcept nogil:
+        cdef Py_ssize_t j, k, K = self.n_outputs
+        cdef double* integrals
+        for j in range(self.n):
+            integrals = self.integrals_of(j)
+            for k in range(K):
+                integrals[k] = self.integral[j * K + k]
+            integrals[K] = self.charged_at_store()
+
+    cdef bint is_average_due(self) noexcept nogil:
+        return self.average_start == INFINITY and self.t + 1 >= self.average
+
+    cdef bint begin_average(self) noexcept nogil:
+        """Let all integrals be 0 as of now; False if there is no memory."""
+        cdef Py_ssize_t start = 0, j, k, K = self.n_outputs
+        if not self.reserve(SWEEP):
+            return False
+        while self.t > 0 and start < self.n_features:
+            self.load_sweep(NULL, start, min(<Py_ssize_t>SWEEP, self.n_features - start))
+            self.load_integrals()
+            for j in range(self.n):
+                for k in range(K):
+                    if self.integral[j * K + k] != 0:
+                        self.integrals_of(j)[k] -= self.integral[j * K + k]
+            start += SWEEP
+        for k in range(K):
+            self.intercept_integral[k] = 0.0
+        self.average_start = self.charged
         return True
 
     cdef bint takes_row(self) noexcept nogil:
@@ -1031,14 +1163,22 @@ cdef class Optimizer:
         self.load()
 
     def weights(self, const int64_t[::1] features, real[:, ::1] out):
-        """Write the weights after step t, charges and tails included, to out (n_outputs, n)."""
+        """Write the weights after step t, charges and tails included, to out (n_outputs, n).
+
+        Or their averages, once there is a step in them.
+        """
         cdef Py_ssize_t start = 0, j, k, K = self.n_outputs, n_all = features.shape[0]
+        cdef double span = self.charged - self.average_start
         if not self.reserve(SWEEP):
             raise MemoryError
         with nogil:
             self.prepare()
             while start < n_all:
                 self.load_sweep(&features[0], start, min(<Py_ssize_t>SWEEP, n_all - start))
+                if self.averaged and span > 0:
+                    self.load_integrals()
+                    for j in range(self.n * K):
+                        self.w[j] = <real>(self.integral[j] / span)
                 for k in range(K):
                     for j in range(self.n):
                         out[k, start + j] = self.w[j * K + k]
@@ -1067,12 +1207,13 @@ cdef class Optimizer:
 
         Everything is brought up to date under the old parameters and put
         to rest under the new ones. The weights become those of ``coef``,
-        of shape (n_outputs, n_features), or where it is empty stay as they are.
+        of shape (n_outputs, n_features), or where it is empty stay as they are; averages as well.
         """
         if type(self) is not type(other):
             raise TypeError("the other optimizer must be of the same class")
         cdef Py_ssize_t start = 0, j, k, K = self.n_outputs, n_all = self.n_features
         cdef bint replace = coef.shape[0] > 0
+        cdef double span = max(self.charged - self.average_start, 0.0)
         if not (self.reserve(SWEEP) and other.reserve(SWEEP)):
             raise MemoryError
         other.t = self.t
@@ -1082,10 +1223,14 @@ cdef class Optimizer:
             other.prepare()
             while start < n_all:
                 self.load_sweep(NULL, start, min(<Py_ssize_t>SWEEP, n_all - start))
+                if self.averaged:
+                    self.load_integrals()
                 if replace:
                     for k in range(K):
                         for j in range(self.n):
                             self.w[j * K + k] = coef[k, start + j]
+                            if self.averaged:
+                                self.integral[j * K + k] = span * coef[k, start + j]
                 if self.sweep_has_state():  # untouched records stay untouched memory
                     other.n = self.n
                     other.offset = other.sweep_offset
@@ -1094,12 +1239,20 @@ cdef class Optimizer:
                     other.take_over(self, padded(self.n * K))
                     other.put_to_rest(0, padded(self.n * K))
                     other.store()
+                    if other.averaged:
+                        for j in range(self.n * K):
+                            other.integral[j] = (
+                                (self.integral[j] if self.averaged else 0.0)
+                                + other.integral_of_tail(j))
+                        other.store_integrals()
                 start += SWEEP
 
     cdef bint sweep_has_state(self) noexcept nogil:
         cdef Py_ssize_t i
         for i in range(self.n * self.n_outputs):
             if self.w[i] != 0 or self.first[i] != 0 or (self.has_second and self.second[i] != 0):
+                return True
+            if self.averaged and self.integral[i] != 0:
                 return True
         return False
 
@@ -1229,6 +1382,9 @@ cdef class AdaGrad(Optimizer):
     cdef const real* inverse_metric(self, Py_ssize_t start) noexcept nogil:
         return self.first + start
 
+    cdef int metric_place(self) noexcept nogil:
+        return 1
+
     cdef void take_over(self, Optimizer old, Py_ssize_t n) noexcept nogil:
         Optimizer.take_over(self, old, n)
         cdef Py_ssize_t i
@@ -1315,6 +1471,12 @@ cdef class Adam(Optimizer):
     mirror descent). While idle the carried weight is charged, not the tail: so that
     charging tau1 and then tau2 is charging tau1 + tau2 here too.
 
+    Averages. The tail still to come after i steps, T_i, counts in the step t + i by the growth
+    of S. So the integral of the tail is J = sum_i dS_{t+i} T_i = sum_i e_i u_i, where e_i is how
+    much S has grown from step t to t + i - 1. It has the same expansion, with
+    N_p = sum_i e_i c_i (z_0 - z_i)^p in place of M_p; as e_{i+1}(t) is dS_{t+1} + e_i(t+1), the
+    recursion takes b1 (dS_{t+1} M_p + N_p)(t+1).
+
     With decoupled decay (AdamW) the weights shrink by d_t = 1 - eta_t alpha
     at each step; c_i is then divided by d_{t+1} ... d_{t+i}, so that the tail
     is in the units of step t.
@@ -1336,6 +1498,10 @@ cdef class Adam(Optimizer):
         double[4 * NODES] cosine
         double* c
         double* z
+        # the same of the integral of the tail, if there are averages: e_i and N_p
+        double* e
+        double[MAX_MOMENTS] integrals
+        double* integrals_block
         # moments after the steps block_start, block_start + 1, ..., block_end
         int64_t block_start, block_end
         int block_moments
@@ -1381,14 +1547,21 @@ cdef class Adam(Optimizer):
             self.cosine[p] = cos(acos(-1.0) * p / (2 * NODES))
         self.c = <double*>calloc(self.n_terms + 1, sizeof(double))
         self.z = <double*>calloc(self.n_terms + 1, sizeof(double))
+        self.e = <double*>calloc(self.n_terms + 1, sizeof(double))
         self.block = <double*>calloc((LAST_BLOCK + 1) * MAX_MOMENTS, sizeof(double))
-        if self.c == NULL or self.z == NULL or self.block == NULL:
+        if self.c == NULL or self.z == NULL or self.e == NULL or self.block == NULL:
             raise MemoryError
+        if self.averaged:
+            self.integrals_block = <double*>calloc((LAST_BLOCK + 1) * MAX_MOMENTS, sizeof(double))
+            if self.integrals_block == NULL:
+                raise MemoryError
 
     def __dealloc__(self):
         free(self.c)
         free(self.z)
+        free(self.e)
         free(self.block)
+        free(self.integrals_block)
 
     cdef double decay(self) noexcept nogil:
         """The strength of a decay that is applied to the weights before each step."""
@@ -1406,14 +1579,17 @@ cdef class Adam(Optimizer):
         return -expm1(<double>t * self.log_b1) if self.b1 > 0 else 1.0
 
     cdef void fill_terms(self, int64_t t) noexcept nogil:
-        """c_i and z_i after step t, for i = 1 ... n_terms."""
+        """c_i, z_i and e_i after step t, for i = 1 ... n_terms."""
         cdef int i
-        cdef double eta, decayed = 1.0
+        cdef double eta, decayed = 1.0, elapsed = 0.0
         for i in range(1, self.n_terms + 1):
             eta = self.learning_rate(t + i)
             decayed *= 1 - eta * self.decay()
             self.c[i] = eta / self.bias_1(t + i) * self.first_age.get(i) / decayed
             self.z[i] = self.second_age.get(i) / self.bias_2(t + i)
+            self.e[i] = elapsed
+            # a tail is in the units of its step
+            elapsed += self.charge_of(eta) * decayed
 
     cdef int moments_needed(self, double z_0) noexcept nogil:
         """The least P whose remainder is below the tolerance for the filled terms; -1: none.
@@ -1433,14 +1609,16 @@ cdef class Adam(Optimizer):
                 return P
         return -1
 
-    cdef void sum_moments(self, double z_0, double* moments, int n_moments) noexcept nogil:
-        """M_p of the filled terms."""
+    cdef void sum_moments(
+        self, double z_0, double* moments, int n_moments, const double* e
+    ) noexcept nogil:
+        """M_p of the filled terms, or with e not NULL N_p."""
         cdef int i, p
         cdef double term
         for p in range(n_moments):
             moments[p] = 0.0
         for i in range(self.n_terms, 0, -1):
-            term = self.c[i]
+            term = self.c[i] if e == NULL else self.c[i] * e[i]
             for p in range(n_moments):
                 moments[p] += term
                 term *= z_0 - self.z[i]
@@ -1479,6 +1657,9 @@ cdef class Adam(Optimizer):
         cdef double z_0, z_next, delta, q = sqrt(self.b2), factor, first, power
         cdef double* here
         cdef double* later
+        cdef double* here_integrals
+        cdef double* later_integrals = NULL
+        cdef double growth
         cdef double[MAX_MOMENTS] powers
         while length < LAST_BLOCK and 2 * length <= t:
             length *= 2
@@ -1494,12 +1675,16 @@ cdef class Adam(Optimizer):
         z_next = 1.0 / self.bias_2(self.block_end)
         self.fill_terms(self.block_end)
         later = self.block + (self.block_end - self.block_start) * MAX_MOMENTS
-        self.sum_moments(z_next, later, self.block_moments)
+        self.sum_moments(z_next, later, self.block_moments, NULL)
+        if self.averaged:
+            later_integrals = self.integrals_block + (later - self.block)
+            self.sum_moments(z_next, later_integrals, self.block_moments, self.e)
         for u in range(self.block_end - 1, self.block_start - 1, -1):
             here = self.block + (u - self.block_start) * MAX_MOMENTS
             z_0 = 1.0 / self.bias_2(u)
             delta = z_0 - q * z_next
             first = self.learning_rate(u + 1)
+            growth = self.charge_of(first)
             factor = self.b1 / (1 - first * self.decay())
             first /= self.bias_1(u + 1)
             # powers[p - r] holds delta^(p-r)
@@ -1516,6 +1701,17 @@ cdef class Adam(Optimizer):
                 power *= q
             for p in range(self.block_moments):
                 here[p] *= factor
+            if self.averaged:
+                here_integrals = self.integrals_block + (here - self.block)
+                for p in range(self.block_moments):
+                    here_integrals[p] = 0.0
+                power = self.b1
+                for r in range(self.block_moments):
+                    for p in range(r, self.block_moments):
+                        here_integrals[p] += self.binomial[p][r] * powers[p - r] * (
+                            power * (growth * later[r] + later_integrals[r]))
+                    power *= q
+                later_integrals = here_integrals
             later = here
             z_next = z_0
 
@@ -1542,7 +1738,8 @@ cdef class Adam(Optimizer):
                     self.fill_terms(t)
                     self.n_moments = self.moments_needed(1.0)
                     if self.n_moments > 0:
-                        self.sum_moments(1.0, self.moments, self.n_moments)
+                        self.sum_moments(1.0, self.moments, self.n_moments, NULL)
+                        self.sum_moments(1.0, self.integrals, self.n_moments, self.e)
                     else:
                         self.interpolate()
                 else:
@@ -1565,6 +1762,8 @@ cdef class Adam(Optimizer):
             moments = self.block + (t - self.block_start) * MAX_MOMENTS
             for p in range(self.n_moments):
                 self.moments[p] = moments[p]
+                if self.averaged:
+                    self.integrals[p] = self.integrals_block[moments + p - self.block]
 
     cdef void bring_up_to_date(self, Py_ssize_t start, Py_ssize_t n) noexcept nogil:
         cdef Py_ssize_t i
@@ -1668,6 +1867,42 @@ cdef class Adam(Optimizer):
                 r[i] = <real>self.increment * self.metric[start + i]
             charge(w, r, n, <real>self.l1, <real>self.l2)
             subtract(w, u, n)
+
+    cdef double sum_tail(
+        self, Py_ssize_t i, const double* moments, const double* e
+    ) noexcept nogil:
+        """The tail of an element from M_p, or its integral from N_p and e_i."""
+        cdef double m = self.first[i], s = self.second[i], r, total = 0.0
+        cdef int p
+        if m == 0:
+            return 0.0
+        if self.n_moments >= 0:
+            r = 1 / (s * self.z_0 + self.eps)
+            for p in range(self.n_moments - 1, -1, -1):
+                total = total * (s * r) + moments[p]
+            return m * r * total
+        for p in range(self.n_terms, 0, -1):
+            total += self.c[p] * (1.0 if e == NULL else e[p]) / (s * self.z[p] + self.eps)
+        return m * total
+
+    cdef double integral_of_tail(self, Py_ssize_t i) noexcept nogil:
+        return self.sum_tail(i, self.integrals, self.e)
+
+    cdef void integrate_step(self) noexcept nogil:
+        # A record is charged for its step, so it does not owe this step's integral. That of an
+        # idle coefficient is of the flow, as that of an absent one is.
+        cdef Py_ssize_t j, k, i, K = self.n_outputs
+        cdef double after = self.charged + self.increment
+        for j in range(self.n):
+            for k in range(K):
+                i = j * K + k
+                if self.g[i] != 0:
+                    self.integral[i] += self.increment * self.w[i]
+                else:
+                    self.integral[i] += (
+                        self.owed_integral(j, k, after) - self.owed_integral(j, k, self.charged))
+                self.integral[i] += self.increment * self.sum_tail(i, self.moments, NULL)
+                self.integral[i] += self.integral_of_tail(i)
 
     cdef void step_intercept(self, double* b, double* m, double* v, double g) noexcept nogil:
         m[0] = self.b1 * m[0] + (1 - self.b1) * g
@@ -2011,6 +2246,9 @@ def train(
         optimizer.prepare()
         while position < n_rows:
             size = min(batch_size, n_rows - position)
+            if optimizer.averaged and optimizer.is_average_due() and not optimizer.begin_average():
+                status = OUT_OF_MEMORY
+                break
             if batch_size == 1:
                 if not take_row(loop, optimizer, columns, x, &indptr[0], &rows[0], n_rows, position):
                     status = OUT_OF_MEMORY

@@ -13,6 +13,10 @@ estimators saves it:
     Steps done.
 ``charged``
     The sum of the learning rates of these steps, which penalties are charged by.
+``average_start``
+    That sum when averaging began; infinity if it has not.
+``intercept_integral``
+    float64 array of shape (n_outputs,): the intercepts times the learning rates since then, summed.
 ``eta0``
     The learning rate, as "auto" or "adaptive" have made it; 0 before "auto" has seen a row.
 ``scale``
@@ -49,6 +53,7 @@ def settings_of(estimator):
         "l1": alpha * l1_ratio,
         "l2": alpha * (1 - l1_ratio),
         "power_t": float(estimator.power_t) if estimator.learning_rate == "invscaling" else 0.0,
+        "average": int(estimator.average),
     }
     settings.update({name: float(getattr(estimator, name)) for name in spec.parameters})
     return settings
@@ -59,7 +64,9 @@ def record_dtype(settings, n_outputs, dtype):
 
     ``coef`` is the weight, for an exactly lazy momentum the carried one;
     then come the optimizer's moments; ``inverse_metric``, unless the moments tell it, and
-    ``charged`` are there with a penalty, ``last_step`` where idle moments age.
+    ``charged`` are there with a penalty, ``last_step`` where idle moments age, and with
+    averages ``integral`` and ``integrated``: of the weight over the sum of the learning
+    rates, and the sum that it goes up to.
     """
     spec = OPTIMIZERS[settings["optimizer"]]
     penalised = settings["l1"] > 0 or settings["l2"] > 0
@@ -74,20 +81,21 @@ def record_dtype(settings, n_outputs, dtype):
         # first, as it must be aligned to 8 bytes whatever precedes it
         fields.insert(0, ("last_step", np.int64))
     packed = np.dtype(fields)
-    size = packed.itemsize
+    names, size = [*packed.names], packed.itemsize
+    formats = [packed.fields[name][0] for name in names]
+    offsets = [packed.fields[name][1] for name in names]
+    if settings["average"]:
+        start = -(-size // 8) * 8
+        names += ["integral", "integrated"]
+        formats += [(np.float64, outputs), np.float64]
+        offsets += [start, start + 8 * n_outputs]
+        size = offsets[-1] + 8
     padded = 8
     while padded < size and padded < CACHE_LINE:
         padded *= 2
     if size > CACHE_LINE:
         padded = -(-size // CACHE_LINE) * CACHE_LINE
-    return np.dtype(
-        {
-            "names": packed.names,
-            "formats": [packed.fields[name][0] for name in packed.names],
-            "offsets": [packed.fields[name][1] for name in packed.names],
-            "itemsize": padded,
-        }
-    )
+    return np.dtype({"names": names, "formats": formats, "offsets": offsets, "itemsize": padded})
 
 
 def allocate(n, dtype):
@@ -117,6 +125,8 @@ def new_state(settings, eta0, n_features, n_outputs, dtype, coef=None, intercept
         "intercept": np.zeros((3, n_outputs)),
         "t": 0,
         "charged": 0.0,
+        "average_start": np.inf,
+        "intercept_integral": np.zeros(n_outputs),
         "eta0": float(eta0),
         "settings": settings,
         "progressive_loss": np.zeros(2),
@@ -152,7 +162,7 @@ def make_optimizer(state):
         aligned = allocate(records.shape[0], records.dtype)
         aligned[...] = records
         state["records"] = records = aligned
-    for name in ("intercept", "progressive_loss", "scale"):
+    for name in ("intercept", "intercept_integral", "progressive_loss", "scale"):
         if name in state and not state[name].flags.writeable:
             state[name] = state[name].copy()
     settings = state["settings"]
@@ -169,6 +179,9 @@ def make_optimizer(state):
         l2=settings["l2"],
         exact=settings["sparse_update"] == "exact",
         eps=settings["eps"],
+        average=settings["average"],
+        average_start=state["average_start"],
+        intercept_integral=state["intercept_integral"],
         **{name: settings[name] for name in spec.parameters},
     )
 
@@ -176,6 +189,7 @@ def make_optimizer(state):
 def save_clock(state, optimizer):
     state["t"] = optimizer.t
     state["charged"] = optimizer.charged
+    state["average_start"] = optimizer.average_start
 
 
 def all_features(state):
@@ -183,7 +197,10 @@ def all_features(state):
 
 
 def coefficients(state, features=None, optimizer=None):
-    """The weights of these features, or of all, as of now: of shape (n_outputs, n)."""
+    """The weights of these features, or of all, as of now: of shape (n_outputs, n).
+
+    Their averages, if there are any.
+    """
     if features is None:
         features = all_features(state)
     out = np.empty((state["intercept"].shape[1], features.size), precision(state))
@@ -193,6 +210,12 @@ def coefficients(state, features=None, optimizer=None):
         scale = state["scale"][features]
         np.divide(out, scale, out=out, where=scale > 0)
     return out
+
+
+def intercepts(state):
+    """The intercepts as of now, or their averages."""
+    span = state["charged"] - state["average_start"]
+    return state["intercept_integral"] / span if span > 0 else state["intercept"][0]
 
 
 def textbook_state(state):
@@ -231,7 +254,7 @@ def with_settings(state, settings, eta0):
     if any(settings[name] != state["settings"][name] for name in kind):
         coef = coefficients(state)
         successor = new_state(
-            settings, eta0, coef.shape[1], coef.shape[0], coef.dtype, coef, state["intercept"][0]
+            settings, eta0, coef.shape[1], coef.shape[0], coef.dtype, coef, intercepts(state)
         )
         successor["progressive_loss"][...] = state["progressive_loss"]
         return successor
@@ -247,6 +270,15 @@ def with_coefficients(state, coef):
     return _successor(state, state["settings"], state["eta0"], np.array(coef, order="C"))
 
 
+def with_intercepts(state, value):
+    """This state with other intercepts."""
+    # copies, as a memory-mapped model is read-only
+    intercept = state["intercept"].copy()
+    intercept[0] = value
+    span = max(state["charged"] - state["average_start"], 0.0)
+    return {**state, "intercept": intercept, "intercept_integral": span * intercept[0]}
+
+
 def _successor(state, settings, eta0, coef):
     n_outputs = state["intercept"].shape[1]
     n_features = state["records"].shape[0]
@@ -255,6 +287,9 @@ def _successor(state, settings, eta0, coef):
     )
     successor["intercept"][...] = state["intercept"]
     successor["progressive_loss"][...] = state["progressive_loss"]
+    if settings["average"] and state["settings"]["average"]:
+        successor["average_start"] = state["average_start"]
+        successor["intercept_integral"][...] = state["intercept_integral"]
     optimizer = make_optimizer(successor)
     make_optimizer(state).continue_as(optimizer, coef)
     save_clock(successor, optimizer)
@@ -291,7 +326,8 @@ def check(state, n_features):
     def is_number(value, least=0.0):
         return isinstance(value, Real) and least <= value < np.inf
 
-    names = {"records", "intercept", "progressive_loss", "t", "charged", "eta0", "settings"}
+    names = {"records", "intercept", "intercept_integral", "progressive_loss", "t"}
+    names |= {"charged", "average_start", "eta0", "settings"}
     missing = sorted(names - set(state))
     require(not missing, f"it lacks {missing}")
     settings, records, intercept = state["settings"], state["records"], state["intercept"]
@@ -299,7 +335,7 @@ def check(state, n_features):
     optimizer = settings.get("optimizer")
     require(optimizer in OPTIMIZERS, f"its optimizer {optimizer!r} is not one of {[*OPTIMIZERS]}")
     numbers = {"eps", "l1", "l2", "power_t", *OPTIMIZERS[optimizer].parameters}
-    names = {"optimizer", "sparse_update", "normalize", *numbers}
+    names = {"optimizer", "sparse_update", "normalize", "average", *numbers}
     missing = sorted(names - set(settings))
     require(not missing, f"its settings lack {missing}")
     require(
@@ -310,10 +346,20 @@ def check(state, n_features):
         require(is_number(settings[name]), f"{name} is {settings[name]!r}")
     for name in ("charged", "eta0"):
         require(is_number(state[name]), f"{name} is {state[name]!r}")
+    average, average_start = settings["average"], state["average_start"]
+    require(
+        isinstance(average, Integral) and 0 <= average < 2**63,
+        f"average is {average!r}, not a step",
+    )
+    require(
+        average_start == np.inf or (is_number(average_start) and average_start <= state["charged"]),
+        f"average_start is {average_start!r}",
+    )
     t = state["t"]
     require(isinstance(t, Integral) and 0 <= t < 2**63, f"t is {t!r}, not a number of steps")
 
-    for name, value in (("intercept", intercept), ("progressive_loss", state["progressive_loss"])):
+    for name in ("intercept", "intercept_integral", "progressive_loss"):
+        value = state[name]
         require(
             isinstance(value, np.ndarray) and value.dtype == np.float64,
             f"{name} is not a float64 array",
@@ -349,6 +395,11 @@ def check(state, n_features):
             "its scales are not one number a feature",
         )
         require(np.all((scale >= 0) & (scale < np.inf)), "a scale is negative or not finite")
+    integral = state["intercept_integral"]
+    require(
+        integral.shape == intercept.shape[1:] and np.all(np.isfinite(integral)),
+        f"intercept_integral is {integral!r}, not a number for each output",
+    )
     if "last_step" in records.dtype.names:
         # the kernel looks up the powers of the steps since then in tables
         last_step = records["last_step"]

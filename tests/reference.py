@@ -5,7 +5,8 @@ speed. `train` is the oracle that the lazy kernels are compared with.
 
 An optimizer here is a function of (settings, number of coordinates) that returns
 ``step(w, g, eta, t)``, which changes w in place; g is dense. ``step.state`` has its moments by
-name. Coordinates
+name, and ``step.integral`` is the sum of the steps' weights times eta: what averages are
+made of (while a weight flows, its mean over the flow). Coordinates
 from ``n_penalised`` on (the intercepts) are not penalised.
 """
 
@@ -20,32 +21,51 @@ def flow(w, tau, l1, l2):
     return np.sign(w) * np.maximum(shrunk, 0)
 
 
+def integral_of_flow(w, eta, h, l1, l2):
+    """h times the integral of the flow from w for the time eta / h; where h is infinite, eta w.
+
+    By Gauss's rule, up to where the flow stops at zero.
+    """
+    flows = np.isfinite(h)
+    h = np.where(flows, h, 1.0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        stop = np.log1p(l2 * np.abs(w) / l1) / l2 if l1 and l2 else np.abs(w) / np.float64(l1)
+    span = np.where(w == 0, 0.0, np.minimum(eta / h, stop))
+    nodes, weights = np.polynomial.legendre.leggauss(10)
+    means = [flow(w, span * (1 + node) / 2, l1, l2) for node in nodes]
+    return np.where(flows, h * span * (weights @ means) / 2, eta * w)
+
+
 def adagrad(n, n_penalised, *, eps, l1=0.0, l2=0.0):
     G = np.zeros(n)
+    integral = np.zeros(n)
 
     def step(w, g, eta, t):
         G[:] += g**2
         h = np.sqrt(G + eps)
         w -= eta * g / h
         charged = (G > 0) & (np.arange(n) < n_penalised)
+        integral[:] += integral_of_flow(w, eta, np.where(charged, h, np.inf), l1, l2)
         w[charged] = flow(w[charged], eta / h[charged], l1, l2)
 
-    step.state = {"sum_of_squared_gradients": G}
+    step.state, step.integral = {"sum_of_squared_gradients": G}, integral
     return step
 
 
 def rmsprop(n, n_penalised, *, eps, rho, l1=0.0, l2=0.0):
-    v = np.zeros(n)
+    v, integral = np.zeros(n), np.zeros(n)
     h = np.full(n, np.inf)
+    penalised = np.arange(n) < n_penalised
 
     def step(w, g, eta, t):
         v[:] = rho * v + (1 - rho) * g**2
         w -= eta * g / (np.sqrt(v) + eps)
         # the metric of a charge is that of the last gradient
         h[g != 0] = (np.sqrt(v) + eps)[g != 0]
+        integral[:] += integral_of_flow(w, eta, np.where(penalised, h, np.inf), l1, l2)
         w[:n_penalised] = flow(w, eta / h, l1, l2)[:n_penalised]
 
-    step.state = {"mean_squared_gradient": v}
+    step.state, step.integral = {"mean_squared_gradient": v}, integral
     return step
 
 
@@ -53,6 +73,7 @@ def adam(n, n_penalised, *, eps, beta_1, beta_2):
     """Without a penalty. With one: see `adam_composite` and `adam_charged`."""
     m = np.zeros(n)
     v = np.zeros(n)
+    integral = np.zeros(n)
 
     def step(w, g, eta, t):
         m[:] = beta_1 * m + (1 - beta_1) * g
@@ -60,8 +81,9 @@ def adam(n, n_penalised, *, eps, beta_1, beta_2):
         m_hat = m / (1 - beta_1**t)
         v_hat = v / (1 - beta_2**t)
         w -= eta * m_hat / (np.sqrt(v_hat) + eps)
+        integral[:] += eta * w
 
-    step.state = {"first_moment": m, "second_moment": v}
+    step.state, step.integral = {"first_moment": m, "second_moment": v}, integral
     return step
 
 
@@ -76,7 +98,7 @@ def adamw(n, n_penalised, *, eps, beta_1, beta_2, l1=0.0, l2=0.0):
             w[:n_penalised] = flow(w, tau, l1, l2)[:n_penalised]
         adam_step(w, g, eta, t)
 
-    step.state = adam_step.state
+    step.state, step.integral = adam_step.state, adam_step.integral
     return step
 
 
@@ -100,7 +122,7 @@ def adam_charged(n, n_penalised, *, eps, beta_1, beta_2, rate, l1=0.0, l2=0.0, d
     The tail of a coefficient is summed, from the rates to come (`rate(t)`). Decoupled:
     AdamW's decay in place of the metric, with the tail in the units of the present.
     """
-    m, v = np.zeros(n), np.zeros(n)
+    m, v, integral = np.zeros(n), np.zeros(n), np.zeros(n)
     h = np.full(n, np.inf)
     penalised = np.arange(n) < n_penalised
     # so many that the next term would be less than 1e-18 of the first
@@ -130,26 +152,32 @@ def adam_charged(n, n_penalised, *, eps, beta_1, beta_2, rate, l1=0.0, l2=0.0, d
             tau = -np.log1p(-eta * l2) / l2 if l2 else eta
             moved = np.where(penalised, flow(w, tau, l1, l2), w) - u
             rested = flow(carried, tau, l1, l2) + to_come
+            idle_integral = integral_of_flow(carried, tau, np.ones(n), l1, l2)
         else:
+            tau = eta
             h[g != 0] = metric[g != 0]
             moved = np.where(penalised, flow(w - u, eta / h, l1, l2), w - u)
             rested = flow(carried, eta / h, l1, l2) + to_come
+            idle_integral = integral_of_flow(carried, eta, h, l1, l2)
         w[:] = np.where(idle, rested, moved)
+        integral[:] += np.where(idle, idle_integral + tau * to_come, tau * w)
 
-    step.state = {"first_moment": m, "second_moment": v}
+    step.state, step.integral = {"first_moment": m, "second_moment": v}, integral
     return step
 
 
 def masked(optimizer, n, n_penalised, *, eps, l1=0.0, l2=0.0, **parameters):
     """Only coordinates with a gradient move, and their moments do not age while idle."""
     h = np.full(n, np.inf)
-    m, v = np.zeros(n), np.zeros(n)
+    m, v, integral = np.zeros(n), np.zeros(n), np.zeros(n)
     always = np.arange(n) >= n_penalised
 
     def step(w, g, eta, t):
         live = (g != 0) | always
+        tau = eta
         if optimizer == "adamw":
             tau = -np.log1p(-eta * l2) / l2 if l2 else eta
+            idle_integral = integral_of_flow(w, tau, np.ones(n), l1, l2)
             w[:n_penalised] = flow(w, tau, l1, l2)[:n_penalised]
         if optimizer == "adagrad":
             v[live] += g[live] ** 2
@@ -167,8 +195,14 @@ def masked(optimizer, n, n_penalised, *, eps, l1=0.0, l2=0.0, **parameters):
         w[live] -= eta * direction[live] / metric[live]
         if optimizer != "adamw":
             h[g != 0] = metric[g != 0]
+            idle_integral = integral_of_flow(w, eta, np.where(always, np.inf, h), l1, l2)
             w[:n_penalised] = flow(w, eta / h, l1, l2)[:n_penalised]
+        if optimizer in ("adagrad", "rmsprop"):
+            integral[:] += idle_integral
+        else:
+            integral[:] += np.where(live, tau * w, idle_integral)
 
+    step.integral = integral
     step.state = {
         "adagrad": {"sum_of_squared_gradients": v},
         "rmsprop": {"mean_squared_gradient": v},

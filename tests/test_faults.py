@@ -451,6 +451,7 @@ BAD_VALUES = {
     "validation_fraction": [0.0, 1.0, np.nan, None],
     "n_iter_no_change": [0, 1.5, None],
     "warm_start": ["no", None],
+    "average": [-1, 1.5, "yes", None],
     "verbose": [-1, None],
     "random_state": ["seed", -1],
 }

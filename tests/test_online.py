@@ -518,7 +518,8 @@ def test_what_is_saved_is_plain(rows, optimizer):
     assert "_cache" not in state
     for value in state["_state"].values():
         assert type(value) in (int, float, str, dict, np.ndarray)
-    assert {type(value) for value in state["_state"]["settings"].values()} <= {str, float, bool}
+    settings = state["_state"]["settings"]
+    assert {type(value) for value in settings.values()} <= {str, int, float, bool}
 
 
 def changed(array, index, value):
@@ -581,6 +582,16 @@ DAMAGES = {
         "sparse_update is 'lazy'",
         lambda s: {**s, "settings": {**s["settings"], "sparse_update": "lazy"}},
     ),
+    "no step to average from": (
+        "average is -1",
+        lambda s: {**s, "settings": {**s["settings"], "average": -1}},
+    ),
+    "average to come": ("average_start is", lambda s: {**s, "average_start": s["charged"] + 1}),
+    "NaN average": (
+        "intercept_integral is",
+        lambda s: {**s, "intercept_integral": np.array([np.nan])},
+    ),
+    "no average": ("intercept_integral is", lambda s: {**s, "intercept_integral": np.zeros(2)}),
     "no progressive loss": (
         "progressive_loss",
         lambda s: {**s, "progressive_loss": np.zeros(3)},
