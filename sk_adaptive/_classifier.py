@@ -185,7 +185,8 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
         ``sparse_update='masked'`` m and v are as of the last step that had a gradient. Intercepts
         are not in it. Read-only, and float64 as squares have twice the range. It is exactly 0
         for a coefficient that has never had a gradient. Of a G much less than `eps` only the
-        first digits are known, or none. Each reading is a pass over all features.
+        first digits are known, or none. With `normalize` it is of the features over their sizes.
+        Each reading is a pass over all features.
     effective_learning_rate_ : ndarray of the shape of `coef_`
         The learning rate of each coefficient, of the last step, or before it of the first:
         ``eta / sqrt(G + eps)`` for 'adagrad', ``eta / (sqrt(v) + eps)`` for 'rmsprop', which

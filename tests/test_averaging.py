@@ -322,6 +322,20 @@ def test_warm_start_begins_at_the_average(rows, optimizer, update):
     assert_same_model(model.fit(*rows), fresh)
 
 
+@pytest.mark.parametrize(("optimizer", "update"), UPDATES)
+def test_normalised_features(rows, optimizer, update):
+    """The average is of the weights of the features over their sizes."""
+    X, classes = rows
+    size = abs(X).max(axis=0).toarray().ravel()
+    settings = {"max_iter": 3, "tol": None, "random_state": 0}
+    model = make(optimizer, update, normalize=True, **settings).fit(X, classes)
+    twin = make(optimizer, update, **settings).fit(X @ sp.diags_array(1 / size), classes)
+    assert relative_difference(model.coef_, twin.coef_ / size) < 1e-10
+    other = np.random.default_rng(0).normal(size=model.coef_.shape)
+    model.coef_ = other
+    assert relative_difference(model.coef_, other) < 1e-10
+
+
 @pytest.mark.parametrize("average", [0, False])
 def test_off(rows, average):
     plain = AdaptiveSGDClassifier(random_state=0).fit(*rows)

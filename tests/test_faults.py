@@ -452,6 +452,7 @@ BAD_VALUES = {
     "n_iter_no_change": [0, 1.5, None],
     "warm_start": ["no", None],
     "average": [-1, 1.5, "yes", None],
+    "normalize": ["yes", None],
     "verbose": [-1, None],
     "random_state": ["seed", -1],
 }
