@@ -802,3 +802,22 @@ def test_scorers_of_ones_own_work(parts):
     assert all(isinstance(score, float) for score in scores)
     assert max(scores[: model.best_iteration_]) == max(scores)
     assert all(a < max(scores) for a, _ in pairwise(scores[: model.best_iteration_]))
+
+
+@pytest.mark.parametrize("learning_rate", ["constant", "adaptive"])
+def test_normalised_features_are_validated_as_they_are(parts, learning_rate):
+    X, y, validation = parts("classes")
+    X = X @ sp.diags_array(10.0 ** np.linspace(-3, 3, X.shape[1]))
+    X_val = validation["X_val"] @ sp.diags_array(10.0 ** np.linspace(-3, 3, X.shape[1]))
+    parameters = {"normalize": True, "early_stopping": True, "learning_rate": learning_rate}
+    parameters |= {"tol": 0.1, "n_iter_no_change": 2}
+    model = make("classes", max_iter=9, **parameters)
+    quiet_fit(model, X, y, X_val=X_val, y_val=validation["y_val"])
+    expected = log_loss(validation["y_val"], model.predict_proba(X_val))
+    np.testing.assert_allclose(max(model.validation_scores_), -expected, rtol=1e-9)
+    twin = make("classes", max_iter=model.best_iteration_, **parameters)
+    quiet_fit(twin, X, y, X_val=X_val, y_val=validation["y_val"])
+    for _ in range(2):
+        assert_same_model(model, twin)
+        for each in (model, twin):
+            each.set_params(early_stopping=False).partial_fit(3 * X, y)
