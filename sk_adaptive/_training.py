@@ -204,7 +204,7 @@ class ValidationLoss:
 
     def __call__(self, state, optimizer):
         coef = _state.coefficients(state, self._features, optimizer)
-        losses = row_losses(self._targets, self._X @ coef.T + state["intercept"][0])
+        losses = row_losses(self._targets, self._X @ coef.T + _state.intercepts(state))
         weight = self._targets.sample_weight
         return -float(np.average(losses, weights=weight if weight.size else None))
 

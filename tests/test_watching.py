@@ -821,3 +821,12 @@ def test_normalised_features_are_validated_as_they_are(parts, learning_rate):
         assert_same_model(model, twin)
         for each in (model, twin):
             each.set_params(early_stopping=False).partial_fit(3 * X, y)
+
+
+@every_optimizer
+def test_averages_are_validated(parts, optimizer):
+    X, y, validation = parts("classes")
+    model = make("classes", optimizer=optimizer, average=True, early_stopping=True)
+    model.fit(X, y, **validation)
+    expected = log_loss(validation["y_val"], model.predict_proba(validation["X_val"]))
+    np.testing.assert_allclose(max(model.validation_scores_), -expected, rtol=1e-9)
