@@ -3,7 +3,7 @@
 Apart from the code: scikit-learn's decorators of methods hide annotations there.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, Self, TypeAlias, type_check_only
 
 import numpy as np
@@ -42,14 +42,19 @@ class _AdaptiveSGD(BaseEstimator):
     normalize: bool
     epsilon: float
     early_stopping: bool
+    scoring: str | Callable[..., float] | None
     validation_fraction: float
     n_iter_no_change: int
     warm_start: bool
+    average: bool | int
     verbose: int
     random_state: int | np.random.RandomState | None
 
     n_iter_: int
+    best_iteration_: int
+    stopped_by_: Literal["tol", "callback", "max_iter"]
     loss_curve_: list[float]
+    validation_scores_: list[float] | None
     n_features_in_: int
     feature_names_in_: NDArray[np.object_]
     @property
@@ -65,6 +70,10 @@ class _AdaptiveSGD(BaseEstimator):
     @property
     def eta0_(self) -> float: ...
     @property
+    def optimizer_state_(self) -> Mapping[str, NDArray[np.floating]]: ...
+    @property
+    def effective_learning_rate_(self) -> NDArray[np.floating]: ...
+    @property
     def progressive_loss_(self) -> float: ...
     def reset_progressive_loss(self) -> Self: ...
     def sparsify(self) -> Self: ...
@@ -76,6 +85,10 @@ class _AdaptiveSGD(BaseEstimator):
         coef_init: ArrayLike | None = None,
         intercept_init: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
+        *,
+        X_val: _Rows | None = None,
+        y_val: _Targets | None = None,
+        sample_weight_val: ArrayLike | None = None,
     ) -> Self: ...
 
 class AdaptiveSGDClassifier(ClassifierMixin, _AdaptiveSGD):
@@ -109,9 +122,11 @@ class AdaptiveSGDClassifier(ClassifierMixin, _AdaptiveSGD):
         class_weight: Mapping[Any, float] | Literal["balanced"] | None = None,
         multi_class: Literal["auto", "multinomial", "ovr"] = "auto",
         early_stopping: bool = False,
+        scoring: str | Callable[..., float] | None = "loss",
         validation_fraction: float = 0.1,
         n_iter_no_change: int = 5,
         warm_start: bool = False,
+        average: bool | int = False,
         verbose: int = 0,
         random_state: int | np.random.RandomState | None = None,
     ) -> None: ...
@@ -155,9 +170,11 @@ class AdaptiveSGDRegressor(RegressorMixin, _AdaptiveSGD):
         epsilon: float = 0.1,
         quantile: float = 0.5,
         early_stopping: bool = False,
+        scoring: str | Callable[..., float] | None = "loss",
         validation_fraction: float = 0.1,
         n_iter_no_change: int = 5,
         warm_start: bool = False,
+        average: bool | int = False,
         verbose: int = 0,
         random_state: int | np.random.RandomState | None = None,
     ) -> None: ...
