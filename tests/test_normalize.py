@@ -23,7 +23,7 @@ ROWS = 120
 
 def rows(n_classes=2, dtype=np.float64):
     rng = np.random.default_rng(0)
-    X = sp.random(ROWS, 12, 0.4, "csr", dtype=dtype, rng=rng)
+    X = sp.random(ROWS, 12, 0.4, "csr", dtype=dtype, random_state=rng)
     X.data = rng.normal(size=X.data.size).astype(dtype) * (1 + X.indices).astype(dtype)
     margins = X @ rng.normal(size=(12, n_classes))
     return X, margins.argmax(axis=1)
