@@ -322,6 +322,23 @@ def test_warm_start_begins_at_the_average(rows, optimizer, update):
     assert_same_model(model.fit(*rows), fresh)
 
 
+@pytest.mark.parametrize("average", [True, 250])
+@pytest.mark.parametrize(("optimizer", "update"), UPDATES)
+def test_early_stopping_judges_the_average(rows, optimizer, update, average):
+    """And restores that of the best epoch."""
+    X, classes = rows
+    settings = {"average": average, "random_state": 0, "early_stopping": True, "max_iter": 8}
+    model = make(optimizer, update, **settings, tol=None)
+    model.fit(X[:100], classes[:100], X_val=X[100:], y_val=classes[100:])
+    probabilities = model.predict_proba(X[100:])[np.arange(110), classes[100:]]
+    best = np.argmax(model.validation_scores_)
+    np.testing.assert_allclose(np.log(probabilities).mean(), model.validation_scores_[best])
+    settings["max_iter"] = int(best) + 1
+    twin = make(optimizer, update, **settings, tol=None)
+    twin.fit(X[:100], classes[:100], X_val=X[100:], y_val=classes[100:])
+    assert_same_model(model, twin)
+
+
 @pytest.mark.parametrize(("optimizer", "update"), UPDATES)
 def test_normalised_features(rows, optimizer, update):
     """The average is of the weights of the features over their sizes."""
