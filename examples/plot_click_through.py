@@ -59,7 +59,7 @@ online_models = {
         "-",
     ),
 }
-batch_model = LogisticRegression(C=0.03, solver="liblinear", tol=0.01)
+batch_model = LogisticRegression(C=0.03, tol=1e-3)
 
 
 def predict_then_learn(model, X, y):
