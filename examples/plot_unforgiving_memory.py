@@ -35,12 +35,12 @@ def follow(model, targets, weights):
 # -----------------------------------
 #
 # One coefficient has to find the mean of a series. The first hundred values are wild, as of a
-# sensor that is warming up: their standard deviation is 100. Then all is quiet and the mean is 1.
+# sensor that is warming up: their standard deviation is 100. Then all is quiet and the mean is 5.
 # For AdaGrad the sum of the squared gradients is about a million by then. What comes later hardly
 # adds to it, so each of its steps is divided by a thousand, for ever.
 
 rng = np.random.default_rng(0)
-series = np.r_[rng.normal(0, 100, 100), rng.normal(1, 0.1, 1900)]
+series = np.r_[rng.normal(0, 100, 100), rng.normal(5, 0.1, 1900)]
 figure, axis = plt.subplots(figsize=(8, 4))
 for optimizer in OPTIMIZERS:
     model = AdaptiveSGDRegressor(
@@ -50,7 +50,7 @@ for optimizer in OPTIMIZERS:
     axis.plot(path, color=COLOURS[optimizer], label=NAMES[optimizer])
     print(f"{NAMES[optimizer]:8} ends at {path[-1]:5.3f}")
 axis.axvspan(0, 100, color="black", alpha=0.1, linewidth=0)
-axis.axhline(1, color="black", linewidth=0.8, linestyle=":")
+axis.axhline(5, color="black", linewidth=0.8, linestyle=":")
 axis.set(xlabel="rows", ylabel="coefficient")
 axis.legend()
 
