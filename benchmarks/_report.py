@@ -311,9 +311,9 @@ def _plot_epoch(entries, folder):
 
     groups = [(w, g) for w, g in _by(entries, "workload") if any("ns" in e for e in g)]
     figure, all_axes = plt.subplots(
-        1, len(groups), figsize=(6.4 * len(groups), 7.2), layout="constrained", squeeze=False
+        len(groups), 1, figsize=(8.5, 5.6 * len(groups)), layout="constrained", squeeze=False
     )
-    for axes, (workload, group) in zip(all_axes[0], groups, strict=True):
+    for axes, (workload, group) in zip(all_axes[:, 0], groups, strict=True):
         _bars(axes, group, "ns", "ns per non-zero and epoch")
         axes.set_title(workload)
     _legend(figure)
@@ -324,10 +324,10 @@ def _plot_target(entries, folder):
     import matplotlib.pyplot as plt
 
     groups = [(w, g) for w, g in _by(entries, "workload") if any(e.get("curve") for e in g)]
-    columns = min(3, len(groups))
+    columns = min(2, len(groups))
     height = -(-len(groups) // columns)
     figure, all_axes = plt.subplots(
-        height, columns, figsize=(6 * columns, 4.6 * height), layout="constrained", squeeze=False
+        height, columns, figsize=(5 * columns, 4.4 * height), layout="constrained", squeeze=False
     )
     for axes in all_axes.ravel()[len(groups) :]:
         axes.set_visible(False)
@@ -338,7 +338,7 @@ def _plot_target(entries, folder):
     for axes in all_axes.ravel()[: len(groups)]:
         handles |= {line.get_label(): line for line in axes.get_lines()}
     handles = {name: line for name, line in handles.items() if not name.startswith("_")}
-    figure.legend(handles.values(), handles, loc="outside lower center", ncols=4, frameon=False)
+    figure.legend(handles.values(), handles, loc="outside lower center", ncols=3, frameon=False)
     return [_save(figure, folder, "target.png")]
 
 
@@ -400,7 +400,7 @@ def _plot_growth(entries, folder):
 
     groups = list(_growth_rows(entries))
     figure, all_axes = plt.subplots(
-        1, len(groups), figsize=(4.8 * len(groups), 4), layout="constrained", squeeze=False
+        1, len(groups), figsize=(3.6 * len(groups), 3.6), layout="constrained", squeeze=False
     )
     for axes, (against, drawn, group) in zip(all_axes[0], groups, strict=True):
         for name in dict.fromkeys(e["name"] for e in group):
@@ -427,7 +427,7 @@ def _plot_batches(entries, folder):
 
     groups = _by(entries, "workload")
     figure, all_axes = plt.subplots(
-        1, len(groups), figsize=(5.5 * len(groups), 4), layout="constrained", squeeze=False
+        1, len(groups), figsize=(5 * len(groups), 4), layout="constrained", squeeze=False
     )
     for axes, (workload, group) in zip(all_axes[0], groups, strict=True):
         for name in dict.fromkeys(e["name"] for e in group):

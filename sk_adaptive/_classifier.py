@@ -195,7 +195,7 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
         Otherwise like `optimizer_state_`.
     n_features_in_ : int
         Number of features seen during fit.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of features seen during fit, where all are strings.
 
     See Also
@@ -213,14 +213,14 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
 
     References
     ----------
-    .. [1] J. Duchi, E. Hazan, Y. Singer (2011). Adaptive subgradient methods for online learning
+    .. [1] Duchi J., Hazan E., Singer Y. (2011). Adaptive subgradient methods for online learning
        and stochastic optimization. Journal of Machine Learning Research 12.
-    .. [2] T. Tieleman, G. Hinton (2012). Lecture 6.5: RMSProp. Neural networks for machine
+    .. [2] Tieleman T., Hinton G. (2012). Lecture 6.5: RMSProp. Neural networks for machine
        learning.
-    .. [3] D. Kingma, J. Ba (2015). Adam: a method for stochastic optimization. ICLR.
-    .. [4] I. Loshchilov, F. Hutter (2019). Decoupled weight decay regularization. ICLR.
-    .. [5] S. Reddi, S. Kale, S. Kumar (2018). On the convergence of Adam and beyond. ICLR.
-    .. [6] S. Ross, P. Mineiro, J. Langford (2013). Normalized online learning. Conference on
+    .. [3] Kingma D., Ba J. (2015). Adam: a method for stochastic optimization. ICLR.
+    .. [4] Loshchilov I., Hutter F. (2019). Decoupled weight decay regularization. ICLR.
+    .. [5] Reddi S., Kale S., Kumar S. (2018). On the convergence of Adam and beyond. ICLR.
+    .. [6] Ross S., Mineiro P., Langford J. (2013). Normalized online learning. Conference on
        Uncertainty in Artificial Intelligence.
 
     Examples
@@ -571,7 +571,7 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
     # -- prediction --
 
     def decision_function(self, X):
-        """Margins of rows: the linear model itself.
+        """Compute the margins of rows: the linear model itself.
 
         Parameters
         ----------
@@ -609,7 +609,7 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
 
     @available_if(_has_probabilities)
     def predict_proba(self, X):
-        """Probabilities of the classes, for the losses 'log_loss' and 'modified_huber'.
+        """Estimate probabilities of the classes, for the losses 'log_loss' and 'modified_huber'.
 
         The softmax of the margins, or one-vs-rest each class's own probability, divided by
         their sum. With several labels the probability of each.
@@ -645,7 +645,7 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
 
     @available_if(_has_probabilities)
     def predict_log_proba(self, X):
-        """Logarithms of `predict_proba`, exact where that is 0 to rounding.
+        """Compute the logarithms of `predict_proba`, exact where that is 0 to rounding.
 
         Parameters
         ----------

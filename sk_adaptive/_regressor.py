@@ -181,7 +181,7 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
         Otherwise like `optimizer_state_`.
     n_features_in_ : int
         Number of features seen during fit.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of features seen during fit, where all are strings.
 
     See Also
@@ -199,14 +199,14 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
 
     References
     ----------
-    .. [1] J. Duchi, E. Hazan, Y. Singer (2011). Adaptive subgradient methods for online learning
+    .. [1] Duchi J., Hazan E., Singer Y. (2011). Adaptive subgradient methods for online learning
        and stochastic optimization. Journal of Machine Learning Research 12.
-    .. [2] T. Tieleman, G. Hinton (2012). Lecture 6.5: RMSProp. Neural networks for machine
+    .. [2] Tieleman T., Hinton G. (2012). Lecture 6.5: RMSProp. Neural networks for machine
        learning.
-    .. [3] D. Kingma, J. Ba (2015). Adam: a method for stochastic optimization. ICLR.
-    .. [4] I. Loshchilov, F. Hutter (2019). Decoupled weight decay regularization. ICLR.
-    .. [5] S. Reddi, S. Kale, S. Kumar (2018). On the convergence of Adam and beyond. ICLR.
-    .. [6] S. Ross, P. Mineiro, J. Langford (2013). Normalized online learning. Conference on
+    .. [3] Kingma D., Ba J. (2015). Adam: a method for stochastic optimization. ICLR.
+    .. [4] Loshchilov I., Hutter F. (2019). Decoupled weight decay regularization. ICLR.
+    .. [5] Reddi S., Kale S., Kumar S. (2018). On the convergence of Adam and beyond. ICLR.
+    .. [6] Ross S., Mineiro P., Langford J. (2013). Normalized online learning. Conference on
        Uncertainty in Artificial Intelligence.
 
     Examples

@@ -1,16 +1,53 @@
-"""The examples of the docstrings and of the README run."""
+"""The documentation: its examples run, and docstrings have the form that they should have."""
 
 import doctest
+import inspect
 import re
+import shutil
 from pathlib import Path
 
 import pytest
 
 import sk_adaptive
 
+CHECKOUT = Path(__file__).resolve().parent.parent
+PAGES = [CHECKOUT / "README.md", *sorted((CHECKOUT / "docs").rglob("*.md"))]
+# a block of code, and what it prints if the page says so
+EXAMPLE = re.compile(
+    r"^```python\n(.*?)^```\n(?:\n```text\n(.*?)^```\n)?", re.DOTALL | re.MULTILINE
+)
+
+# Checks of numpydoc that these docstrings do not follow.
+EXCEPTIONS = {
+    "ES01": "a summary that says it all needs no extended one",
+    "SA01": "a method has its neighbours on the same page",
+    "EX01": "the examples of an estimator are in its class and in the user guide",
+    "RT02": "what is returned has a name, as in scikit-learn",
+    "RT03": "of self, and of what the summary says, there is nothing more to say",
+}
+
+
+def public_names():
+    """What is public, with the methods of estimators that are not scikit-learn's."""
+    yield "sk_adaptive.onnx.register"
+    for name in sk_adaptive.__all__:
+        thing = getattr(sk_adaptive, name)
+        yield f"sk_adaptive.{name}"
+        if inspect.isclass(thing):
+            for method, function in inspect.getmembers(thing, callable):
+                if not method.startswith("_") and function.__module__.startswith("sk_adaptive"):
+                    yield f"sk_adaptive.{name}.{method}"
+
+
+@pytest.mark.parametrize("name", list(public_names()))
+def test_form_of_docstrings(name):
+    validate = pytest.importorskip("numpydoc.validate").validate
+    errors = [error for error in validate(name)["errors"] if error[0] not in EXCEPTIONS]
+    assert not errors
+
 
 @pytest.mark.parametrize("name", sk_adaptive.__all__)
-def test_examples_of_the_docstrings(name):
+def test_examples_of_docstrings(name):
     public = getattr(sk_adaptive, name)
     tests = doctest.DocTestFinder().find(public, name, globs={})
     assert any(test.examples for test in tests)
@@ -19,10 +56,23 @@ def test_examples_of_the_docstrings(name):
         assert runner.run(test).failed == 0
 
 
-def test_examples_of_the_readme(capsys):
-    readme = Path(__file__).parent.parent / "README.md"
-    examples = re.findall(r"```python\n(.*?)```", readme.read_text(encoding="utf-8"), re.DOTALL)
-    assert examples
-    for example in examples:
-        exec(example, {})
-    assert capsys.readouterr().out
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_examples_of_pages(page, monkeypatch, tmp_path, capsys):
+    """The blocks of a page, one after the other, as a reader would run them."""
+    if not page.exists():
+        pytest.skip("this distribution is without it")
+    shutil.copytree(CHECKOUT / "examples" / "data", tmp_path / "examples" / "data")
+    monkeypatch.chdir(tmp_path)
+    text = page.read_text(encoding="utf-8")
+    variables = {"__name__": "__main__"}
+    for found in EXAMPLE.finditer(text):
+        line = text.count("\n", 0, found.start(1))
+        code = compile("\n" * line + found.group(1), page, "exec")
+        try:
+            exec(code, variables)
+        except ImportError as missing:
+            if (missing.name or "").split(".")[0] in ("sk_adaptive", "sklearn"):
+                raise
+            pytest.skip(f"the page needs more than is installed: {missing}")
+        printed = capsys.readouterr().out
+        assert found.group(2) in (None, printed)
