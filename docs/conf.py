@@ -57,13 +57,15 @@ toc_object_entries_show_parents = "hide"
 plot_formats = [("svg", 100)]
 plot_html_show_formats = False
 plot_html_show_source_link = False
+PICTURES_FIRST = FunctionSortKey(methodcaller("replace", "plot_", "0"))
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "auto_examples",
     # Scripts of other names are shown and not run: they take files or clusters.
     "filename_pattern": r"/plot_",
     "ignore_pattern": r"(^|/)_",
-    "within_subsection_order": FunctionSortKey(methodcaller("replace", "plot_", "0")),
+    "within_subsection_order": PICTURES_FIRST,
+    "minigallery_sort_order": PICTURES_FIRST,
     "doc_module": "sk_adaptive",
     "backreferences_dir": "generated/backreferences",
     "remove_config_comments": True,
