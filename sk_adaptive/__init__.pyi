@@ -41,7 +41,7 @@ class _AdaptiveSGD(BaseEstimator):
     sparse_update: Literal["exact", "masked"]
     normalize: bool
     epsilon: float
-    early_stopping: bool
+    early_stopping: bool | Literal["auto"]
     scoring: str | Callable[..., float] | None
     validation_fraction: float
     n_iter_no_change: int
@@ -70,9 +70,7 @@ class _AdaptiveSGD(BaseEstimator):
     @property
     def eta0_(self) -> float: ...
     @property
-    def optimizer_state_(self) -> Mapping[str, NDArray[np.floating]]: ...
-    @property
-    def effective_learning_rate_(self) -> NDArray[np.floating]: ...
+    def eps_(self) -> float: ...
     @property
     def progressive_loss_(self) -> float: ...
     @property
@@ -106,11 +104,11 @@ class AdaptiveSGDClassifier(ClassifierMixin, _AdaptiveSGD):
         *,
         optimizer: str = "adagrad",
         penalty: _Penalty = "l2",
-        alpha: float = 1e-6,
+        alpha: float = 3e-7,
         l1_ratio: float | None = 0.15,
         fit_intercept: bool = True,
         max_iter: int = 100,
-        tol: float | None = 1e-2,
+        tol: float | None = 1e-3,
         shuffle: bool = True,
         batch_size: int = 1,
         learning_rate: _Schedule = "constant",
@@ -125,7 +123,7 @@ class AdaptiveSGDClassifier(ClassifierMixin, _AdaptiveSGD):
         epsilon: float = 0.1,
         class_weight: Mapping[Any, float] | Literal["balanced"] | None = None,
         multi_class: Literal["auto", "multinomial", "ovr"] = "auto",
-        early_stopping: bool = False,
+        early_stopping: bool | Literal["auto"] = "auto",
         scoring: str | Callable[..., float] | None = "loss",
         validation_fraction: float = 0.1,
         n_iter_no_change: int = 5,
@@ -155,11 +153,11 @@ class AdaptiveSGDRegressor(RegressorMixin, _AdaptiveSGD):
         *,
         optimizer: str = "adagrad",
         penalty: _Penalty = "l2",
-        alpha: float = 1e-6,
+        alpha: float = 3e-7,
         l1_ratio: float | None = 0.15,
         fit_intercept: bool = True,
         max_iter: int = 100,
-        tol: float | None = 1e-2,
+        tol: float | None = 1e-3,
         shuffle: bool = True,
         batch_size: int = 1,
         learning_rate: _Schedule = "constant",
@@ -173,7 +171,7 @@ class AdaptiveSGDRegressor(RegressorMixin, _AdaptiveSGD):
         normalize: bool = False,
         epsilon: float = 0.1,
         quantile: float = 0.5,
-        early_stopping: bool = False,
+        early_stopping: bool | Literal["auto"] = "auto",
         scoring: str | Callable[..., float] | None = "loss",
         validation_fraction: float = 0.1,
         n_iter_no_change: int = 5,

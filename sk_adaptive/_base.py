@@ -24,7 +24,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from . import _state
 from ._callbacks import CallbackSupportMixin, begin_fit
-from ._input import check_structure, check_weights, is_ready, kernel_matrix, natural_rate
+from ._input import check_structure, check_weights, is_ready, kernel_matrix, typical_row
 from ._registry import OPTIMIZERS
 from ._training import (
     TrainingData,
@@ -35,6 +35,13 @@ from ._training import (
     part_of,
     train_rows,
 )
+
+# With more rows than these early_stopping="auto" sets some aside: enough to judge by, and those
+# that are left learn as well.
+MANY_ROWS = 20_000
+
+# A typical gradient is taken to be in these bounds, for its square to be a float32.
+GRADIENTS = 1e-18, 1e18
 
 LARGEST_SEED = np.iinfo(np.int32).max
 
@@ -121,7 +128,7 @@ class AdaptiveSGD(CallbackSupportMixin, BaseEstimator):
         "normalize": ["boolean"],
         "average": ["boolean", Interval(Integral, 0, None, closed="left")],
         "epsilon": [Interval(Real, 0, None, closed="left")],
-        "early_stopping": ["boolean"],
+        "early_stopping": ["boolean", StrOptions({"auto"})],
         "scoring": [str, callable, None],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
@@ -189,6 +196,10 @@ class AdaptiveSGD(CallbackSupportMixin, BaseEstimator):
         Intercepts to start from, or None, and the scale of what is to be learned.
         """
         return None, 1.0
+
+    @abstractmethod
+    def _typical_derivative(self, training, rows):
+        """How much the loss of a row changes with its margin before anything is learned."""
 
     @abstractmethod
     def _loss_of_best_constant(self, training, rows):
@@ -303,6 +314,11 @@ class AdaptiveSGD(CallbackSupportMixin, BaseEstimator):
         return values
 
     @property
+    def eps_(self):
+        with self._lock:
+            return self._current_state("eps_")["settings"]["eps"]
+
+    @property
     def progressive_loss_(self):
         with self._lock:
             state = self._current_state("progressive_loss_")
@@ -371,35 +387,42 @@ class AdaptiveSGD(CallbackSupportMixin, BaseEstimator):
 
     def _check_parameters(self, for_fit):
         """What the constraints on single parameters can't say."""
-        if not for_fit and self.early_stopping:
-            raise ValueError("early_stopping should be False with partial_fit")
+        if not for_fit and self.early_stopping != "auto" and self.early_stopping:
+            raise ValueError("early_stopping should be False or 'auto' with partial_fit")
         if self.penalty == "elasticnet" and self.l1_ratio is None:
             raise ValueError("l1_ratio must be set when penalty is 'elasticnet'")
 
     def _start(self, training, rows):
-        """eta0 as a number, and intercepts to start from or None, from these rows.
+        """What the rows tell: settings, eta0 as a number, and intercepts to start from or None.
 
         With normalize they have to be normalised.
-
-        Also refuses a decay of adamw that would turn the weights' signs.
         """
+        if not rows.size:
+            # the next call will tell
+            eta0 = 0.0 if self.eta0 == "auto" else float(self.eta0)
+            return _state.settings_of(self, 0.0), eta0, None
+        largest, rate = typical_row(training.data, training.indptr, rows)
+        gradient = largest * self._typical_derivative(training, rows)
+        if training.sample_weight.size:
+            gradient *= float(training.sample_weight[rows].mean())
+        settings = _state.settings_of(self, float(np.clip(gradient, *GRADIENTS)))
         if self.eta0 == "auto":
             spec = OPTIMIZERS[self.optimizer]
-            rate = spec.rate if self.sparse_update == "exact" else spec.masked_rate
-            if not rows.size:
-                # the next call will tell
-                return 0.0, None
+            rate *= spec.rate if self.sparse_update == "exact" else spec.masked_rate
             intercept, scale = self._starting_point(training.targets[rows])
-            eta0 = rate * scale * natural_rate(training.data, training.indptr, rows)
+            eta0 = rate * scale
         else:
             intercept, eta0 = None, float(self.eta0)
-        settings = _state.settings_of(self)
+        self._check_decay(settings, eta0)
+        return settings, eta0, intercept
+
+    def _check_decay(self, settings, eta0):
+        """Refuse a decay of adamw that would turn the weights' signs."""
         if OPTIMIZERS[self.optimizer].decoupled and eta0 * settings["l2"] >= 1:
             raise ValueError(
                 f"eta0 * alpha must be less than 1 with optimizer={self.optimizer!r}, as weights "
                 f"are multiplied by 1 - eta0 * alpha. Got eta0={eta0!r}, alpha={self.alpha!r}."
             )
-        return eta0, intercept
 
     def _training_data(self, matrix, encoded, weight):
         data, indices, indptr = matrix
@@ -439,7 +462,7 @@ class AdaptiveSGD(CallbackSupportMixin, BaseEstimator):
         rows, validation_score = np.arange(X.shape[0], dtype=np.int64), None
         if validation_data[0] is not None:
             validation_score = self._scorer_of_given_rows(*validation_data, dtype)
-        elif self.early_stopping:
+        elif self._stops_early(rows, weight):
             rows, held_out = self._split(y, weight)
             validation_score = self._scorer_of_held_out_rows(X, y, training, held_out)
         # a row without weight is no row at all
@@ -455,7 +478,7 @@ class AdaptiveSGD(CallbackSupportMixin, BaseEstimator):
                 coef_init = _state.coefficients(previous)
             if intercept_init is None:
                 intercept_init = _state.intercepts(previous)
-        eta0, start = self._start(training, rows)
+        settings, eta0, start = self._start(training, rows)
         if coef_init is None and intercept_init is None:
             intercept_init = start
         if coef_init is not None:
@@ -465,7 +488,7 @@ class AdaptiveSGD(CallbackSupportMixin, BaseEstimator):
                 intercept_init, (n_outputs,), np.float64, "intercept_init"
             )
         state = _state.new_state(
-            _state.settings_of(self),
+            settings,
             eta0,
             n_features,
             n_outputs,
@@ -494,7 +517,7 @@ class AdaptiveSGD(CallbackSupportMixin, BaseEstimator):
             rows,
             features,
             max_iter=self.max_iter,
-            tol=self._least_gain(training, rows),
+            tol=self._least_gain(training, rows, validation_score is not None),
             n_iter_no_change=self.n_iter_no_change,
             shuffle=self.shuffle,
             seed=check_random_state(self.random_state).randint(LARGEST_SEED),
@@ -532,12 +555,12 @@ class AdaptiveSGD(CallbackSupportMixin, BaseEstimator):
             stopped_by_=progress.stopped_by,
         )
 
-    def _least_gain(self, training, rows):
+    def _least_gain(self, training, rows, validated):
         """What an epoch has to gain: `tol` in the unit of what decides on stopping, or None."""
-        if self.tol is None or (self.early_stopping and self.scoring != "loss"):
+        if self.tol is None or (validated and self.scoring != "loss"):
             return self.tol
         loss = self._loss_of_best_constant(training, rows)
-        if self.early_stopping and training.sample_weight.size:
+        if validated and training.sample_weight.size:
             # the validation loss is a mean by weight
             loss /= training.sample_weight[rows].sum()
         else:
@@ -545,6 +568,12 @@ class AdaptiveSGD(CallbackSupportMixin, BaseEstimator):
         return self.tol * (loss if 0 < loss < np.inf else 1.0)
 
     # -- validation --
+
+    def _stops_early(self, rows, weight):
+        """Whether to set aside some of these rows."""
+        if self.early_stopping == "auto":
+            return self.tol is not None and _rows_with_weight(rows, weight).size > MANY_ROWS
+        return self.early_stopping
 
     def _check_validation_data(self, X_val, y_val, sample_weight_val):
         if X_val is None and y_val is None:
@@ -559,8 +588,8 @@ class AdaptiveSGD(CallbackSupportMixin, BaseEstimator):
             raise ValueError("y_val is provided, but X_val was not provided.")
         if not self.early_stopping:
             raise ValueError(
-                "X_val and y_val are passed to fit while at the same time early_stopping is "
-                "False. When passing X_val and y_val to fit, early_stopping should be True."
+                "X_val and y_val are passed to fit while at the same time early_stopping is False. "
+                "When passing X_val and y_val to fit, early_stopping should be True or 'auto'."
             )
 
     def _split(self, y, weight):
@@ -661,23 +690,27 @@ class AdaptiveSGD(CallbackSupportMixin, BaseEstimator):
             )
         if unchanged:
             return self._state, training, rows
-        settings = _state.settings_of(self)
         if first_call:
-            eta0, start = self._start_partial_fit(training, rows)
+            settings, eta0, start = self._start_partial_fit(training, rows)
             state = _state.new_state(settings, eta0, X.shape[1], training.n_outputs, X.dtype)
             self._sparse_coef = False
         else:
             state, start = self._current_state("_state"), None
-            # A rate that "auto" or "adaptive" has settled stays; a new number replaces it.
-            eta0 = state["eta0"]
-            if not eta0 or (self.eta0 != "auto" and self.learning_rate != "adaptive"):
-                eta0, start = self._start_partial_fit(training, rows)
+            known, eta0 = state["settings"]["typical_gradient"], state["eta0"]
+            if known:
+                settings = _state.settings_of(self, known)
+                # A rate that "auto" or "adaptive" has settled stays; a new number replaces it.
+                if self.eta0 != "auto" and self.learning_rate != "adaptive":
+                    eta0 = float(self.eta0)
+                self._check_decay(settings, eta0)
+            else:
+                settings, eta0, start = self._start_partial_fit(training, rows)
             state = _state.with_settings(state, settings, eta0)
         if start is not None and not state["intercept"].any():
             state["intercept"][0] = start
         if state is not self.__dict__.get("_state"):
             self._adopt(state)
-        if eta0:
+        if settings["typical_gradient"]:
             self._cache["parameters"] = parameters
         return state, training, rows
 

@@ -54,7 +54,7 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
         gradients that the optimizer sees: a proximal step in the optimizer's own metric
         applies it, also for the time that a feature was absent. With 'adamw' it is the
         decoupled weight decay.
-    alpha : float, default=1e-6
+    alpha : float, default=3e-7
         Strength of the penalty, in [0, inf).
     l1_ratio : float or None, default=0.15
         Share of L1 in 'elasticnet', in [0, 1]; the penalty is
@@ -63,7 +63,7 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
         Whether to learn an intercept. Every step moves it, and no penalty.
     max_iter : int, default=100
         The largest number of epochs of `fit`.
-    tol : float or None, default=1e-2
+    tol : float or None, default=1e-3
         `fit` stops when the training objective, penalty included, has not improved on its best
         by `tol` times the loss of the best constant for `n_iter_no_change` epochs in a row. So
         neither the loss nor the shares of the classes matter to `tol`. With `early_stopping` it
@@ -93,8 +93,11 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
     beta_2 : float, default=0.999
         The memory of the second moment of 'adam' and 'adamw', in (0, 1).
     eps : float or None, default=None
-        What keeps the optimizer from dividing by zero, in (0, inf). None is 1e-10 for 'adagrad'
-        and 1e-8 for the others.
+        What keeps the optimizer from dividing by zero, in (0, inf). None derives it from the
+        rows of the first call, so that the first steps of a coefficient are not of full length
+        whatever their gradient: for 'adagrad' it is the square of a typical gradient before
+        anything is learned, for the others 0.03 to 0.3 times that gradient. `eps_` tells the
+        result.
     sparse_update : {'exact', 'masked'}, default='exact'
         What happens to the coefficients of features that a step's rows do not have. 'exact':
         what the formulas say of a zero gradient, so that the result is that of the dense
@@ -117,11 +120,14 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
         More than two classes: 'multinomial' minimises the cross-entropy of the softmax, for
         'log_loss' only; 'ovr' trains each class against the rest; 'auto' is the first for
         'log_loss', else the second. Both train all classes in one pass over the data.
-    early_stopping : bool, default=False
+    early_stopping : bool or 'auto', default='auto'
         Whether `fit` stops by the score of rows that it does not learn, and ends with the
         weights of the epoch whose score was best: the first, if several were. These rows are
         `X_val`, `y_val` and `sample_weight_val` of `fit`, or without them a part of the
         training rows that is set aside at random, stratified by class.
+        'auto': with `X_val`, or with more than 20,000 rows, unless `tol` is None. Without the
+        rows set aside the model does not reach the optimum of its objective on all rows: turn
+        it off for that.
     scoring : str, callable or None, default='loss'
         That score. 'loss' is the negative mean of the losses, weighted by the sample weights,
         without the penalty. A name of one of scikit-learn's scorers, a function of an
@@ -169,6 +175,8 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
         Number of steps done, plus 1.
     eta0_ : float
         The learning rate that `eta0` and, if it is adaptive, training led to.
+    eps_ : float
+        What `eps` led to.
     loss_curve_ : list of float
         Mean training objective of each epoch of the last `fit`: the loss of each row just before
         it was learned, and the penalty at the end of the epoch.
@@ -250,11 +258,11 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
         *,
         optimizer="adagrad",
         penalty="l2",
-        alpha=1e-6,
+        alpha=3e-7,
         l1_ratio=0.15,
         fit_intercept=True,
         max_iter=100,
-        tol=1e-2,
+        tol=1e-3,
         shuffle=True,
         batch_size=1,
         learning_rate="constant",
@@ -269,7 +277,7 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
         epsilon=0.1,
         class_weight=None,
         multi_class="auto",
-        early_stopping=False,
+        early_stopping="auto",
         scoring="loss",
         validation_fraction=0.1,
         n_iter_no_change=5,
@@ -454,6 +462,12 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
         losses = np.outer(positive, training.loss(1.0, constants)[0])
         losses += np.outer(negative, training.loss(-1.0, constants)[0])
         return float(losses.min(axis=1).sum())
+
+    def _typical_derivative(self, training, rows):
+        if self._is_multinomial():
+            # of the margin of the row's own class
+            return 1 - 1 / self.classes_.size
+        return float(np.abs(training.loss([-1.0, 1.0], 0.0)[1]).max())
 
     def _is_multinomial(self):
         return (

@@ -17,7 +17,7 @@ EXEMPTION = (
     else {}
 )
 
-# `natural_rate` looks at so many rows, or not quite twice as many.
+# `typical_row` looks at so many rows, or not quite twice as many.
 ROWS_OF_RATE = 2000
 
 
@@ -149,22 +149,24 @@ def check_weights(sample_weight, X):
     return weight
 
 
-def natural_rate(data, indptr, rows):
-    """The mean largest entry of these rows over their mean squared norm; 1 where that is no number.
+def typical_row(data, indptr, rows):
+    """The mean largest entry of these rows, and the rate that suits them; 1 where there is none.
 
-    A step of AdaGrad changes each weight by about the rate, so that of the margin is
-    the rate times the row's 1-norm: this rate is 1 over the number of ones for one-hot rows,
-    and like a weight it shrinks as the entries grow. A sample of the rows tells it well enough.
+    The rate is the mean largest entry over the mean squared norm. A step of AdaGrad changes each
+    weight by about the rate, so that of the margin is the rate times the row's 1-norm: this rate
+    is 1 over the number of ones for one-hot rows, and like a weight it shrinks as the entries
+    grow. A sample of the rows tells both well enough.
     """
     sample = rows[:: max(1, rows.size // ROWS_OF_RATE)]
     starts, sizes = indptr[sample], indptr[sample + 1] - indptr[sample]
     starts, sizes = starts[sizes > 0], sizes[sizes > 0]
     if not sizes.size:
-        return 1.0
+        return 1.0, 1.0
     begins = np.cumsum(sizes) - sizes
     places = np.repeat(starts - begins, sizes) + np.arange(sizes.sum())
     entries = np.abs(data[places]).astype(np.float64)
     with np.errstate(over="ignore"):
         squared_norm = float(entries @ entries)
-    rate = float(np.maximum.reduceat(entries, begins).sum()) / squared_norm if squared_norm else 1.0
-    return rate if 0 < rate < np.inf else 1.0
+    largest = float(np.maximum.reduceat(entries, begins).mean())
+    rate = largest * sizes.size / squared_norm if squared_norm else 1.0
+    return largest, rate if 0 < rate < np.inf else 1.0

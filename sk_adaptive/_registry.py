@@ -100,11 +100,15 @@ class OptimizerSpec:
     parameters : tuple of str
         The estimator parameters it takes, besides ``eps``.
     eps : float
-        What ``eps=None`` stands for.
+        ``eps=None`` is this times a typical gradient to the power of `eps_power`.
+    masked_eps : float
+        The same for ``sparse_update="masked"``.
     rate : float
-        ``eta0="auto"`` is this times `_input.natural_rate`.
+        ``eta0="auto"`` is this times the rate of `_input.typical_row`.
     masked_rate : float
         The same for ``sparse_update="masked"``.
+    eps_power : int
+        2 where ``eps`` is added to squares of gradients.
     forgets : bool
         Whether idle moments age, so that a record has to know since when.
     decoupled : bool
@@ -118,8 +122,10 @@ class OptimizerSpec:
     divisor: Callable
     parameters: tuple
     eps: float
+    masked_eps: float
     rate: float
     masked_rate: float
+    eps_power: int = 1
     forgets: bool = True
     decoupled: bool = False
     metric_is_derived: bool = False
@@ -136,9 +142,11 @@ OPTIMIZERS = {
         (Moment("inverse_root", "sum_of_squared_gradients", _sum_of_squares),),
         _root_of_sum,
         (),
-        eps=1e-10,
+        eps=1.0,
+        masked_eps=1.0,
         rate=2.0,
         masked_rate=2.0,
+        eps_power=2,
         forgets=False,
         metric_is_derived=True,
     ),
@@ -147,7 +155,8 @@ OPTIMIZERS = {
         (Moment("root_mean_square", "mean_squared_gradient", _square, "rho"),),
         _root,
         ("rho",),
-        eps=1e-8,
+        eps=0.03,
+        masked_eps=0.3,
         rate=0.004,
         masked_rate=0.1,
     ),
@@ -156,7 +165,8 @@ OPTIMIZERS = {
         _ADAM_MOMENTS,
         _corrected_root,
         ("beta_1", "beta_2"),
-        eps=1e-8,
+        eps=0.03,
+        masked_eps=0.1,
         rate=0.005,
         masked_rate=0.05,
     ),
@@ -165,7 +175,8 @@ OPTIMIZERS = {
         _ADAM_MOMENTS,
         _corrected_root,
         ("beta_1", "beta_2"),
-        eps=1e-8,
+        eps=0.03,
+        masked_eps=0.1,
         rate=0.005,
         masked_rate=0.05,
         decoupled=True,

@@ -13,6 +13,16 @@ from ._base import AdaptiveSGD, one_at_a_time
 from ._registry import REGRESSION_LOSSES
 
 
+def _geometric_mean(sizes):
+    """Of those that are positive and finite; 1 if none is."""
+    sizes = sizes[(sizes > 0) & np.isfinite(sizes)]
+    if not sizes.size:
+        return 1.0
+    # of one it is that one, without rounding
+    largest = sizes.max()
+    return float(largest * np.exp(np.log(sizes / largest).mean()))
+
+
 class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
     """Linear regressions trained by SGD with a step size for each feature.
 
@@ -45,7 +55,7 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
         gradients that the optimizer sees: a proximal step in the optimizer's own metric
         applies it, also for the time that a feature was absent. With 'adamw' it is the
         decoupled weight decay.
-    alpha : float, default=1e-6
+    alpha : float, default=3e-7
         Strength of the penalty, in [0, inf).
     l1_ratio : float or None, default=0.15
         Share of L1 in 'elasticnet', in [0, 1]; the penalty is
@@ -54,7 +64,7 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
         Whether to learn an intercept. Every step moves it, and no penalty.
     max_iter : int, default=100
         The largest number of epochs of `fit`.
-    tol : float or None, default=1e-2
+    tol : float or None, default=1e-3
         `fit` stops when the training objective, penalty included, has not improved on its best
         by `tol` times the loss of the best constant for `n_iter_no_change` epochs in a row. So
         the unit of `y` does not matter. With `early_stopping` it is the score that has to
@@ -88,8 +98,11 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
     beta_2 : float, default=0.999
         The memory of the second moment of 'adam' and 'adamw', in (0, 1).
     eps : float or None, default=None
-        What keeps the optimizer from dividing by zero, in (0, inf). None is 1e-10 for 'adagrad'
-        and 1e-8 for the others.
+        What keeps the optimizer from dividing by zero, in (0, inf). None derives it from the
+        rows of the first call, so that the first steps of a coefficient are not of full length
+        whatever their gradient: for 'adagrad' it is the square of a typical gradient before
+        anything is learned, for the others 0.03 to 0.3 times that gradient. `eps_` tells the
+        result.
     sparse_update : {'exact', 'masked'}, default='exact'
         What happens to the coefficients of features that a step's rows do not have. 'exact':
         what the formulas say of a zero gradient, so that the result is that of the dense
@@ -106,11 +119,14 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
         'squared_epsilon_insensitive', in [0, inf).
     quantile : float, default=0.5
         The quantile that 'quantile' estimates, in (0, 1).
-    early_stopping : bool, default=False
+    early_stopping : bool or 'auto', default='auto'
         Whether `fit` stops by the score of rows that it does not learn, and ends with the
         weights of the epoch whose score was best: the first, if several were. These rows are
         `X_val`, `y_val` and `sample_weight_val` of `fit`, or without them a part of the
         training rows that is set aside at random.
+        'auto': with `X_val`, or with more than 20,000 rows, unless `tol` is None. Without the
+        rows set aside the model does not reach the optimum of its objective on all rows: turn
+        it off for that.
     scoring : str, callable or None, default='loss'
         That score. 'loss' is the negative mean of the losses, weighted by the sample weights,
         without the penalty. A name of one of scikit-learn's scorers, a function of an
@@ -155,6 +171,8 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
         Number of steps done, plus 1.
     eta0_ : float
         The learning rate that `eta0` and, if it is adaptive, training led to.
+    eps_ : float
+        What `eps` led to.
     loss_curve_ : list of float
         Mean training objective of each epoch of the last `fit`: the loss of each row just before
         it was learned, and the penalty at the end of the epoch.
@@ -234,11 +252,11 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
         *,
         optimizer="adagrad",
         penalty="l2",
-        alpha=1e-6,
+        alpha=3e-7,
         l1_ratio=0.15,
         fit_intercept=True,
         max_iter=100,
-        tol=1e-2,
+        tol=1e-3,
         shuffle=True,
         batch_size=1,
         learning_rate="constant",
@@ -252,7 +270,7 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
         normalize=False,
         epsilon=0.1,
         quantile=0.5,
-        early_stopping=False,
+        early_stopping="auto",
         scoring="loss",
         validation_fraction=0.1,
         n_iter_no_change=5,
@@ -334,12 +352,12 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
         distance = np.abs(targets - constant).mean(axis=0)
         # Of constant targets only their size is known.
         distance = np.where(distance > 0, distance, np.abs(targets).mean(axis=0))
-        distance = distance[(distance > 0) & np.isfinite(distance)]
-        if not distance.size:
-            return intercept, 1.0
-        # Their geometric mean; of one it is that one, without rounding.
-        largest = distance.max()
-        return intercept, float(largest * np.exp(np.log(distance / largest).mean()))
+        return intercept, _geometric_mean(distance)
+
+    def _typical_derivative(self, training, rows):
+        targets = training.targets[rows]
+        _, derivatives = training.loss(targets, self._best_constant(targets))
+        return _geometric_mean(np.abs(derivatives).mean(axis=0))
 
     def _best_constant(self, targets):
         """The margins of a model without coefficients."""

@@ -40,16 +40,29 @@ VERSION = 2
 CACHE_LINE = 64
 
 
-def settings_of(estimator):
-    """All parameters of an estimator that records depend on, but the learning rate."""
+def settings_of(estimator, typical_gradient):
+    """All that records depend on, but the learning rate.
+
+    Parameters
+    ----------
+    estimator : AdaptiveSGD
+    typical_gradient : float
+        What ``eps=None`` is made from; 0 before the first row.
+    """
     spec = OPTIMIZERS[estimator.optimizer]
+    eps = estimator.eps
+    if eps is None:
+        # any number will do before the first row
+        eps = spec.eps if estimator.sparse_update == "exact" else spec.masked_eps
+        eps *= (typical_gradient or 1.0) ** spec.eps_power
     l1_ratio = {None: 0.0, "l2": 0.0, "l1": 1.0}.get(estimator.penalty, estimator.l1_ratio)
     alpha = 0.0 if estimator.penalty is None else float(estimator.alpha)
     settings = {
         "optimizer": estimator.optimizer,
         "sparse_update": estimator.sparse_update,
         "normalize": bool(estimator.normalize),
-        "eps": spec.eps if estimator.eps is None else float(estimator.eps),
+        "typical_gradient": typical_gradient,
+        "eps": float(eps),
         "l1": alpha * l1_ratio,
         "l2": alpha * (1 - l1_ratio),
         "power_t": float(estimator.power_t) if estimator.learning_rate == "invscaling" else 0.0,
@@ -334,7 +347,7 @@ def check(state, n_features):
     require(isinstance(settings, dict), "its settings are no dict")
     optimizer = settings.get("optimizer")
     require(optimizer in OPTIMIZERS, f"its optimizer {optimizer!r} is not one of {[*OPTIMIZERS]}")
-    numbers = {"eps", "l1", "l2", "power_t", *OPTIMIZERS[optimizer].parameters}
+    numbers = {"typical_gradient", "eps", "l1", "l2", "power_t", *OPTIMIZERS[optimizer].parameters}
     names = {"optimizer", "sparse_update", "normalize", "average", *numbers}
     missing = sorted(names - set(settings))
     require(not missing, f"its settings lack {missing}")

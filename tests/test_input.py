@@ -9,7 +9,7 @@ import scipy.sparse as sp
 from comparison import assert_same_model
 
 from sk_adaptive import AdaptiveSGDClassifier, AdaptiveSGDRegressor
-from sk_adaptive._input import ROWS_OF_RATE, kernel_matrix, natural_rate
+from sk_adaptive._input import ROWS_OF_RATE, kernel_matrix, typical_row
 from sk_adaptive._registry import OPTIMIZERS
 from sk_adaptive._scan import is_ordered, zeros_and_finiteness
 
@@ -266,7 +266,7 @@ def test_weights_that_are_all_zero_are_no_step(rows):
 
 def rate_of(X):
     data, _, indptr = kernel_matrix(sp.csr_matrix(X), np.float64)
-    return natural_rate(data, indptr, np.arange(len(indptr) - 1))
+    return typical_row(data, indptr, np.arange(len(indptr) - 1))[1]
 
 
 def test_natural_rate(rows):
