@@ -83,12 +83,12 @@ STAND_INS = {
 }
 
 
-def load_split(name, arguments):
+def load_split(name, arguments, seed=0):
     """A set's `Split`, with a name that says whether it is real.
 
     Text becomes tf-idf with sublinear counts: of words and pairs of words, on 20news of words.
-    Without a given split, a fifth of the rows at random is for the test. With --quick, there are
-    a few rows of it.
+    Without a given split, a fifth of the rows at random is for the test. With one, other seeds
+    than 0 leave a random tenth of the training rows out. With --quick, there are a few rows of it.
     """
     if arguments.data is None:
         print(f"# {name}: generated rows instead; for the set, give --data or {FOLDER_VARIABLE}")
@@ -96,9 +96,12 @@ def load_split(name, arguments):
     X, y, test = _loader(arguments.data)(name)
     rows = np.arange(len(y))
     if test is None:
-        train, test = train_test_split(rows, test_size=0.2, random_state=0)
+        train, test = train_test_split(rows, test_size=0.2, random_state=seed)
     else:
         train, test = rows[~test], rows[test]
+        if seed:
+            kept = np.random.default_rng(seed).random(train.size) < 0.9
+            train = train[kept]
     if arguments.quick:
         train, test = (_some(part) for part in (train, test))
     if isinstance(X, list):

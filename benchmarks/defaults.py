@@ -1,18 +1,23 @@
 """What the defaults achieve with nothing tuned, on every development data set.
 
 The test loss of each optimizer, of scikit-learn's SGD with its defaults and of
-LogisticRegression or Ridge with its penalty tuned on a part of the training rows: log loss for
-classification, 1 - R2 for regression, less is better for both. In brackets the epochs.
+LogisticRegression or Ridge whose penalty is tuned by cross-validation over five strengths: log
+loss for classification, 1 - R2 for regression, less is better for both. In brackets the epochs
+done, of the first seed; ! where scikit-learn's SGD is better on one of them.
 
-It needs the folder of the real data sets: generated rows tell nothing about defaults.
+It needs the folder of the real data sets, any folder with a load.py of the same kind: generated
+rows tell nothing about defaults.
 """
 
+import json
 import warnings
+from itertools import product
+from pathlib import Path
 
 import _data
 import numpy as np
 from sklearn.linear_model import LogisticRegression, Ridge, SGDClassifier, SGDRegressor
-from sklearn.model_selection import train_test_split
+from sklearn.model_selection import GridSearchCV, ShuffleSplit
 
 from sk_adaptive import AdaptiveSGDClassifier, AdaptiveSGDRegressor
 from sk_adaptive._registry import OPTIMIZERS
@@ -21,25 +26,23 @@ REGRESSIONS = ("bike", "california", "ml100k")
 SETS = (
     *("sms_spam", "mr", "clickbait", "trec6", "banking77", "adult", "frappe86k", "criteo80k"),
     *REGRESSIONS,
+    "20news",
 )
+# An epoch of lbfgs on it takes as long as fitting most others: one seed, one fold.
+LARGE = ("20news",)
 QUICK = ("sms_spam", "trec6", "bike")
 GRID = (0.01, 0.1, 1.0, 10.0, 100.0)
 MULTIPLES = (1 / 9, 1 / 3, 1, 3, 9)
+BATCHES = (1, 16, 256)
 
-
-def tuned_linear_model(is_regression, X, y):
-    """The peer that is fitted to convergence, with the best penalty of the grid."""
-    X_fit, X_val, y_fit, y_val = train_test_split(
-        X, y, test_size=0.2, random_state=0, stratify=None if is_regression else y
-    )
-
-    def make(value):
-        if is_regression:
-            return Ridge(alpha=value)
-        return LogisticRegression(C=value, max_iter=300, tol=1e-6)
-
-    losses = [_data.loss_of(make(value).fit(X_fit, y_fit), X_val, y_val) for value in GRID]
-    return make(GRID[int(np.argmin(losses))]).fit(X, y)
+# What brings these columns back to the numbers that were counted or measured.
+RAW_UNITS = {
+    "california": (np.expm1, dict.fromkeys((522, 523, 524, 530, 531, 532), 1.0)),
+    "adult": (
+        np.array,
+        {0: 100.0, 1: 100_000.0, 2: 5_000.0, 19: 16.0, 20: 1_000_000.0, 21: 100.0},
+    ),
+}
 
 
 def combinations():
@@ -50,92 +53,264 @@ def combinations():
             yield name, "masked"
 
 
-def show(cells, width=13):
-    print(f"{cells[0]:11}" + "".join(f"{cell:>{width}}" for cell in cells[1:]), flush=True)
+def short(optimizer, update):
+    return optimizer + ("/m" if update == "masked" else "")
+
+
+def make(name, **parameters):
+    estimator = AdaptiveSGDRegressor if name in REGRESSIONS else AdaptiveSGDClassifier
+    return estimator(**{"random_state": 0, **parameters})
+
+
+def make_sgd(name, seed=0):
+    if name in REGRESSIONS:
+        return SGDRegressor(random_state=seed)
+    return SGDClassifier(loss="log_loss", random_state=seed)
+
+
+def test_loss(model, split):
+    """After fitting; infinite where that overflows."""
+    try:
+        model.fit(split.X_train, split.y_train)
+        return _data.loss_of(model, split.X_test, split.y_test)
+    except ValueError:
+        return np.inf
+
+
+def tuned_loss(name, split):
+    """Of the peer that is fitted to convergence, with the best penalty of the grid."""
+    if name in REGRESSIONS:
+        peer, grid, scoring = Ridge(), {"alpha": GRID}, "r2"
+    else:
+        peer = LogisticRegression(max_iter=100 if name in LARGE else 300)
+        grid, scoring = {"C": GRID}, "neg_log_loss"
+    folds = ShuffleSplit(1, test_size=0.2, random_state=0) if name in LARGE else 3
+    return test_loss(GridSearchCV(peer, grid, scoring=scoring, cv=folds, n_jobs=-1), split)
+
+
+class References:
+    """The losses of the peers, kept in a file where one is given, as they take longest."""
+
+    def __init__(self, arguments):
+        self._path = arguments.peers
+        self._losses = {}
+        if self._path is not None and self._path.exists():
+            self._losses = json.loads(self._path.read_text())
+
+    def of(self, name, seed, split):
+        """Of the tuned model, and of scikit-learn's SGD."""
+        key = f"{name}/{seed}"
+        if key not in self._losses:
+            losses = tuned_loss(name, split), test_loss(make_sgd(name, seed), split)
+            self._losses[key] = losses
+            if self._path is not None:
+                self._path.write_text(json.dumps(self._losses, indent=1))
+        return self._losses[key]
+
+
+def row(*cells, widths=(14, 10)):
+    """Print a row of a Markdown table."""
+    first, *others = (str(cell) for cell in cells)
+    padded = [first.ljust(widths[0]), *(cell.rjust(widths[1]) for cell in others)]
+    print("| " + " | ".join(padded) + " |", flush=True)
+
+
+def head(*cells):
+    row(*cells)
+    print("|" + "---|" * len(cells))
+
+
+def seeds_of(name, arguments):
+    return (0,) if name in LARGE else range(1 if arguments.quick else arguments.seeds)
+
+
+# -- the panel --
+
+
+def compare(arguments, chosen):
+    """Every optimizer beside the peers."""
+    references = References(arguments)
+    names = [short(*one) for one in combinations()]
+    head("loss", "tuned", "SGD", *names)
+    excess, better = [], []
+    for name in chosen:
+        losses, epochs = [], [[] for _ in names]
+        for seed in seeds_of(name, arguments):
+            _, split = _data.load_split(name, arguments, seed)
+            of_seed = list(references.of(name, seed, split))
+            for k, (optimizer, update) in enumerate(combinations()):
+                model = make(name, optimizer=optimizer, sparse_update=update, random_state=seed)
+                of_seed.append(test_loss(model, split))
+                epochs[k].append(model.n_iter_)
+            losses.append(of_seed)
+        losses = np.array(losses)
+        excess.append(100 * (losses / losses[:, :1] - 1).mean(axis=0))
+        mean = losses.mean(axis=0)
+        # on each seed
+        better.append((losses < losses[:, [1]]).all(axis=0))
+        cells = [f"{loss:.4f}" for loss in mean[:2]]
+        for k, loss in enumerate(mean[2:]):
+            cells.append(f"{loss:.4f}{'' if better[-1][k + 2] else '!'} ({epochs[k][0]})")
+        row(name, *cells)
+    print("\nExcess over the tuned model, %\n")
+    head("", "SGD", *names)
+    excess = np.array(excess)[:, 1:]
+    for name, values in zip(chosen, excess, strict=True):
+        row(name, *(f"{value:+.1f}" for value in values))
+    row("mean", *(f"{value:+.1f}" for value in excess.mean(axis=0)))
+    row("median", *(f"{value:+.1f}" for value in np.median(excess, axis=0)))
+    row("worst", *(f"{value:+.1f}" for value in excess.max(axis=0)))
+    counts = np.array(better).sum(axis=0)[1:]
+    row("beats SGD", *(f"{count}/{len(chosen)}" for count in counts))
+
+
+# -- how the constants of the rules were chosen --
+
+
+def leave_one_out(arguments, chosen):
+    """AdaGrad: constants chosen on all sets but one, judged on that one."""
+    references = References(arguments)
+    candidates = list(product((0.5, 1, 2), (0.01, 0.1, 1, 10)))
+    print("excess over the tuned model, %, at multiples of the automatic eta0, eps\n")
+    head("", *(f"{rate:g}, {eps:g}" for rate, eps in candidates))
+    excess = []
+    for name in chosen:
+        values = []
+        for seed in seeds_of(name, arguments):
+            _, split = _data.load_split(name, arguments, seed)
+            tuned, _ = references.of(name, seed, split)
+            auto = automatic(name, split)
+            losses = []
+            for rate, eps in candidates:
+                model = make(name, random_state=seed, eta0=rate * auto.eta0_, eps=eps * auto.eps_)
+                losses.append(test_loss_from(auto, model, split))
+            values.append(100 * (np.array(losses) / tuned - 1))
+        excess.append(np.mean(values, axis=0))
+        row(name, *(f"{value:+.1f}" for value in excess[-1]))
+    excess = np.array(excess)
+    row("mean", *(f"{value:+.1f}" for value in excess.mean(axis=0)))
+    row("worst", *(f"{value:+.1f}" for value in excess.max(axis=0)))
+    print("\nThe constants with the least mean on the other sets, and what they do on the one\n")
+    head("left out", "eta0, eps", "excess, %", "default, %")
+    default = candidates.index((1, 1))
+    for k, name in enumerate(chosen):
+        best = int(np.delete(excess, k, axis=0).mean(axis=0).argmin())
+        rate, eps = candidates[best]
+        cells = f"{rate:g}, {eps:g}", f"{excess[k, best]:+.1f}", f"{excess[k, default]:+.1f}"
+        row(name, *cells)
+
+
+def automatic(name, split, **parameters):
+    """A model that has chosen eta0 and eps, after one epoch."""
+    return make(name, max_iter=1, tol=None, **parameters).fit(split.X_train, split.y_train)
+
+
+def test_loss_from(auto, model, split):
+    """`test_loss` of a model with numbers for eta0, that begins where the automatic one did."""
+    start = None
+    if isinstance(model, AdaptiveSGDRegressor):
+        start = np.median(split.y_train, keepdims=True)
+    try:
+        model.fit(split.X_train, split.y_train, intercept_init=start)
+        return _data.loss_of(model, split.X_test, split.y_test)
+    except ValueError:
+        return np.inf
+
+
+def multiples(arguments, chosen):
+    """Every optimizer at multiples of the automatic rate."""
+    head("loss", "", *(f"x {value:.3g}" for value in MULTIPLES))
+    for name in chosen:
+        _, split = _data.load_split(name, arguments)
+        for optimizer, update in combinations():
+            parameters = {"optimizer": optimizer, "sparse_update": update}
+            auto = automatic(name, split, **parameters)
+            cells = []
+            for multiple in MULTIPLES:
+                model = make(name, **parameters, eta0=multiple * auto.eta0_)
+                loss = test_loss_from(auto, model, split)
+                cells.append(f"{loss:.4f} ({model.n_iter_})" if loss < np.inf else "overflow")
+            row(name, short(optimizer, update), *cells)
+
+
+def batches(arguments, chosen):
+    """Every optimizer with mini-batches and the same automatic rate."""
+    head("loss", "batch size", *(short(*one) for one in combinations()))
+    for name, batch_size in product(chosen, BATCHES):
+        _, split = _data.load_split(name, arguments)
+        losses = [
+            test_loss(
+                make(name, optimizer=optimizer, sparse_update=update, batch_size=batch_size), split
+            )
+            for optimizer, update in combinations()
+        ]
+        row(name, batch_size, *(f"{loss:.4f}" for loss in losses))
+
+
+def raw(arguments, chosen):
+    """Numbers as they were measured, with and without normalize."""
+    head("loss", "", "SGD", *(short(*one) for one in combinations()))
+    for name in chosen:
+        _, split = _data.load_split(name, arguments)
+        kinds = [("as given", split)]
+        if name in RAW_UNITS:
+            kinds.append(
+                (
+                    "raw",
+                    split._replace(
+                        **{
+                            key: in_raw_units(name, getattr(split, key))
+                            for key in ("X_train", "X_test")
+                        }
+                    ),
+                )
+            )
+        for (kind, rows), normalize in product(kinds, (False, True)):
+            losses = [] if normalize else [test_loss(make_sgd(name), rows)]
+            for optimizer, update in combinations():
+                parameters = {"optimizer": optimizer, "sparse_update": update}
+                losses.append(test_loss(make(name, normalize=normalize, **parameters), rows))
+            cells = [f"{loss:.4g}" for loss in losses]
+            row(name, *([f"{kind}, normalize", ""] if normalize else [kind]), *cells)
+
+
+def in_raw_units(name, X):
+    function, columns = RAW_UNITS[name]
+    X = X.tocsc(copy=True)
+    for column, factor in columns.items():
+        entries = slice(X.indptr[column], X.indptr[column + 1])
+        X.data[entries] = factor * function(X.data[entries])
+    return X.tocsr()
+
+
+KINDS = {
+    "panel": (compare, SETS),
+    "leave-one-out": (leave_one_out, SETS[:-1]),
+    "multiples": (multiples, SETS[:-1]),
+    "batches": (batches, ("sms_spam", "mr", "adult", "frappe86k", "bike", "california")),
+    "raw": (raw, ("california", "adult", "bike", "mr", "sms_spam", "trec6")),
+}
 
 
 def main():
     parser = _data.parser(__doc__)
     parser.add_argument("--sets", nargs="+", help=f"names of data sets ({', '.join(SETS)})")
+    parser.add_argument("--seeds", type=int, default=3, help="how many, of split and order")
     parser.add_argument(
-        "--multiples",
-        action="store_true",
-        help="instead: the loss at 1/9, 1/3, 1, 3 and 9 times the automatic rate",
+        "--peers", type=Path, metavar="FILE", help="where the losses of the peers are kept"
+    )
+    parser.add_argument(
+        "--kind",
+        choices=KINDS,
+        default="panel",
+        help="; ".join(f"{name}: {function.__doc__}" for name, (function, _) in KINDS.items()),
     )
     arguments = parser.parse_args()
     if arguments.data is None:
         parser.error(f"give the folder of the data by --data or {_data.FOLDER_VARIABLE}")
-    chosen = arguments.sets or (QUICK if arguments.quick else SETS)
+    function, sets = KINDS[arguments.kind]
     warnings.simplefilter("ignore")  # of convergence: the epochs are in the table
-    (multiples if arguments.multiples else compare)(arguments, chosen)
-
-
-def estimators(name):
-    if name in REGRESSIONS:
-        return AdaptiveSGDRegressor, SGDRegressor(random_state=0)
-    return AdaptiveSGDClassifier, SGDClassifier(loss="log_loss", random_state=0)
-
-
-def compare(arguments, chosen):
-    short = [f"{name}{'/m' if update == 'masked' else ''}" for name, update in combinations()]
-    show(["/m: masked", "tuned", "SGD", *short])
-    excess = []
-    for name in chosen:
-        _, (X_train, y_train, X_test, y_test) = _data.load_split(name, arguments)
-        make, sgd = estimators(name)
-        sgd.fit(X_train, y_train)
-        losses = [
-            _data.loss_of(
-                tuned_linear_model(name in REGRESSIONS, X_train, y_train), X_test, y_test
-            ),
-            _data.loss_of(sgd, X_test, y_test),
-        ]
-        epochs = [None, sgd.n_iter_]
-        for optimizer, update in combinations():
-            model = make(optimizer=optimizer, sparse_update=update, random_state=0)
-            model.fit(X_train, y_train)
-            losses.append(_data.loss_of(model, X_test, y_test))
-            epochs.append(model.n_iter_)
-        excess.append([100 * (loss / losses[0] - 1) for loss in losses])
-        cells = [
-            f"{loss:.4f}" + (f" ({n})" if n else "") for loss, n in zip(losses, epochs, strict=True)
-        ]
-        show([name, *cells])
-    print("Excess over the tuned model, %")
-    excess = np.array(excess)
-    show(["mean", *(f"{value:+.1f}" for value in excess.mean(axis=0))])
-    show(["median", *(f"{value:+.1f}" for value in np.median(excess, axis=0))])
-    worst = excess.argmax(axis=0)
-    show(["worst", *(f"{excess[row, k]:+.1f}" for k, row in enumerate(worst))])
-    show(["on", *("" if k == 0 else chosen[row] for k, row in enumerate(worst))])
-    better = (excess < excess[:, [1]]).sum(axis=0)
-    show(["beats SGD", *(f"{count}/{len(chosen)}" for count in better)])
-
-
-def multiples(arguments, chosen):
-    print("Test loss at multiples of the automatic rate")
-    show(["", "", "", *(f"x {value:.3g}" for value in MULTIPLES)])
-    for name in chosen:
-        _, (X_train, y_train, X_test, y_test) = _data.load_split(name, arguments)
-        make, _ = estimators(name)
-        for optimizer, update in combinations():
-            parameters = {"optimizer": optimizer, "sparse_update": update, "random_state": 0}
-            auto = make(**parameters).partial_fit(
-                X_train,
-                y_train,
-                # no row has weight: it only chooses the rate and the start
-                sample_weight=np.zeros(len(y_train)),
-                **({} if name in REGRESSIONS else {"classes": np.unique(y_train)}),
-            )
-            cells = []
-            for multiple in MULTIPLES:
-                model = make(**parameters, eta0=multiple * auto.eta0_)
-                try:
-                    model.fit(X_train, y_train, intercept_init=auto.intercept_)
-                    cells.append(f"{_data.loss_of(model, X_test, y_test):.4f} ({model.n_iter_})")
-                except ValueError:
-                    cells.append("overflow")
-            show([name, optimizer, update, *cells])
+    function(arguments, arguments.sets or (QUICK if arguments.quick else sets))
 
 
 if __name__ == "__main__":
