@@ -80,7 +80,7 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
         - 'constant': `eta0`.
         - 'invscaling': ``eta0 / t**power_t``.
         - 'adaptive': `eta0`, divided by 5 each time that `fit` would stop by `tol`, until it is
-          less than 1e-6.
+          less than a millionth of that.
     eta0 : float or 'auto', default='auto'
         The initial learning rate, in (0, inf). 'auto' derives it from the rows of the first
         call and the optimizer; `eta0_` tells the result. It is proportional to the mean

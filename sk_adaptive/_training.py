@@ -21,9 +21,9 @@ ENTRIES_PER_CALL = 1 << 20
 # so many entries a feature, hardly one of them never occurs.
 ENTRIES_PER_FEATURE = 32
 
-# The "adaptive" schedule divides the rate by this, until it is so small.
+# The "adaptive" schedule divides the rate by this, until it is less than this share of the first.
 RATE_DIVISOR = 5.0
-LEAST_RATE = 1e-6
+LEAST_SHARE = 1e-6
 
 
 class TrainingFailure(ValueError):
@@ -324,6 +324,7 @@ def fit_epochs(
         progress.validation_scores, checkpoint = [], Checkpoint(features)
     begin = time.perf_counter()
     optimizer = _state.make_optimizer(state)
+    least_rate = LEAST_SHARE * state["eta0"]
     for epoch in range(1, max_iter + 1):
         if task is not None:
             task.begin_epoch(progress, optimizer)
@@ -357,7 +358,7 @@ def fit_epochs(
             _print_epoch(progress, max_iter, time.perf_counter() - begin)
         stop = task is not None and task.end_epoch(progress, optimizer)
         stalled = convergence.is_stalled(value)
-        if stalled and not (adaptive and state["eta0"] > LEAST_RATE):
+        if stalled and not (adaptive and state["eta0"] > least_rate):
             progress.stopped_by = "tol"
         elif stop:
             progress.stopped_by = "callback"
