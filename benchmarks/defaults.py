@@ -77,35 +77,50 @@ def test_loss(model, split):
         return np.inf
 
 
-def tuned_loss(name, split):
-    """Of the peer that is fitted to convergence, with the best penalty of the grid."""
+def peer_of(name):
+    """The peer that is fitted to convergence, and the name of its strength."""
     if name in REGRESSIONS:
-        peer, grid, scoring = Ridge(), {"alpha": GRID}, "r2"
-    else:
-        peer = LogisticRegression(max_iter=100 if name in LARGE else 300)
-        grid, scoring = {"C": GRID}, "neg_log_loss"
+        return Ridge(), "alpha"
+    return LogisticRegression(max_iter=100 if name in LARGE else 300), "C"
+
+
+def best_strength(name, split):
+    """Of the grid, by cross-validation."""
+    peer, strength = peer_of(name)
+    scoring = "r2" if name in REGRESSIONS else "neg_log_loss"
     folds = ShuffleSplit(1, test_size=0.2, random_state=0) if name in LARGE else 3
-    return test_loss(GridSearchCV(peer, grid, scoring=scoring, cv=folds, n_jobs=-1), split)
+    search = GridSearchCV(peer, {strength: GRID}, scoring=scoring, cv=folds, n_jobs=-1, refit=False)
+    return search.fit(split.X_train, split.y_train).best_params_[strength]
 
 
 class References:
-    """The losses of the peers, kept in a file where one is given, as they take longest."""
+    """The losses of the peers, kept in a file where one is given, as they take longest.
+
+    The strength of the penalty is that of the first seed.
+    """
 
     def __init__(self, arguments):
         self._path = arguments.peers
-        self._losses = {}
+        self._kept = {}
         if self._path is not None and self._path.exists():
-            self._losses = json.loads(self._path.read_text())
+            self._kept = json.loads(self._path.read_text())
 
     def of(self, name, seed, split):
         """Of the tuned model, and of scikit-learn's SGD."""
+        if name not in self._kept:
+            self._keep(name, best_strength(name, split))
         key = f"{name}/{seed}"
-        if key not in self._losses:
-            losses = tuned_loss(name, split), test_loss(make_sgd(name, seed), split)
-            self._losses[key] = losses
-            if self._path is not None:
-                self._path.write_text(json.dumps(self._losses, indent=1))
-        return self._losses[key]
+        if key not in self._kept:
+            peer, strength = peer_of(name)
+            peer.set_params(**{strength: self._kept[name]})
+            losses = test_loss(peer, split), test_loss(make_sgd(name, seed), split)
+            self._keep(key, losses)
+        return self._kept[key]
+
+    def _keep(self, key, value):
+        self._kept[key] = value
+        if self._path is not None:
+            self._path.write_text(json.dumps(self._kept, indent=1))
 
 
 def row(*cells, widths=(14, 10)):
