@@ -34,6 +34,7 @@ QUICK = ("sms_spam", "trec6", "bike")
 GRID = (0.01, 0.1, 1.0, 10.0, 100.0)
 MULTIPLES = (1 / 9, 1 / 3, 1, 3, 9)
 BATCHES = (1, 16, 256)
+LOSSES = ("log_loss", "hinge", "squared_hinge", "modified_huber", "perceptron")
 
 # What brings these columns back to the numbers that were counted or measured.
 RAW_UNITS = {
@@ -298,11 +299,29 @@ def in_raw_units(name, X):
     return X.tocsr()
 
 
+def losses(arguments, chosen):
+    """Test accuracy by loss: SGD's defaults / AdaGrad / exact Adam."""
+    head("accuracy", *LOSSES)
+    for name in chosen:
+        _, split = _data.load_split(name, arguments)
+        cells = []
+        for loss in LOSSES:
+            models = [make_sgd(name).set_params(loss=loss), make(name, loss=loss)]
+            models.append(make(name, loss=loss, optimizer="adam"))
+            scores = [
+                model.fit(split.X_train, split.y_train).score(split.X_test, split.y_test)
+                for model in models
+            ]
+            cells.append(" / ".join(f"{score:.3f}" for score in scores))
+        row(name, *cells)
+
+
 KINDS = {
     "panel": (compare, SETS),
     "leave-one-out": (leave_one_out, SETS[:-1]),
     "multiples": (multiples, SETS[:-1]),
     "batches": (batches, ("sms_spam", "mr", "adult", "frappe86k", "bike", "california")),
+    "losses": (losses, ("sms_spam", "mr", "clickbait", "adult", "trec6")),
     "raw": (raw, ("california", "adult", "bike", "mr", "sms_spam", "trec6")),
 }
 
