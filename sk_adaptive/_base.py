@@ -199,7 +199,10 @@ class AdaptiveSGD(CallbackSupportMixin, BaseEstimator):
 
     @abstractmethod
     def _typical_derivative(self, training, rows):
-        """How much the loss of a row changes with its margin before anything is learned."""
+        """How much the weighted loss of a row changes with its margin before anything is learned.
+
+        Positive, or 0 if these rows teach nothing.
+        """
 
     @abstractmethod
     def _loss_of_best_constant(self, training, rows):
@@ -403,9 +406,9 @@ class AdaptiveSGD(CallbackSupportMixin, BaseEstimator):
             return _state.settings_of(self, 0.0), eta0, None
         largest, rate = typical_row(training.data, training.indptr, rows)
         gradient = largest * self._typical_derivative(training, rows)
-        if training.sample_weight.size:
-            gradient *= float(training.sample_weight[rows].mean())
-        settings = _state.settings_of(self, float(np.clip(gradient, *GRADIENTS)))
+        # 0 where these rows teach nothing: then the next call will tell
+        gradient = float(np.clip(gradient, *GRADIENTS)) if gradient > 0 else 0.0
+        settings = _state.settings_of(self, gradient)
         if self.eta0 == "auto":
             spec = OPTIMIZERS[self.optimizer]
             rate *= spec.rate if self.sparse_update == "exact" else spec.masked_rate

@@ -125,7 +125,8 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
         weights of the epoch whose score was best: the first, if several were. These rows are
         `X_val`, `y_val` and `sample_weight_val` of `fit`, or without them a part of the
         training rows that is set aside at random, stratified by class.
-        'auto': with `X_val`, or with more than 20,000 rows, unless `tol` is None. Without the
+        'auto': with `X_val`, or with more than 20,000 rows, unless `tol` is None; not stratified
+        where a class has a single row, or a part fewer rows than there are classes. Without the
         rows set aside the model does not reach the optimum of its objective on all rows: turn
         it off for that.
     scoring : str, callable or None, default='loss'
@@ -445,7 +446,8 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
         factors = self._class_weights(self.classes_, y)[np.searchsorted(self.classes_, y)]
         return factors if weight is None else weight * factors
 
-    def _loss_of_best_constant(self, training, rows):
+    def _weights_by_target(self, training, rows):
+        """For each output the weight of its positive rows and of its negative ones."""
         targets, n_outputs = training.targets[rows], training.n_outputs
         weight = training.sample_weight[rows] if training.sample_weight.size else np.ones(rows.size)
         if targets.shape[1] == n_outputs:
@@ -455,8 +457,12 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
         negative = weight.sum() - positive
         if training.class_weight.size:
             positive, negative = training.class_weight[::-1] * [positive, negative]
+        return positive, negative
+
+    def _loss_of_best_constant(self, training, rows):
+        positive, negative = self._weights_by_target(training, rows)
         if self._is_multinomial():
-            shares = positive / positive.sum() if self.fit_intercept else 1 / n_outputs
+            shares = positive / positive.sum() if self.fit_intercept else 1 / positive.size
             return float(-xlogy(positive, shares).sum())
         constants = CONSTANTS if self.fit_intercept else np.zeros(1)
         losses = np.outer(positive, training.loss(1.0, constants)[0])
@@ -464,10 +470,15 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
         return float(losses.min(axis=1).sum())
 
     def _typical_derivative(self, training, rows):
-        if self._is_multinomial():
+        positive, negative = self._weights_by_target(training, rows)
+        if self._label_format is None and positive.size > 1:
             # of the margin of the row's own class
-            return 1 - 1 / self.classes_.size
-        return float(np.abs(training.loss([-1.0, 1.0], 0.0)[1]).max())
+            weight = positive.sum() / rows.size
+        else:
+            weight = (positive + negative).mean() / rows.size
+        if self._is_multinomial():
+            return float(weight * (1 - 1 / positive.size))
+        return float(weight * np.abs(training.loss([-1.0, 1.0], 0.0)[1]).max())
 
     def _is_multinomial(self):
         return (
@@ -483,7 +494,13 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
         return super()._make_loss()
 
     def _splitter(self, y):
-        return StratifiedShuffleSplit if self._label_format is None else ShuffleSplit
+        if self._label_format is not None:
+            return ShuffleSplit
+        # A class of one row is not for both parts, nor are more classes than a part has rows.
+        rarest, n_classes = np.unique(y, return_counts=True)[1].min(), self.classes_.size
+        share = min(self.validation_fraction, 1 - self.validation_fraction)
+        few = rarest < 2 or n_classes > int(share * y.shape[0])
+        return ShuffleSplit if few and self.early_stopping == "auto" else StratifiedShuffleSplit
 
     # -- training --
 

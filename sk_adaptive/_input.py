@@ -163,10 +163,13 @@ def typical_row(data, indptr, rows):
     if not sizes.size:
         return 1.0, 1.0
     begins = np.cumsum(sizes) - sizes
-    places = np.repeat(starts - begins, sizes) + np.arange(sizes.sum())
-    entries = np.abs(data[places]).astype(np.float64)
+    # in place, as this may be the most memory that training takes
+    places = np.repeat(starts - begins, sizes)
+    places += np.arange(places.size)
+    entries = data[places].astype(np.float64, copy=False)
+    np.abs(entries, out=entries)
     with np.errstate(over="ignore"):
         squared_norm = float(entries @ entries)
-    largest = float(np.maximum.reduceat(entries, begins).mean())
+        largest = float(np.maximum.reduceat(entries, begins).mean())
     rate = largest * sizes.size / squared_norm if squared_norm else 1.0
     return largest, rate if 0 < rate < np.inf else 1.0

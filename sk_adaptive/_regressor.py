@@ -357,7 +357,15 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
     def _typical_derivative(self, training, rows):
         targets = training.targets[rows]
         _, derivatives = training.loss(targets, self._best_constant(targets))
-        return _geometric_mean(np.abs(derivatives).mean(axis=0))
+        size = np.abs(derivatives).mean(axis=0)
+        # Of constant targets only their size is known: they are compared with a prediction of 0.
+        margin = -np.inf if REGRESSION_LOSSES[self.loss].log_link else 0.0
+        _, derivatives = training.loss(targets, margin)
+        told = (size > 0) & (np.ptp(targets, axis=0) > 0)
+        size = _geometric_mean(np.where(told, size, np.abs(derivatives).mean(axis=0)))
+        if training.sample_weight.size:
+            size *= float(training.sample_weight[rows].mean())
+        return size
 
     def _best_constant(self, targets):
         """The margins of a model without coefficients."""

@@ -25,7 +25,7 @@ def numbers_of(optimizer):
 
 
 def make(optimizer, update, make=AdaptiveSGDClassifier, **parameters):
-    fixed = {"eta0": ETA0, "average": True, "alpha": 0.01, "l1_ratio": 0.3}
+    fixed = {"eta0": ETA0, "eps": 1e-8, "average": True, "alpha": 0.01, "l1_ratio": 0.3}
     return make(
         optimizer=optimizer,
         sparse_update=update,

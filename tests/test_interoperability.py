@@ -331,7 +331,7 @@ def test_a_stream_of_hashed_texts(messages):
     """Words that nobody has seen before have a place already."""
     texts, labels = messages
     vectorizer = HashingVectorizer(n_features=2**14)
-    model, other = (AdaptiveSGDClassifier(eta0=0.5) for _ in range(2))
+    model, other = (AdaptiveSGDClassifier(eta0=0.5, eps=1e-6) for _ in range(2))
     for begin in range(0, len(texts), 40):
         part = slice(begin, begin + 40)
         model.partial_fit(vectorizer.transform(texts[part]), labels[part], classes=["ham", "spam"])

@@ -87,8 +87,9 @@ def test_partial_fit_is_that_of_rows_over_the_largest_sizes_so_far(optimizer, sp
 @every_optimizer
 def test_split_is_whole_and_pickles_go_on(optimizer, sparse_update):
     X, y = rows()
-    whole = classifier(optimizer, sparse_update, eta0=0.1).partial_fit(X, y, classes=[0, 1])
-    model = classifier(optimizer, sparse_update, eta0=0.1)
+    fixed = {"eta0": 0.1, "eps": 1e-6}
+    whole = classifier(optimizer, sparse_update, **fixed).partial_fit(X, y, classes=[0, 1])
+    model = classifier(optimizer, sparse_update, **fixed)
     for start in range(0, ROWS, 7):
         part = slice(start, start + 7)
         model.partial_fit(X[part], y[part], classes=[0, 1])
@@ -115,9 +116,10 @@ def test_rows_without_weight_are_absent(learn):
 def test_a_row_that_fails_leaves_no_trace():
     X, y = rows()
     y = y.astype(float)
-    model = AdaptiveSGDRegressor(normalize=True, eta0=0.1, penalty=None)
+    parameters = {"normalize": True, "eta0": 0.1, "eps": 1e-6, "penalty": None}
+    model = AdaptiveSGDRegressor(**parameters)
     y[50] = 1e308
-    expected = AdaptiveSGDRegressor(normalize=True, eta0=0.1, penalty=None)
+    expected = AdaptiveSGDRegressor(**parameters)
     expected.partial_fit(X[:50], y[:50])
     with pytest.raises(ValueError, match="row 50"):
         model.partial_fit(X, y)

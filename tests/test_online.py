@@ -201,7 +201,7 @@ def test_a_batch_without_weight_is_no_call(rows, estimator, parameters):
     model.partial_fit(9 * X[100:150], y[100:150], sample_weight=nothing)
     model.partial_fit(X[50:100], y[50:100])
     assert_same_model(model, expected)
-    assert model.eta0_ == expected.eta0_
+    assert (model.eta0_, model.eps_) == (expected.eta0_, expected.eps_)
     assert model.progressive_loss_ == expected.progressive_loss_
 
 
@@ -242,7 +242,7 @@ def test_what_was_learned_before_the_end_stays(
 ):
     X, y = rows
     for begun in (False, True):
-        parameters = {**parameters, "batch_size": batch_size, "eta0": 0.1}
+        parameters = {**parameters, "batch_size": batch_size, "eta0": 0.1, "eps": 1e-6}
         model, twin = (AdaptiveSGDClassifier(**parameters) for _ in range(2))
         named = first_call(AdaptiveSGDClassifier)
         if begun:
@@ -657,7 +657,7 @@ def test_progressive_loss_is_of_rows_before_they_were_learned(rows, parameters, 
     X, y = rows
     weight = np.random.default_rng(0).uniform(0, 2, size=len(y))
     weight[::7] = 0
-    parameters = {**parameters, "batch_size": batch_size, "eta0": 0.1}
+    parameters = {**parameters, "batch_size": batch_size, "eta0": 0.1, "eps": 1e-6}
     model, twin = (start(X, y, **parameters) for _ in range(2))
     model.reset_progressive_loss()
     assert np.isnan(model.progressive_loss_)

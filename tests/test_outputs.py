@@ -74,6 +74,7 @@ def test_targets_are_a_regression_each(rows, optimizer, loss):
         "loss": loss,
         "optimizer": optimizer,
         "eta0": 0.01,
+        "eps": 1e-6,
         "max_iter": 2,
         "tol": None,
         "random_state": 0,
@@ -158,6 +159,9 @@ def test_class_weight_of_the_softmax_is_a_row_weight_and_of_one_vs_rest_the_clas
 ):
     X, y, _ = rows
     parameters = {"max_iter": 2, "tol": None, "random_state": 0, "multi_class": multi_class}
+    if multi_class == "ovr":
+        # which would be of the weights of all classes
+        parameters["eps"] = 1e-6
     weights = compute_class_weight("balanced", classes=np.arange(N_CLASSES), y=y)
     balanced = AdaptiveSGDClassifier(class_weight="balanced", **parameters).fit(X, y)
     by_dict = AdaptiveSGDClassifier(class_weight=dict(enumerate(weights)), **parameters).fit(X, y)
@@ -177,7 +181,8 @@ def test_class_weight_of_the_softmax_is_a_row_weight_and_of_one_vs_rest_the_clas
 def test_class_weight_of_labels(rows):
     X, y, _ = rows
     indicator = np.eye(N_CLASSES, dtype=int)[y]
-    parameters = {"max_iter": 2, "tol": None, "random_state": 0}
+    # eps would be of the weights of all labels
+    parameters = {"max_iter": 2, "tol": None, "random_state": 0, "eps": 1e-6}
     for class_weight in ("balanced", {0: 0.5, 1: 3.0}):
         model = AdaptiveSGDClassifier(class_weight=class_weight, **parameters).fit(X, indicator)
         for k in range(N_CLASSES):
@@ -203,7 +208,7 @@ def test_chunks_equal_the_whole_and_pickles_go_on(rows, optimizer, kind):
         y, make, first = np.eye(N_CLASSES, dtype=int)[y], AdaptiveSGDClassifier, {}
     else:
         make, first = AdaptiveSGDClassifier, {"classes": np.arange(N_CLASSES)}
-    parameters = {"optimizer": optimizer, "batch_size": 3, "eta0": 0.1}
+    parameters = {"optimizer": optimizer, "batch_size": 3, "eta0": 0.1, "eps": 1e-6}
     whole = make(**parameters).partial_fit(X, y, **first)
     chunks = make(**parameters)
     for start in range(0, 300, 60):
