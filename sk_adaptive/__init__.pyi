@@ -157,7 +157,7 @@ class AdaptiveSGDRegressor(RegressorMixin, _AdaptiveSGD):
         l1_ratio: float | None = 0.15,
         fit_intercept: bool = True,
         max_iter: int = 100,
-        tol: float | None = 1e-3,
+        tol: float | None = 3e-4,
         shuffle: bool = True,
         batch_size: int = 1,
         learning_rate: _Schedule = "constant",

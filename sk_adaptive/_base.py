@@ -405,7 +405,9 @@ class AdaptiveSGD(CallbackSupportMixin, BaseEstimator):
             eta0 = 0.0 if self.eta0 == "auto" else float(self.eta0)
             return _state.settings_of(self, 0.0), eta0, None
         largest, rate = typical_row(training.data, training.indptr, rows)
+        # of a feature that one row of the batch has
         gradient = largest * self._typical_derivative(training, rows)
+        gradient /= min(training.batch_size, rows.size)
         # 0 where these rows teach nothing: then the next call will tell
         gradient = float(np.clip(gradient, *GRADIENTS)) if gradient > 0 else 0.0
         settings = _state.settings_of(self, gradient)

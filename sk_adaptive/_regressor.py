@@ -64,7 +64,7 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
         Whether to learn an intercept. Every step moves it, and no penalty.
     max_iter : int, default=100
         The largest number of epochs of `fit`.
-    tol : float or None, default=1e-3
+    tol : float or None, default=3e-4
         `fit` stops when the training objective, penalty included, has not improved on its best
         by `tol` times the loss of the best constant for `n_iter_no_change` epochs in a row. So
         the unit of `y` does not matter. With `early_stopping` it is the score that has to
@@ -101,8 +101,8 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
         What keeps the optimizer from dividing by zero, in (0, inf). None derives it from the
         rows of the first call, so that the first steps of a coefficient are not of full length
         whatever their gradient: for 'adagrad' it is the square of a typical gradient before
-        anything is learned, for the others 0.03 to 0.3 times that gradient. `eps_` tells the
-        result.
+        anything is learned, for the others 0.03 to 0.3 times that gradient. Of a batch it is
+        that of one row, over `batch_size`. `eps_` tells the result.
     sparse_update : {'exact', 'masked'}, default='exact'
         What happens to the coefficients of features that a step's rows do not have. 'exact':
         what the formulas say of a zero gradient, so that the result is that of the dense
@@ -256,7 +256,7 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
         l1_ratio=0.15,
         fit_intercept=True,
         max_iter=100,
-        tol=1e-3,
+        tol=3e-4,
         shuffle=True,
         batch_size=1,
         learning_rate="constant",

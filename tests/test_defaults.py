@@ -237,6 +237,11 @@ def test_eps_is_of_a_typical_gradient(rows, optimizer, sparse_update):
         assert classifier(**mode).fit(X, target).eps_ == of_gradient(entry * derivative, **mode)
         model = classifier(**mode).fit(X, target, sample_weight=weight)
         assert model.eps_ == of_gradient(typical * derivative, **mode)
+    for batch_size in (4, 10 * y.size):
+        # of a feature that one row of the batch has
+        gradient = entry / 2 / min(batch_size, y.size)
+        model = classifier(batch_size=batch_size, **mode).fit(X, y > 1)
+        assert model.eps_ == of_gradient(gradient, **mode)
     explicit = classifier(eps=0.125, **mode).fit(X, y > 1)
     assert explicit.eps_ == 0.125
 

@@ -101,7 +101,7 @@ def test_elastic_net(problem, optimizer, alpha):
     # A row of its own pushes a weight off zero, by no more than a small step.
     assert np.abs(model.coef_[zero]).max() < 1e-3 * np.abs(model.coef_).max()
     # The gradient of all rows doesn't: zeros are then exact. It is far below that of a row.
-    model.set_params(batch_size=X.shape[0], tol=1e-7, eps=1e-8)
+    model.set_params(batch_size=X.shape[0], tol=1e-7)
     model.set_params(eta0=0.3 if optimizer != "rmsprop" else 0.3 * np.sqrt(1 - LONG_MEMORY))
     model.fit(X, y)
     assert squared_objective(model, X, y, alpha, 0.5) < best * (1 + ROOM[optimizer])
