@@ -702,14 +702,15 @@ class AdaptiveSGD(CallbackSupportMixin, BaseEstimator):
         else:
             state, start = self._current_state("_state"), None
             known, eta0 = state["settings"]["typical_gradient"], state["eta0"]
-            if known:
-                settings = _state.settings_of(self, known)
+            settings = _state.settings_of(self, known)
+            if known and _state.is_same_kind(state, settings):
                 # A rate that "auto" or "adaptive" has settled stays; a new number replaces it.
                 if self.eta0 != "auto" and self.learning_rate != "adaptive":
                     eta0 = float(self.eta0)
                 self._check_decay(settings, eta0)
             else:
-                settings, eta0, start = self._start_partial_fit(training, rows)
+                scale = state.get("scale")
+                settings, eta0, start = self._start_partial_fit(training, rows, scale)
             state = _state.with_settings(state, settings, eta0)
         if start is not None and not state["intercept"].any():
             state["intercept"][0] = start
@@ -719,10 +720,11 @@ class AdaptiveSGD(CallbackSupportMixin, BaseEstimator):
             self._cache["parameters"] = parameters
         return state, training, rows
 
-    def _start_partial_fit(self, training, rows):
-        """`_start`, of rows that are not normalised yet."""
+    def _start_partial_fit(self, training, rows, scale=None):
+        """`_start`, of rows that are not normalised yet, after those that had this scale."""
         if self.normalize:
-            scale = np.zeros(self.n_features_in_, training.data.dtype)
+            n_features, dtype = self.n_features_in_, training.data.dtype
+            scale = np.zeros(n_features, dtype) if scale is None else scale.copy()
             training = training.normalised(rows, scale)
         return self._start(training, rows)
 

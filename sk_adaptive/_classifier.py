@@ -82,7 +82,8 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
           less than a millionth of that.
     eta0 : float or 'auto', default='auto'
         The initial learning rate, in (0, inf). 'auto' derives it from the rows of the first
-        call and the optimizer; `eta0_` tells the result.
+        call and the optimizer; `partial_fit` does so anew when `optimizer`, `sparse_update` or
+        `normalize` is another. `eta0_` tells the result.
     power_t : float, default=0.5
         The exponent of 'invscaling', in [0, inf).
     rho : float, default=0.99

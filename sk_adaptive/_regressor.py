@@ -83,7 +83,8 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
           less than a millionth of that.
     eta0 : float or 'auto', default='auto'
         The initial learning rate, in (0, inf). 'auto' derives it from the rows of the first
-        call and the optimizer; `eta0_` tells the result. It is proportional to the mean
+        call and the optimizer; `partial_fit` does so anew when `optimizer`, `sparse_update` or
+        `normalize` is another. `eta0_` tells the result. It is proportional to the mean
         distance of `y` from its median, and the intercept starts at the median, unless there
         are coefficients or intercepts to start from. With 'poisson' it does not depend on `y`,
         and the intercept starts at the logarithm of the mean. Several targets share one rate,

@@ -254,20 +254,31 @@ def effective_learning_rates(state):
     return rate / spec.divisor(squares, settings["eps"], t, **parameters)
 
 
+def is_same_kind(state, settings):
+    """Whether these settings treat gradients, idle coefficients and scales as the state's do."""
+    kind = ("optimizer", "sparse_update", "normalize")
+    return all(settings[name] == state["settings"][name] for name in kind)
+
+
 def with_settings(state, settings, eta0):
     """This state as it goes on under other settings or another learning rate.
 
     Weights, moments and the clock stay what they are and what is pending is
-    applied as it was due. Another optimizer, or another treatment of
-    idle coefficients or of scales, starts anew from the weights.
+    applied as it was due. Settings of another kind start anew from the weights.
     """
     if settings == state["settings"] and eta0 == state["eta0"]:
         return state
-    kind = ("optimizer", "sparse_update", "normalize")
-    if any(settings[name] != state["settings"][name] for name in kind):
+    if not is_same_kind(state, settings):
         coef = coefficients(state)
         successor = new_state(
-            settings, eta0, coef.shape[1], coef.shape[0], coef.dtype, coef, intercepts(state)
+            settings,
+            eta0,
+            coef.shape[1],
+            coef.shape[0],
+            coef.dtype,
+            coef,
+            intercepts(state),
+            state.get("scale"),
         )
         successor["progressive_loss"][...] = state["progressive_loss"]
         return successor

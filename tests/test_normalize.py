@@ -151,6 +151,18 @@ def test_turning_it_on_and_off_goes_on_from_the_weights():
         np.testing.assert_allclose(model.coef_, coef, rtol=1e-15)
 
 
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_another_optimizer_keeps_the_sizes_of_features(optimizer):
+    X, y = rows()
+    old = "adam" if optimizer == "adagrad" else "adagrad"
+    X = X @ sp.diags(np.full(X.shape[1], 1000.0))
+    model = classifier(old, "exact").partial_fit(X, y, classes=[0, 1])
+    coef = model.coef_
+    # a step so small that only other sizes could move a weight
+    model.set_params(optimizer=optimizer, eta0=1e-12, penalty=None).partial_fit(X, y)
+    np.testing.assert_allclose(model.coef_, coef, rtol=1e-6, atol=1e-12)
+
+
 def test_a_column_of_another_unit_does_not_ruin_a_regression():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(1000, 5))

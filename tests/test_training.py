@@ -502,6 +502,17 @@ def test_another_optimizer_starts_anew_from_the_weights(rows, optimizer):
         assert_same_model(model, fresh)
 
 
+@every_optimizer
+def test_another_optimizer_takes_what_is_automatic_from_the_rows_anew(rows, optimizer):
+    X, y = rows
+    model = AdaptiveSGDClassifier(optimizer="adam" if optimizer == "adagrad" else "adagrad")
+    model.partial_fit(X, y, classes=np.unique(y))
+    fresh = AdaptiveSGDClassifier(optimizer=optimizer)
+    fresh.partial_fit(X[200:], y[200:], classes=np.unique(y))
+    model.set_params(optimizer=optimizer).partial_fit(X[200:], y[200:])
+    assert (model.eta0_, model.eps_) == (fresh.eta0_, fresh.eps_)
+
+
 # --- numbers that overflow ---
 
 
