@@ -461,8 +461,9 @@ class AdaptiveSGD(CallbackSupportMixin, BaseEstimator):
         if weight is not None and not np.any(weight):
             raise ValueError("Sample weights must contain at least one non-zero number.")
         self._begin_fit(y)
-        matrix = kernel_matrix(X, X.dtype, type(self).__name__)
-        training = self._training_data(matrix, self._encode(y), weight)
+        training = self._training_data(
+            kernel_matrix(X, X.dtype, type(self).__name__), self._encode(y), weight
+        )
         dtype, n_outputs, n_features = X.dtype, training.n_outputs, X.shape[1]
         rows, validation_score = np.arange(X.shape[0], dtype=np.int64), None
         if validation_data[0] is not None:

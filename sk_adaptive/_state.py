@@ -311,7 +311,7 @@ def _successor(state, settings, eta0, coef):
     )
     successor["intercept"][...] = state["intercept"]
     successor["progressive_loss"][...] = state["progressive_loss"]
-    if settings["average"] and state["settings"]["average"]:
+    if state["settings"]["average"] and 0 < settings["average"] <= state["t"]:
         successor["average_start"] = state["average_start"]
         successor["intercept_integral"][...] = state["intercept_integral"]
     optimizer = make_optimizer(successor)

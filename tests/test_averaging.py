@@ -285,6 +285,18 @@ def test_settings_change_on_the_way(rows, optimizer, update):
     assert relative_difference(late.coef_, plain.coef_) < 1e-10
 
 
+@pytest.mark.parametrize(("optimizer", "update"), UPDATES)
+def test_a_later_first_step_set_on_the_way(rows, optimizer, update):
+    model = learn(make(optimizer, update, average=5, eps=1e-3), rows, 0, 30)
+    whole = learn(make(optimizer, update, average=61, eps=1e-3), rows)
+    plain = learn(make(optimizer, update, average=False, eps=1e-3), rows, 0, 50)
+    learn(model.set_params(average=61), rows, 30, 50)
+    assert relative_difference(model.coef_, plain.coef_) < 1e-10
+    learn(model, rows, 50)
+    assert relative_difference(model.coef_, whole.coef_) < 1e-10
+    assert relative_difference(model.intercept_, whole.intercept_) < 1e-10
+
+
 @pytest.mark.parametrize("penalty", [None, "elasticnet"])
 @pytest.mark.parametrize(("optimizer", "update"), UPDATES)
 def test_assigned_weights_are_weights_and_average(rows, optimizer, update, penalty):
