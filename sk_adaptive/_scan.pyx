@@ -1,5 +1,6 @@
 """What the arrays of a CSR matrix are like, in one pass over each: it takes as long as reading them."""
 
+from libc.float cimport DBL_MIN, FLT_MIN
 from libc.stdint cimport int32_t, int64_t
 
 ctypedef fused number:
@@ -100,13 +101,14 @@ def normalised(
     rows : int64 array
         Their order is that of time.
     scale : array of shape (n_features,)
-        The largest sizes, 0 for none; raised in place.
+        The largest sizes, 0 for none; raised in place. They are never so small that a weight
+        over one might be infinite.
     out : array
         Of the shape of data.
     """
     cdef Py_ssize_t k, row, i
     cdef index feature
-    cdef number size
+    cdef number size, least = <number>((1 << 20) * (FLT_MIN if number is float else DBL_MIN))
     with nogil:
         for k in range(rows.shape[0]):
             row = rows[k]
@@ -114,7 +116,7 @@ def normalised(
                 feature = indices[i]
                 size = data[i] if data[i] > 0 else -data[i]
                 if size > scale[feature]:
-                    scale[feature] = size
+                    scale[feature] = max(size, least)
                 out[i] = data[i] / scale[feature]
 
 

@@ -39,6 +39,9 @@ from ._registry import OPTIMIZERS, kernel
 VERSION = 2
 CACHE_LINE = 64
 
+# Steps are counted with 64 bits.
+LAST_STEP = 2**63 - 1
+
 
 def settings_of(estimator, typical_gradient):
     """All that records depend on, but the learning rate.
@@ -66,7 +69,7 @@ def settings_of(estimator, typical_gradient):
         "l1": alpha * l1_ratio,
         "l2": alpha * (1 - l1_ratio),
         "power_t": float(estimator.power_t) if estimator.learning_rate == "invscaling" else 0.0,
-        "average": int(estimator.average),
+        "average": min(int(estimator.average), LAST_STEP),
     }
     settings.update({name: float(getattr(estimator, name)) for name in spec.parameters})
     return settings
@@ -372,7 +375,7 @@ def check(state, n_features):
         require(is_number(state[name]), f"{name} is {state[name]!r}")
     average, average_start = settings["average"], state["average_start"]
     require(
-        isinstance(average, Integral) and 0 <= average < 2**63,
+        isinstance(average, Integral) and 0 <= average <= LAST_STEP,
         f"average is {average!r}, not a step",
     )
     require(
@@ -380,7 +383,7 @@ def check(state, n_features):
         f"average_start is {average_start!r}",
     )
     t = state["t"]
-    require(isinstance(t, Integral) and 0 <= t < 2**63, f"t is {t!r}, not a number of steps")
+    require(isinstance(t, Integral) and 0 <= t <= LAST_STEP, f"t is {t!r}, not a number of steps")
 
     for name in ("intercept", "intercept_integral", "progressive_loss"):
         value = state[name]

@@ -297,6 +297,12 @@ def test_a_later_first_step_set_on_the_way(rows, optimizer, update):
     assert relative_difference(model.intercept_, whole.intercept_) < 1e-10
 
 
+def test_a_first_step_beyond_all_counting_never_comes(rows):
+    plain = learn(make("adagrad", "exact", average=False), rows)
+    never = learn(make("adagrad", "exact", average=2**64), rows)
+    np.testing.assert_array_equal(never.coef_, plain.coef_)
+
+
 @pytest.mark.parametrize("penalty", [None, "elasticnet"])
 @pytest.mark.parametrize(("optimizer", "update"), UPDATES)
 def test_assigned_weights_are_weights_and_average(rows, optimizer, update, penalty):

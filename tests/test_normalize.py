@@ -163,6 +163,15 @@ def test_another_optimizer_keeps_the_sizes_of_features(optimizer):
     np.testing.assert_allclose(model.coef_, coef, rtol=1e-6, atol=1e-12)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_least_numbers_make_no_infinite_coefficient(dtype):
+    least = np.finfo(dtype).smallest_subnormal
+    X, y = np.array([[least, 1], [3 * least, 1], [2 * least, 1]], dtype), [0, 1, 0]
+    model = AdaptiveSGDClassifier(normalize=True, random_state=0)
+    assert np.all(np.isfinite(model.fit(X, y).coef_))
+    assert np.all(np.isfinite(model.partial_fit(X, y).coef_))
+
+
 def test_a_column_of_another_unit_does_not_ruin_a_regression():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(1000, 5))
