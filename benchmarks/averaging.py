@@ -1,45 +1,49 @@
 """What averaging does to the test loss, with the defaults: `average=True`, and a later begin.
 
-Log loss for classification, 1 - R2 for regression; less is better. In brackets the epochs that
-`fit` took. Training is the same whatever is averaged, so that the rows of the table differ in
-nothing else. It needs the folder of the real data sets.
+Log loss for classification, 1 - R2 for regression; less is better. In brackets the epochs of
+the last weights. Training is the same whatever is averaged; which epoch early stopping returns is
+decided by what is averaged. It needs the folder of the real data sets.
 """
 
 import warnings
 
 import _data
-from defaults import SETS, combinations, estimators, show
+from defaults import LARGE, SETS, combinations, head, make, row, short
 from sklearn.base import clone
 
 
 def main():
     parser = _data.parser(__doc__)
-    parser.add_argument("--sets", nargs="+", help=f"names of data sets ({', '.join(SETS)})")
+    parser.add_argument("--sets", nargs="+", choices=SETS)
     arguments = parser.parse_args()
     if arguments.data is None:
         parser.error(f"give the folder of the data by --data or {_data.FOLDER_VARIABLE}")
     warnings.simplefilter("ignore")  # of convergence: the epochs are in the table
-    show(["/e: exact", "", "last weights", "all steps", "second half", "last epoch"], 16)
+    head("", "optimizer", "last", "all", "second half", "last epoch")
     better = {}
-    for name in arguments.sets or (SETS[:1] if arguments.quick else SETS):
+    names = arguments.sets or [name for name in SETS if name not in LARGE]
+    names = names[:1] if arguments.quick else names
+    for name in names:
         _, (X_train, y_train, X_test, y_test) = _data.load_split(name, arguments)
-        make, _ = estimators(name)
         for optimizer, update in combinations():
-            last = make(optimizer=optimizer, sparse_update=update, random_state=0)
+            last = make(name, optimizer=optimizer, sparse_update=update)
             last.fit(X_train, y_train)
-            steps = (last.t_ - 1) // last.n_iter_  # of an epoch
-            begins = [1, last.n_iter_ // 2 * steps + 1, (last.n_iter_ - 1) * steps + 1]
+            n_epochs = last.best_iteration_
+            steps = (last.t_ - 1) // n_epochs  # of an epoch
+            begins = [1, n_epochs // 2 * steps + 1, (n_epochs - 1) * steps + 1]
             losses = [_data.loss_of(last, X_test, y_test)]
             for begin in begins:
                 model = clone(last).set_params(average=begin).fit(X_train, y_train)
                 losses.append(_data.loss_of(model, X_test, y_test))
             first, *others = (f"{loss:.4f}" for loss in losses)
-            show([name, f"{optimizer}/{update[0]}", f"{first} ({last.n_iter_})", *others], 16)
-            counts = better.setdefault(f"{optimizer}/{update[0]}", [0] * len(begins))
+            row(name, short(optimizer, update), f"{first} ({n_epochs})", *others)
+            counts = better.setdefault(short(optimizer, update), [0] * len(begins))
             for k, loss in enumerate(losses[1:]):
                 counts[k] += loss < losses[0]
+    print(f"\nbetter than the last weights, of {len(names)} sets")
+    head("", "all", "second half", "last epoch")
     for combination, counts in better.items():
-        show(["better on", combination, "", *counts], 16)
+        row(combination, *counts)
 
 
 if __name__ == "__main__":

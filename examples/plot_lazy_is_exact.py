@@ -51,7 +51,7 @@ def textbook_adam(X, y, recorded=0):
 
 def model(sparse_update):
     return AdaptiveSGDClassifier(
-        optimizer="adam", eta0=ETA0, penalty=None, sparse_update=sparse_update
+        optimizer="adam", eta0=ETA0, eps=EPS, penalty=None, sparse_update=sparse_update
     )
 
 

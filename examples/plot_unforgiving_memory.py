@@ -5,7 +5,8 @@ The unforgiving memory
 AdaGrad divides each step by the root of the sum of *all* squared gradients that a coefficient has
 ever had. On data that stay what they are this is its strength: steps shrink as they should, and
 training converges. But it never forgives. RMSProp and Adam divide by an average that forgets, and
-can learn anew. Three streams show the difference; each has the same rows for all.
+can learn anew. Three streams show the difference; each has the same rows for all. ``eps`` is next
+to zero, so that the formulas are seen as they are.
 """
 
 import matplotlib.pyplot as plt
@@ -17,6 +18,7 @@ from sk_adaptive import AdaptiveSGDClassifier, AdaptiveSGDRegressor
 
 use_style()
 OPTIMIZERS = ("adagrad", "rmsprop", "adam")
+EPS = 1e-8
 
 
 def follow(model, targets, weights):
@@ -44,7 +46,7 @@ series = np.r_[rng.normal(0, 100, 100), rng.normal(5, 0.1, 1900)]
 figure, axis = plt.subplots(figsize=(8, 4))
 for optimizer in OPTIMIZERS:
     model = AdaptiveSGDRegressor(
-        "squared_error", optimizer=optimizer, eta0=0.1, fit_intercept=False, penalty=None
+        optimizer=optimizer, eta0=0.1, eps=EPS, fit_intercept=False, penalty=None
     )
     path = follow(model, series, np.ones(len(series)))
     axis.plot(path, color=COLOURS[optimizer], label=NAMES[optimizer])
@@ -86,7 +88,7 @@ future = stream(60_000, after)
 
 def losses_after(optimizer, n_before):
     """The progressive loss of each window from the change on."""
-    model = AdaptiveSGDClassifier(optimizer=optimizer, eta0=RATES[optimizer], rho=0.999)
+    model = AdaptiveSGDClassifier(optimizer=optimizer, eta0=RATES[optimizer], eps=EPS, rho=0.999)
     model.partial_fit(history[0][:n_before], history[1][:n_before], classes=[0, 1])
     losses = []
     for start in range(0, len(future[1]), WINDOW):
@@ -143,6 +145,7 @@ for optimizer in OPTIMIZERS:
         epsilon=0,
         optimizer=optimizer,
         eta0=0.01,
+        eps=EPS,
         fit_intercept=False,
         penalty=None,
     )

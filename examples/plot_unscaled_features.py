@@ -56,9 +56,11 @@ def losses_of_plain_sgd(X):
 
 
 models = {
-    optimizer: AdaptiveSGDClassifier(optimizer=optimizer, random_state=0)
+    NAMES[optimizer]: AdaptiveSGDClassifier(optimizer=optimizer, random_state=0)
     for optimizer in ("adagrad", "rmsprop", "adam")
 }
+models["AdaGrad, normalize=True"] = AdaptiveSGDClassifier(normalize=True, random_state=0)
+colours = [COLOURS[name] for name in ("adagrad", "rmsprop", "adam", "accent")]
 spreads = np.array([0, 0.5, 1, 1.5, 2, 3])
 losses = {name: [] for name in models}
 losses_of_rates = []
@@ -73,15 +75,14 @@ fixed = losses_of_rates[:, losses_of_rates[0].argmin()]
 best = losses_of_rates.min(axis=1)
 
 print(f"{'spread s':24}" + "".join(f"{spread:8}" for spread in spreads))
-table = {NAMES[name]: values for name, values in losses.items()}
-for name, values in {"plain SGD, one rate": fixed, "plain SGD, best rate": best, **table}.items():
+for name, values in {"plain SGD, one rate": fixed, "plain SGD, best rate": best, **losses}.items():
     print(f"{name:24}" + "".join(f"{value:8.3f}" for value in values))
 
 figure, axis = plt.subplots(figsize=(8, 4.5))
 axis.plot(spreads, fixed, "o-", color=COLOURS["sgd"], label="plain SGD, one rate")
 axis.plot(spreads, best, "o:", color=COLOURS["sgd"], label="plain SGD, best rate by hindsight")
-for name, values in losses.items():
-    axis.plot(spreads, values, "o-", color=COLOURS[name], label=NAMES[name])
+for (name, values), colour in zip(losses.items(), colours, strict=True):
+    axis.plot(spreads, values, "o-", color=colour, label=name)
 axis.set(
     xlabel="spread s of the units: from $10^{-s}$ to $10^{s}$", ylabel="log loss", yscale="log"
 )
@@ -98,7 +99,8 @@ for name, X in {
     "centred": data.data - data.data.mean(axis=0),
     "standardised": standardised,
 }.items():
-    print(f"{name:12} AdaGrad's log loss {loss_of(models['adagrad'], X):.3f}")
+    plain, normalised = (loss_of(models[of], X) for of in ("AdaGrad", "AdaGrad, normalize=True"))
+    print(f"{name:12} AdaGrad's log loss {plain:.3f}, with normalize=True {normalised:.3f}")
 
 # %%
 # The diagonal canyon
@@ -109,7 +111,8 @@ for name, X in {
 # one, at 45 degrees. Here these are the radius and the area of the cells, with a correlation of
 # 0.99. We explain the diagnosis by them and then by the same columns turned, so that the canyon
 # has other angles to the axes: the same data and the same predictions, in other coordinates. As
-# in :ref:`sphx_glr_auto_examples_plot_canyon.py` all rows are one batch.
+# in :ref:`sphx_glr_auto_examples_plot_canyon.py` all rows are one batch, and ``eps`` is next to
+# zero.
 
 X = standardised[:, [0, 3]]
 y = data.target - data.target.mean()
@@ -132,7 +135,12 @@ def path_of(optimizer, eta0, columns, n_steps=150):
     rows = sp.csr_matrix(columns)
     path = np.zeros((n_steps + 1, 2))
     model = AdaptiveSGDRegressor(
-        optimizer=optimizer, eta0=eta0, batch_size=len(y), fit_intercept=False, penalty=None
+        optimizer=optimizer,
+        eta0=eta0,
+        eps=1e-8,
+        batch_size=len(y),
+        fit_intercept=False,
+        penalty=None,
     )
     for step in range(n_steps):
         if optimizer == "sgd":

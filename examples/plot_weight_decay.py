@@ -42,19 +42,26 @@ print(f"{X_train.shape[0]:,} messages, {X_train.shape[1]:,} words")
 # ------------------
 #
 # Each method learns with its penalty and without, from the same rows in the same order. The
-# strengths are such that the rarest words lose about a third.
+# strengths are such that the rarest words lose about a third. ``eps`` is that of the papers; the
+# package's own, which is larger, would set the rarest words apart less.
 
-ETA0, EPOCHS = 0.003, 3
+ETA0, EPOCHS, EPS = 0.003, 3, 1e-8
 
 
 def fitted(optimizer, alpha):
     model = AdaptiveSGDClassifier(
-        optimizer=optimizer, alpha=alpha, eta0=ETA0, max_iter=EPOCHS, tol=None, shuffle=False
+        optimizer=optimizer,
+        alpha=alpha,
+        eta0=ETA0,
+        eps=EPS,
+        max_iter=EPOCHS,
+        tol=None,
+        shuffle=False,
     )
     return model.fit(X_train, y_train).coef_[0]
 
 
-def textbook_adam(X, y, alpha, beta_1=0.9, beta_2=0.999, eps=1e-8):
+def textbook_adam(X, y, alpha, beta_1=0.9, beta_2=0.999):
     """Kingma and Ba's Adam of loss and penalty together, dense; the intercept is last."""
     w, m, v = np.zeros((3, X.shape[1] + 1))
     t = 0
@@ -69,7 +76,7 @@ def textbook_adam(X, y, alpha, beta_1=0.9, beta_2=0.999, eps=1e-8):
             g[indices] += residual * values
             m = beta_1 * m + (1 - beta_1) * g
             v = beta_2 * v + (1 - beta_2) * g**2
-            w -= ETA0 / (1 - beta_1**t) * m / (np.sqrt(v / (1 - beta_2**t)) + eps)
+            w -= ETA0 / (1 - beta_1**t) * m / (np.sqrt(v / (1 - beta_2**t)) + EPS)
     return w[:-1]
 
 
@@ -113,7 +120,13 @@ for optimizer, alphas in strengths.items():
     for i, alpha in enumerate(alphas):
         for j, eta0 in enumerate(rates):
             model = AdaptiveSGDClassifier(
-                optimizer=optimizer, alpha=alpha, eta0=eta0, max_iter=10, tol=None, random_state=0
+                optimizer=optimizer,
+                alpha=alpha,
+                eta0=eta0,
+                eps=EPS,
+                max_iter=10,
+                tol=None,
+                random_state=0,
             )
             probability = model.fit(X_train, y_train).predict_proba(X_validation)
             losses[optimizer][i, j] = log_loss(y_validation, probability)

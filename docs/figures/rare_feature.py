@@ -7,7 +7,7 @@ import scipy.sparse as sp
 
 from sk_adaptive import AdaptiveSGDClassifier
 
-N_ROWS, N_FEATURES, ETA0 = 600, 30, 0.02
+N_ROWS, N_FEATURES, ETA0, EPS = 600, 30, 0.02, 1e-8
 OCCURS = [20, 34, 150, 290, 300, 480]
 
 rng = np.random.default_rng(3)
@@ -18,7 +18,7 @@ y = np.where(X @ rng.normal(size=N_FEATURES) + rng.normal(size=N_ROWS) > 0, 1, -
 y[OCCURS] = [1, 1, -1, 1, 1, 1]
 rows = sp.csr_matrix(X)
 
-step = reference.adam(N_FEATURES + 1, N_FEATURES, eps=1e-8, beta_1=0.9, beta_2=0.999)
+step = reference.adam(N_FEATURES + 1, N_FEATURES, eps=EPS, beta_1=0.9, beta_2=0.999)
 textbook = [
     weights[0, 0]
     for weights in reference.train(
@@ -29,7 +29,7 @@ textbook = [
 
 def weight_after_each_row(sparse_update):
     model = AdaptiveSGDClassifier(
-        optimizer="adam", penalty=None, eta0=ETA0, sparse_update=sparse_update
+        optimizer="adam", penalty=None, eta0=ETA0, eps=EPS, sparse_update=sparse_update
     )
     weights = []
     for i in range(N_ROWS):
