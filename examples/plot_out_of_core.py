@@ -129,8 +129,8 @@ else:
     axis.legend()
 
 # %%
-# The average of four models that have seen a quarter of the rows each is here better than one
-# that has seen all, as averaging takes away noise. More rounds see the same rows again, and fit
-# their noise, too.
+# The average of four models that have seen a quarter of the rows each is here as good as one that
+# has seen all, as averaging takes away noise. A second round gains a little; more of them see the
+# same rows again and again, and fit their noise, too.
 
 plt.show()

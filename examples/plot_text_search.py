@@ -150,13 +150,14 @@ axes[1].minorticks_off()
 axes[0].legend()
 
 # %%
-# AdaGrad's own rate is the best for it, from the first epoch on. Those of the others are meant
-# for more epochs than one, and the search finds that larger ones do with few.
+# The automatic rates are meant for as many epochs as it takes. With few of them larger ones are
+# better: three times AdaGrad's, and even more for the others.
 #
 # On texts not seen
 # -----------------
 #
-# The best candidate beside a model of which nothing was tuned.
+# The best candidate beside a model of which nothing was tuned. That one may take more epochs than
+# the search had to give, and does as well.
 
 for name, model in {
     "the search's": search,

@@ -5,8 +5,9 @@ Unscaled features, and the diagonal canyon
 Columns come in units: square millimetres beside shares of one. A step of plain SGD changes what a
 column contributes to the prediction by the *square* of its unit, so that large columns make it
 diverge at a rate at which small ones don't learn. With a step size for each coefficient only the
-unit itself is left. This example shows how much that helps on cells of 569 breast tumours, whose
-30 measurements differ by a factor of 200,000 in scale, and what it can't help against.
+unit itself is left, and ``normalize=True`` takes that away, too. This example shows how much that
+helps on cells of 569 breast tumours, whose 30 measurements differ by a factor of 200,000 in scale,
+and what it can't help against.
 """
 
 import warnings
@@ -91,8 +92,9 @@ axis.legend()
 # %%
 # One rate for plain SGD is worth nothing once the units change. With a step size for each
 # coefficient it is no matter of life and death any more, but not for nothing either: columns
-# whose unit makes them small are learned late. And the place of zero matters as the unit does.
-# The raw numbers, centred, and standardised:
+# whose unit makes them small are learned late. With ``normalize=True`` each column is divided by
+# the largest size it has had, and the curve is flat: the unit does not matter. But the place of
+# zero does, and no division moves that. The raw numbers, centred, and standardised:
 
 for name, X in {
     "raw": data.data,
