@@ -115,9 +115,9 @@ axes[0, -1].legend(loc="upper right")
 
 # %%
 # Each point is a word. Among words equally frequent those have the larger rates whose messages
-# were predicted well without them: their gradients were small. By the textbook such a word's first
-# step is as long as any, and is learned from a row that was right already: noise. The automatic
-# ``eps`` is of the size of a gradient that has something to tell, so that smaller ones make
-# smaller steps.
+# were predicted well without them: their gradients were small. By the textbook the first step of
+# such a word is as long as any, though its message had been right without it: it learns noise. The
+# automatic ``eps`` is of the size of a gradient that has something to tell, so that smaller ones
+# make smaller steps.
 
 plt.show()
