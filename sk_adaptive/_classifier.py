@@ -95,10 +95,10 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
         The memory of the second moment of 'adam' and 'adamw', in (0, 1).
     eps : float or None, default=None
         What keeps the optimizer from dividing by zero, in (0, inf). None derives it from the
-        rows of the first call, so that the first steps of a coefficient are not of full length
-        whatever their gradient: for 'adagrad' it is the square of a typical gradient before
-        anything is learned, for the others 0.03 to 0.3 times that gradient. Of a batch it is
-        that of one row, over `batch_size`. `eps_` tells the result.
+        rows of the first call, anew when `eta0` is, so that the first steps of a coefficient
+        are not of full length whatever their gradient: for 'adagrad' it is the square of a
+        typical gradient before anything is learned, for the others 0.03 to 0.3 times that
+        gradient. Of a batch it is that of one row, over `batch_size`. `eps_` tells the result.
     sparse_update : {'exact', 'masked'}, default='exact'
         What happens to the coefficients of features that a step's rows do not have. 'exact':
         what the formulas say of a zero gradient, so that the result is that of the dense
