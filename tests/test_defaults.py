@@ -55,8 +55,9 @@ def test_a_distant_zero_of_y_costs_nothing(rows, optimizer, loss):
     X, y = rows
     # of a size at which the sums are exact
     y = np.round(y * 2**20) / 2**20
-    model = regressor(loss, optimizer=optimizer).fit(X, y)
-    shifted = regressor(loss, optimizer=optimizer).fit(X, y + 2.0**10)
+    # A narrow huber jumps to and fro about its kinks, which makes rounding grow.
+    model = regressor(loss, unit=20, optimizer=optimizer).fit(X, y)
+    shifted = regressor(loss, unit=20, optimizer=optimizer).fit(X, y + 2.0**10)
     np.testing.assert_allclose(shifted.predict(X) - 2.0**10, model.predict(X), atol=1e-4 * y.std())
 
 
