@@ -325,10 +325,16 @@ def _successor(state, settings, eta0, coef):
 
 def snapshot(state):
     """A copy, which further steps do not change."""
-    return {
-        name: value.copy() if isinstance(value, (np.ndarray, dict)) else value
-        for name, value in state.items()
-    }
+    return {name: _copy(value) for name, value in state.items()}
+
+
+def _copy(value):
+    if isinstance(value, np.ndarray) and value.dtype.names is not None:
+        # copy() would leave in the padding of records what the memory had before
+        records = allocate(value.shape[0], value.dtype)
+        records[...] = value
+        return records
+    return value.copy() if isinstance(value, (np.ndarray, dict)) else value
 
 
 def check(state, n_features):

@@ -468,7 +468,8 @@ def values_of(numbers):
         return {name: values_of(value) for name, value in numbers.items()}
     if isinstance(numbers, np.ndarray) and numbers.dtype.names:
         return {name: values_of(numbers[name]) for name in numbers.dtype.names}
-    if isinstance(numbers, np.ndarray):
+    # the bytes of objects are where they are in memory
+    if isinstance(numbers, np.ndarray) and numbers.dtype != object:
         return numbers.dtype, numbers.shape, numbers.tobytes()
     return repr(numbers)
 

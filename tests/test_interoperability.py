@@ -356,7 +356,7 @@ def test_dask_ml():
     X = rng.normal(size=(400, 5))
     y = (X[:, 0] > 0).astype(int)
     X_parts, y_parts = dask.array.from_array(X, (100, 5)), dask.array.from_array(y, 100)
-    base = AdaptiveSGDClassifier(random_state=0, eta0=0.1)
+    base = AdaptiveSGDClassifier(random_state=0, eta0=0.1, eps=1e-8)
     with dask.config.set(scheduler="threads"):
         model = Incremental(base, shuffle_blocks=False).fit(X_parts, y_parts, classes=[0, 1])
         expected = clone(base).partial_fit(X, y, classes=[0, 1])
