@@ -707,3 +707,16 @@ def test_models_train_side_by_side(rows):
     with ThreadPoolExecutor(4) as pool:
         for model, name in zip(pool.map(fitted, names), names, strict=True):
             assert_same_model(model, fitted(name))
+
+
+@every_optimizer
+def test_a_model_is_saved_in_the_same_bytes(rows, optimizer):
+    """Whatever the memory had before that its copy is made in."""
+    X, y = rows
+    model = start(X, y, optimizer=optimizer)
+    saved = pickle.dumps(model)
+    size = len(saved) // 4
+    for fill in range(1, 40):
+        litter = [np.full(size + step, fill, np.uint8) for step in range(0, 3 * size, 64)]
+        del litter
+        assert pickle.dumps(model) == saved
