@@ -1547,13 +1547,13 @@ cdef class Adam(Optimizer):
             self.cosine[p] = cos(acos(-1.0) * p / (2 * NODES))
         self.c = <double*>calloc(self.n_terms + 1, sizeof(double))
         self.z = <double*>calloc(self.n_terms + 1, sizeof(double))
-        self.e = <double*>calloc(self.n_terms + 1, sizeof(double))
         self.block = <double*>calloc((LAST_BLOCK + 1) * MAX_MOMENTS, sizeof(double))
-        if self.c == NULL or self.z == NULL or self.e == NULL or self.block == NULL:
+        if self.c == NULL or self.z == NULL or self.block == NULL:
             raise MemoryError
         if self.averaged:
+            self.e = <double*>calloc(self.n_terms + 1, sizeof(double))
             self.integrals_block = <double*>calloc((LAST_BLOCK + 1) * MAX_MOMENTS, sizeof(double))
-            if self.integrals_block == NULL:
+            if self.e == NULL or self.integrals_block == NULL:
                 raise MemoryError
 
     def __dealloc__(self):
@@ -1579,7 +1579,7 @@ cdef class Adam(Optimizer):
         return -expm1(<double>t * self.log_b1) if self.b1 > 0 else 1.0
 
     cdef void fill_terms(self, int64_t t) noexcept nogil:
-        """c_i, z_i and e_i after step t, for i = 1 ... n_terms."""
+        """c_i, z_i and with averages e_i after step t, for i = 1 ... n_terms."""
         cdef int i
         cdef double eta, decayed = 1.0, elapsed = 0.0
         for i in range(1, self.n_terms + 1):
@@ -1587,9 +1587,10 @@ cdef class Adam(Optimizer):
             decayed *= 1 - eta * self.decay()
             self.c[i] = eta / self.bias_1(t + i) * self.first_age.get(i) / decayed
             self.z[i] = self.second_age.get(i) / self.bias_2(t + i)
-            self.e[i] = elapsed
-            # a tail is in the units of its step
-            elapsed += self.charge_of(eta) * decayed
+            if self.averaged:
+                self.e[i] = elapsed
+                # a tail is in the units of its step
+                elapsed += self.charge_of(eta) * decayed
 
     cdef int moments_needed(self, double z_0) noexcept nogil:
         """The least P whose remainder is below the tolerance for the filled terms; -1: none.
@@ -1739,7 +1740,8 @@ cdef class Adam(Optimizer):
                     self.n_moments = self.moments_needed(1.0)
                     if self.n_moments > 0:
                         self.sum_moments(1.0, self.moments, self.n_moments, NULL)
-                        self.sum_moments(1.0, self.integrals, self.n_moments, self.e)
+                        if self.averaged:
+                            self.sum_moments(1.0, self.integrals, self.n_moments, self.e)
                     else:
                         self.interpolate()
                 else:
