@@ -412,10 +412,8 @@ class AdaptiveSGD(CallbackSupportMixin, BaseEstimator):
         gradient = float(np.clip(gradient, *GRADIENTS)) if gradient > 0 else 0.0
         settings = _state.settings_of(self, gradient)
         if self.eta0 == "auto":
-            spec = OPTIMIZERS[self.optimizer]
-            rate *= spec.rate if self.sparse_update == "exact" else spec.masked_rate
             intercept, scale = self._starting_point(training.targets[rows])
-            eta0 = rate * scale
+            eta0 = rate * OPTIMIZERS[self.optimizer].rate[self.sparse_update] * scale
         else:
             intercept, eta0 = None, float(self.eta0)
         self._check_decay(settings, eta0)

@@ -1,4 +1,4 @@
-"""scikit-learn's callbacks, which came with its release 1.9. No other module knows that they may be missing.
+"""scikit-learn's callbacks, since its release 1.9. Only here it matters that they may be missing.
 
 With older ones estimators have no `set_callbacks`, and so no callbacks. There is no
 `with_callbacks` here, as scikit-learn's decorator of `fit` does that, too: it takes the callbacks

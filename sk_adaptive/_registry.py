@@ -99,14 +99,11 @@ class OptimizerSpec:
         returns what the learning rate is divided by.
     parameters : tuple of str
         The estimator parameters it takes, besides ``eps``.
-    eps : float
-        ``eps=None`` is this times a typical gradient to the power of `eps_power`.
-    masked_eps : float
-        The same for ``sparse_update="masked"``.
-    rate : float
-        ``eta0="auto"`` is this times the rate of `_input.typical_row`.
-    masked_rate : float
-        The same for ``sparse_update="masked"``.
+    eps : dict of float
+        By ``sparse_update``: ``eps=None`` is this times a typical gradient to the power of
+        `eps_power`.
+    rate : dict of float
+        By ``sparse_update``: ``eta0="auto"`` is this times the rate of `_input.typical_row`.
     eps_power : int
         2 where ``eps`` is added to squares of gradients.
     forgets : bool
@@ -121,10 +118,8 @@ class OptimizerSpec:
     moments: tuple
     divisor: Callable
     parameters: tuple
-    eps: float
-    masked_eps: float
-    rate: float
-    masked_rate: float
+    eps: dict
+    rate: dict
     eps_power: int = 1
     forgets: bool = True
     decoupled: bool = False
@@ -142,10 +137,8 @@ OPTIMIZERS = {
         (Moment("inverse_root", "sum_of_squared_gradients", _sum_of_squares),),
         _root_of_sum,
         (),
-        eps=1.0,
-        masked_eps=1.0,
-        rate=2.0,
-        masked_rate=2.0,
+        eps={"exact": 1.0, "masked": 1.0},
+        rate={"exact": 2.0, "masked": 2.0},
         eps_power=2,
         forgets=False,
         metric_is_derived=True,
@@ -155,30 +148,24 @@ OPTIMIZERS = {
         (Moment("root_mean_square", "mean_squared_gradient", _square, "rho"),),
         _root,
         ("rho",),
-        eps=0.03,
-        masked_eps=0.3,
-        rate=0.004,
-        masked_rate=0.1,
+        eps={"exact": 0.03, "masked": 0.3},
+        rate={"exact": 0.004, "masked": 0.1},
     ),
     "adam": OptimizerSpec(
         "Adam",
         _ADAM_MOMENTS,
         _corrected_root,
         ("beta_1", "beta_2"),
-        eps=0.03,
-        masked_eps=0.1,
-        rate=0.005,
-        masked_rate=0.05,
+        eps={"exact": 0.03, "masked": 0.1},
+        rate={"exact": 0.005, "masked": 0.05},
     ),
     "adamw": OptimizerSpec(
         "AdamW",
         _ADAM_MOMENTS,
         _corrected_root,
         ("beta_1", "beta_2"),
-        eps=0.03,
-        masked_eps=0.1,
-        rate=0.005,
-        masked_rate=0.05,
+        eps={"exact": 0.03, "masked": 0.1},
+        rate={"exact": 0.005, "masked": 0.05},
         decoupled=True,
     ),
 }

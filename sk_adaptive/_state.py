@@ -56,8 +56,7 @@ def settings_of(estimator, typical_gradient):
     eps = estimator.eps
     if eps is None:
         # any number will do before the first row
-        eps = spec.eps if estimator.sparse_update == "exact" else spec.masked_eps
-        eps *= (typical_gradient or 1.0) ** spec.eps_power
+        eps = spec.eps[estimator.sparse_update] * (typical_gradient or 1.0) ** spec.eps_power
     l1_ratio = {None: 0.0, "l2": 0.0, "l1": 1.0}.get(estimator.penalty, estimator.l1_ratio)
     alpha = 0.0 if estimator.penalty is None else float(estimator.alpha)
     settings = {

@@ -216,8 +216,7 @@ def classifier(loss="log_loss", **parameters):
 def of_gradient(size, optimizer, sparse_update="exact"):
     """What `eps` is where a gradient before the first step is typically of this size."""
     spec = OPTIMIZERS[optimizer]
-    factor = spec.eps if sparse_update == "exact" else spec.masked_eps
-    return pytest.approx(factor * size**spec.eps_power)
+    return pytest.approx(spec.eps[sparse_update] * size**spec.eps_power)
 
 
 def classes_of(y):

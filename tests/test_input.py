@@ -294,8 +294,7 @@ def test_natural_rate_where_there_is_none():
 @pytest.mark.parametrize("sparse_update", ["exact", "masked"])
 def test_automatic_rate_is_a_multiple_of_the_natural_one(rows, optimizer, sparse_update):
     X, y = rows
-    spec = OPTIMIZERS[optimizer]
-    factor = spec.rate if sparse_update == "exact" else spec.masked_rate
+    factor = OPTIMIZERS[optimizer].rate[sparse_update]
     model = AdaptiveSGDClassifier(optimizer=optimizer, sparse_update=sparse_update)
     np.testing.assert_allclose(model.partial_fit(X, y, classes=[0, 1]).eta0_, factor * rate_of(X))
     eta0 = model.eta0_
