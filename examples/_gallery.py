@@ -1,11 +1,14 @@
-"""What the examples share: how their figures look, and the messages that come with them."""
+"""What examples share: how their figures look, paths of full batches, and the shipped messages."""
 
 import gzip
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
+import scipy.sparse as sp
 from matplotlib import cycler
+
+from sk_adaptive import AdaptiveSGDRegressor
 
 # Okabe and Ito's colours, which colour-blind readers can tell apart.
 COLOURS = {
@@ -43,6 +46,26 @@ def use_style():
             "lines.linewidth": 1.8,
         }
     )
+
+
+def path_of(optimizer, eta0, X, y, n_steps):
+    """Two coefficients of least squares before the first step and after each, on all rows."""
+    path = np.zeros((n_steps + 1, 2))
+    rows = sp.csr_matrix(X)  # which a call checks faster than an array
+    model = AdaptiveSGDRegressor(
+        optimizer=optimizer,
+        eta0=eta0,
+        eps=1e-8,
+        batch_size=len(y),
+        fit_intercept=False,
+        penalty=None,
+    )
+    for step in range(n_steps):
+        if optimizer == "sgd":
+            path[step + 1] = path[step] - eta0 * X.T @ (X @ path[step] - y) / len(y)
+        else:
+            path[step + 1] = model.partial_fit(rows, y).coef_
+    return path
 
 
 def read_messages():

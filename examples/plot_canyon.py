@@ -14,11 +14,8 @@ along its coefficient as along the other.
 
 import matplotlib.pyplot as plt
 import numpy as np
-import scipy.sparse as sp
-from _gallery import COLOURS, NAMES, use_style
+from _gallery import COLOURS, NAMES, path_of, use_style
 from sklearn.datasets import load_diabetes
-
-from sk_adaptive import AdaptiveSGDRegressor
 
 use_style()
 data = load_diabetes(scaled=False)
@@ -41,31 +38,12 @@ print(f"The steepest direction curves {curvatures[1] / curvatures[0]:.0f} times 
 
 # %%
 # All rows are one batch, so that the paths are those of the methods, without noise, and each call
-# of ``partial_fit`` is one step. ``eps`` is next to zero, as in the textbook. For plain SGD a step
-# is a line of NumPy. Each method has the best of a fine grid of rates: the one that is first to
-# bring the loss to within 0.1 % of the way from start to optimum.
+# of ``partial_fit`` is one step, which ``path_of`` in ``_gallery.py`` takes. ``eps`` is next to
+# zero, as in the textbook. For plain SGD a step is a line of NumPy. Each method has the best of a
+# fine grid of rates: the one that is first to bring the loss to within 0.1 % of the way from start
+# to optimum.
 
 N_STEPS = 300
-rows = sp.csr_matrix(X)  # which a call checks faster than an array
-
-
-def path_of(optimizer, eta0):
-    """The coefficients before the first step and after each."""
-    path = np.zeros((N_STEPS + 1, 2))
-    model = AdaptiveSGDRegressor(
-        optimizer=optimizer,
-        eta0=eta0,
-        eps=1e-8,
-        batch_size=len(y),
-        fit_intercept=False,
-        penalty=None,
-    )
-    for step in range(N_STEPS):
-        if optimizer == "sgd":
-            path[step + 1] = path[step] - eta0 * X.T @ (X @ path[step] - y) / len(y)
-        else:
-            path[step + 1] = model.partial_fit(rows, y).coef_
-    return path
 
 
 def steps_needed(path):
@@ -81,7 +59,7 @@ for optimizer in ("adagrad", "rmsprop", "adam"):
 
 paths, needed = {}, {}
 for optimizer, candidates in rates.items():
-    tried = {eta0: path_of(optimizer, eta0) for eta0 in candidates}
+    tried = {eta0: path_of(optimizer, eta0, X, y, N_STEPS) for eta0 in candidates}
     best = min(tried, key=lambda eta0: steps_needed(tried[eta0]))
     paths[optimizer] = tried[best]
     needed[optimizer] = steps_needed(tried[best])

@@ -14,8 +14,7 @@ import warnings
 
 import matplotlib.pyplot as plt
 import numpy as np
-import scipy.sparse as sp
-from _gallery import COLOURS, NAMES, use_style
+from _gallery import COLOURS, NAMES, path_of, use_style
 from sklearn.datasets import load_breast_cancer
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import SGDClassifier
@@ -23,7 +22,7 @@ from sklearn.metrics import log_loss
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.preprocessing import StandardScaler
 
-from sk_adaptive import AdaptiveSGDClassifier, AdaptiveSGDRegressor
+from sk_adaptive import AdaptiveSGDClassifier
 
 use_style()
 warnings.filterwarnings("ignore", category=ConvergenceWarning)
@@ -131,24 +130,11 @@ def turned(angle):
     return X @ axes_of_canyon @ np.array([[c, s], [-s, c]])
 
 
-def path_of(optimizer, eta0, columns, n_steps=150):
+def turned_path(optimizer, eta0, angle):
     """The coefficients step by step, and the step that brings the loss within 1 % for good."""
+    columns = turned(angle)
     best = np.linalg.lstsq(columns, y)[0]
-    rows = sp.csr_matrix(columns)
-    path = np.zeros((n_steps + 1, 2))
-    model = AdaptiveSGDRegressor(
-        optimizer=optimizer,
-        eta0=eta0,
-        eps=1e-8,
-        batch_size=len(y),
-        fit_intercept=False,
-        penalty=None,
-    )
-    for step in range(n_steps):
-        if optimizer == "sgd":
-            path[step + 1] = path[step] - eta0 * columns.T @ (columns @ path[step] - y) / len(y)
-        else:
-            path[step + 1] = model.partial_fit(rows, y).coef_
+    path = path_of(optimizer, eta0, columns, y, n_steps=150)
     excess = np.sum(((path - best) @ columns.T) ** 2, axis=1)
     return path, np.flatnonzero(excess > 0.01 * excess[0])[-1] + 1
 
@@ -162,7 +148,7 @@ rates = {
 runs = {}
 for optimizer, candidates in rates.items():
     for angle in angles:
-        tried = [path_of(optimizer, eta0, turned(angle)) for eta0 in candidates]
+        tried = [turned_path(optimizer, eta0, angle) for eta0 in candidates]
         runs[optimizer, angle] = min(tried, key=lambda run: run[1])
 
 print(f"{'angle':11}" + "".join(f"{angle:5}" for angle in angles))
