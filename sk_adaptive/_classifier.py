@@ -2,7 +2,6 @@
 
 import numpy as np
 import scipy.sparse as sp
-from scipy.special import expit, log_expit, log_softmax, xlogy
 from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit
 from sklearn.utils import column_or_1d, compute_class_weight
@@ -10,15 +9,14 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
 
-from ._base import AdaptiveSGD, one_at_a_time
+from ._base import AdaptiveSGD
+from ._locking import one_at_a_time
 from ._registry import CLASSIFICATION_LOSSES
-
-# Margins of which one is as good as the best for a class of any share, to a few percent.
-CONSTANTS = np.linspace(-20, 20, 401)
 
 
 def _has_probabilities(estimator):
-    if estimator.loss not in ("log_loss", "modified_huber"):
+    spec = CLASSIFICATION_LOSSES.get(estimator.loss)
+    if spec is None or not spec.make.has_probabilities:
         raise AttributeError(f"probability estimates are not available for loss={estimator.loss!r}")
     return True
 
@@ -246,6 +244,7 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
     """
 
     _losses = CLASSIFICATION_LOSSES
+    _learns_classes = True
 
     _parameter_constraints: dict = {
         **AdaptiveSGD._parameter_constraints,
@@ -447,40 +446,6 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
         factors = self._class_weights(self.classes_, y)[np.searchsorted(self.classes_, y)]
         return factors if weight is None else weight * factors
 
-    def _weights_by_target(self, training, rows):
-        """For each output the weight of its positive rows and of its negative ones."""
-        targets, n_outputs = training.targets[rows], training.n_outputs
-        weight = training.sample_weight[rows] if training.sample_weight.size else np.ones(rows.size)
-        if targets.shape[1] == n_outputs:
-            positive = weight @ (targets > 0)
-        else:
-            positive = np.bincount(targets[:, 0].astype(np.intp), weight, minlength=n_outputs)
-        negative = weight.sum() - positive
-        if training.class_weight.size:
-            positive, negative = training.class_weight[::-1] * [positive, negative]
-        return positive, negative
-
-    def _loss_of_best_constant(self, training, rows):
-        positive, negative = self._weights_by_target(training, rows)
-        if self._is_multinomial():
-            shares = positive / positive.sum() if self.fit_intercept else 1 / positive.size
-            return float(-xlogy(positive, shares).sum())
-        constants = CONSTANTS if self.fit_intercept else np.zeros(1)
-        losses = np.outer(positive, training.loss(1.0, constants)[0])
-        losses += np.outer(negative, training.loss(-1.0, constants)[0])
-        return float(losses.min(axis=1).sum())
-
-    def _typical_derivative(self, training, rows):
-        positive, negative = self._weights_by_target(training, rows)
-        if self._label_format is None and positive.size > 1:
-            # of the margin of the row's own class
-            weight = positive.sum() / rows.size
-        else:
-            weight = (positive + negative).mean() / rows.size
-        if self._is_multinomial():
-            return float(weight * (1 - 1 / positive.size))
-        return float(weight * np.abs(training.loss([-1.0, 1.0], 0.0)[1]).max())
-
     def _is_multinomial(self):
         return (
             CLASSIFICATION_LOSSES[self.loss].multinomial is not None
@@ -603,7 +568,7 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
     # -- prediction --
 
     def decision_function(self, X):
-        """Compute the margins of rows: the linear model itself.
+        """Compute the raw predictions of rows: the linear model itself.
 
         Parameters
         ----------
@@ -612,11 +577,11 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
 
         Returns
         -------
-        margins : ndarray of shape (n_samples,) or (n_samples, n_classes)
-            With two classes of the second one, where a positive margin predicts it.
+        raw_predictions : ndarray of shape (n_samples,) or (n_samples, n_classes)
+            With two classes of the second one, which a positive number predicts.
         """
-        margins = self._margins(X)
-        return margins.ravel() if margins.shape[1] == 1 else margins
+        (raw,) = self._raw_predictions(X)
+        return raw.ravel() if raw.shape[1] == 1 else raw
 
     def predict(self, X):
         """Predict classes.
@@ -631,19 +596,19 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
         y : ndarray of shape (n_samples,), or array or CSR matrix (n_samples, n_labels)
             Classes; or labels as 0 and 1, sparse if those of the first call were.
         """
-        margins, classes, label_format = self._margins_with(X, "classes_", "_label_format")
+        raw, classes, label_format = self._raw_predictions(X, "classes_", "_label_format")
         if label_format is not None:
-            labels = (margins > 0).astype(np.int64)
+            labels = (raw > 0).astype(np.int64)
             return sp.csr_matrix(labels) if label_format == "sparse" else labels
-        if margins.shape[1] == 1:
-            return classes[(margins.ravel() > 0).astype(np.intp)]
-        return classes[margins.argmax(axis=1)]
+        if raw.shape[1] == 1:
+            return classes[(raw.ravel() > 0).astype(np.intp)]
+        return classes[raw.argmax(axis=1)]
 
     @available_if(_has_probabilities)
     def predict_proba(self, X):
         """Estimate probabilities of the classes, for the losses 'log_loss' and 'modified_huber'.
 
-        The softmax of the margins, or one-vs-rest each class's own probability, divided by
+        The softmax of the raw predictions, or one-vs-rest each class's own probability, divided by
         their sum. With several labels the probability of each.
 
         Parameters
@@ -655,25 +620,9 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
         -------
         probabilities : float64 ndarray of shape (n_samples, n_classes)
         """
-        margins, label_format = self._margins_with(X, "_label_format")
-        margins = margins.astype(np.float64, copy=False)
-        if self.loss == "log_loss":
-            if label_format is not None:
-                return expit(margins)
-            if margins.shape[1] == 1:
-                return np.hstack([expit(-margins), expit(margins)])
-            # the logits or, one-vs-rest, the probabilities of the classes
-            logits = self._logits(margins)
-            probabilities = np.exp(logits - logits.max(axis=1, keepdims=True))
-            return probabilities / probabilities.sum(axis=1, keepdims=True)
-        probabilities = (np.clip(margins, -1, 1) + 1) / 2
-        if label_format is not None:
-            return probabilities
-        if probabilities.shape[1] == 1:
-            return np.hstack([1 - probabilities, probabilities])
-        # where every class says no, all are as likely
-        probabilities[~probabilities.any(axis=1)] = 1
-        return probabilities / probabilities.sum(axis=1, keepdims=True)
+        raw, label_format = self._raw_predictions(X, "_label_format")
+        raw = raw.astype(np.float64, copy=False)
+        return self._make_loss().probabilities(raw, exclusive=label_format is None)
 
     @available_if(_has_probabilities)
     def predict_log_proba(self, X):
@@ -688,20 +637,9 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
         -------
         log_probabilities : float64 ndarray of shape (n_samples, n_classes)
         """
-        if self.loss == "log_loss":
-            margins, label_format = self._margins_with(X, "_label_format")
-            margins = margins.astype(np.float64, copy=False)
-            if label_format is not None:
-                return log_expit(margins)
-            return log_softmax(self._logits(margins), axis=1)
-        with np.errstate(divide="ignore"):
-            return np.log(self.predict_proba(X))
-
-    def _logits(self, margins):
-        """What the softmax of gives the probabilities of the log loss."""
-        if margins.shape[1] == 1:
-            return np.hstack([np.zeros_like(margins), margins])
-        return margins if self._is_multinomial() else log_expit(margins)
+        raw, label_format = self._raw_predictions(X, "_label_format")
+        raw = raw.astype(np.float64, copy=False)
+        return self._make_loss().log_probabilities(raw, exclusive=label_format is None)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

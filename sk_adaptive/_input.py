@@ -10,8 +10,8 @@ from sklearn.utils.validation import _check_sample_weight
 from ._scan import is_ordered, zeros_and_finiteness
 
 # Weights that are all zero are no error in partial_fit. scikit-learn 1.9 refuses them unless
-# told otherwise, older versions know neither the rule nor the exemption.
-EXEMPTION = (
+# told otherwise. Older versions allow them, and don't know the parameter.
+ALLOW_ZERO_WEIGHTS = (
     {"allow_all_zero_weights": True}
     if "allow_all_zero_weights" in signature(_check_sample_weight).parameters
     else {}
@@ -140,7 +140,7 @@ def check_weights(sample_weight, X):
         and np.isfinite(weight).all()
     )
     if not ready:
-        weight = _check_sample_weight(weight, X, dtype=np.float64, **EXEMPTION)
+        weight = _check_sample_weight(weight, X, dtype=np.float64, **ALLOW_ZERO_WEIGHTS)
     if np.any(weight < 0):
         raise ValueError(
             "Negative values in data passed to `sample_weight`, the first at row "
@@ -153,8 +153,8 @@ def typical_row(data, indptr, rows):
     """The mean largest entry of these rows, and the rate that suits them; 1 where there is none.
 
     The rate is the mean largest entry over the mean squared norm. A step of AdaGrad changes each
-    weight by about the rate, so that of the margin is the rate times the row's 1-norm: this rate
-    is 1 over the number of ones for one-hot rows, and like a weight it shrinks as the entries
+    weight by about the rate, and so the raw prediction by the rate times the row's 1-norm. This
+    rate is 1 over the number of ones for one-hot rows, and like a weight it shrinks as the entries
     grow. A sample of the rows tells both well enough.
     """
     sample = rows[:: max(1, rows.size // ROWS_OF_RATE)]

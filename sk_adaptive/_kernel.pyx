@@ -2187,7 +2187,32 @@ cdef void gradients_of_row(
                 at[k] += <real>gradients[k] * x[j]
 
 
-def train(
+def train(optimizer, training, rows):
+    """Learn the rows in the order given, `training.batch_size` of them a step.
+
+    Parameters
+    ----------
+    optimizer : Optimizer
+        Changed: its records, intercept, t and charged.
+    training : TrainingData
+        See there. Its rows are those that `rows` counts.
+    rows : int64 array
+
+    Returns
+    -------
+    loss_sum : float
+        The weighted losses of the rows, each before its step, summed.
+    failed : int
+        The place in ``rows`` where the step begins that would have overflowed
+        and was not done, or -1.
+    """
+    return train_arrays(
+        optimizer, training.loss, training.data, training.indices, training.indptr,
+        training.targets, training.sample_weight, training.class_weight, rows,
+        training.batch_size, training.fit_intercept)
+
+
+def train_arrays(
     Optimizer optimizer not None,
     Loss loss not None,
     const real[::1] data,
@@ -2200,33 +2225,7 @@ def train(
     Py_ssize_t batch_size,
     bint fit_intercept,
 ):
-    """Learn the rows in the order given, `batch_size` of them a step.
-
-    Parameters
-    ----------
-    optimizer : Optimizer
-        Changed: its records, intercept, t and charged.
-    loss : Loss
-    data, indices, indptr : arrays of a canonical CSR matrix without explicit zeros
-    targets : array of shape (n_rows, n_outputs) or (n_rows, 1)
-        Of each output, or for several outputs the number of the row's class.
-    sample_weight : array of shape (n_rows,)
-        Empty where all are 1.
-    class_weight : array of shape (2, n_outputs)
-        Factors of the weight of an output where its target is not positive, and where it is.
-        Empty where all are 1.
-    rows : array
-    batch_size : int
-    fit_intercept : bool
-
-    Returns
-    -------
-    loss_sum : float
-        The weighted losses of the rows, each before its step, summed.
-    failed : int
-        The place in ``rows`` where the step begins that would have overflowed
-        and was not done, or -1.
-    """
+    """`train`, for the types of the arrays."""
     cdef:
         Py_ssize_t K = optimizer.n_outputs, n_rows = rows.shape[0], n_targets = targets.shape[1]
         RowLoop loop = RowLoop(K, batch_size)

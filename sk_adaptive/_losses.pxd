@@ -1,6 +1,6 @@
 cdef class Loss:
     cdef double evaluate(self, double y, double p, double* gradient) noexcept nogil
     cdef double evaluate_outputs(
-        self, const double* y, Py_ssize_t n_targets, const double* margins, double* gradients,
-        Py_ssize_t K, const double* class_weight,
+        self, const double* y, Py_ssize_t n_targets, const double* raw_predictions,
+        double* gradients, Py_ssize_t K, const double* class_weight,
     ) noexcept nogil

@@ -1,19 +1,21 @@
-"""Losses: the value and the derivative with respect to the margin, one class each.
+"""Losses: one class each, with all that is known of a loss.
 
 Design
 ------
-- A loss sees one target ``y`` and one margin ``p`` (the linear model's output)
-  and returns the value and the derivative in one call: both need the same
-  exponential, and the training loop always wants both.
-- The call is virtual. It happens once a row and output, beside dozens of
-  memory accesses, so specialising the training loop over the loss would buy
-  nothing and cost compile time.
-- Losses of classification take y in {-1, +1}. So do the losses of regression
-  when a classifier uses them: least squares on +-1 targets and so on.
-- Everything is double, also in a float32 model: a row has one margin.
+- A loss sees one target ``y`` and one raw prediction ``p``, the linear model's output, and
+  returns the value and the derivative by ``p`` in one call: both need the same exponential,
+  and the training loop always wants both.
+- The call is virtual. It happens once a row and output, beside dozens of memory accesses.
+  Specialising the training loop over the loss would gain nothing and cost compile time.
+- Losses of classification take y in {-1, +1}. So do the losses of regression when a classifier
+  uses them: least squares on +-1 targets and so on.
+- Everything is double, also in a float32 model: a row has one raw prediction.
+- Estimators ask the class for everything else: probabilities, the inverse of its link, what a
+  model without coefficients predicts and loses. They know no loss by its name.
 """
 
 import numpy as np
+from scipy.special import expit, log_expit, log_softmax, xlogy
 
 from libc.math cimport exp, fabs, log, log1p
 
@@ -24,19 +26,33 @@ cdef extern from "_exponential.h":
 cdef enum:
     MAX_FACTORS = 1000
 
+# For a class of any share one of these raw predictions is as good as the best, to a few percent.
+GRID = np.linspace(-20, 20, 401)
+
 
 cdef class Loss:
-    """A loss function of a target and a margin."""
+    """A loss function of a target and a raw prediction.
+
+    Attributes
+    ----------
+    log_link : bool
+        Whether predictions are the exponential of raw predictions, and targets not negative.
+    has_probabilities : bool
+        Whether there are `probabilities` and `log_probabilities`.
+    """
+
+    log_link = False
+    has_probabilities = False
 
     cdef double evaluate(self, double y, double p, double* gradient) noexcept nogil:
         gradient[0] = 0.0
         return 0.0
 
     cdef double evaluate_outputs(
-        self, const double* y, Py_ssize_t n_targets, const double* margins, double* gradients,
-        Py_ssize_t K, const double* class_weight,
+        self, const double* y, Py_ssize_t n_targets, const double* raw_predictions,
+        double* gradients, Py_ssize_t K, const double* class_weight,
     ) noexcept nogil:
-        """The sum over K outputs, and the derivative by each margin.
+        """The sum over K outputs, and the derivative by each raw prediction.
 
         y holds a target for each output, or where n_targets is less than K the number of
         the class, whose output's target is 1 and all others' -1. class_weight holds factors
@@ -49,7 +65,7 @@ cdef class Loss:
                 target = y[k]
             else:
                 target = 1.0 if <Py_ssize_t>y[0] == k else -1.0
-            value = self.evaluate(target, margins[k], &gradients[k])
+            value = self.evaluate(target, raw_predictions[k], &gradients[k])
             if class_weight != NULL:
                 factor = class_weight[K + k] if target > 0 else class_weight[k]
                 value *= factor
@@ -58,12 +74,12 @@ cdef class Loss:
         return total
 
     def __call__(self, y, p):
-        """Value and derivative at arrays of targets and margins.
+        """Value and derivative at arrays of targets and raw predictions.
 
         Parameters
         ----------
         y, p : array-like of the same shape
-            Targets and margins.
+            Targets and raw predictions.
 
         Returns
         -------
@@ -73,17 +89,108 @@ cdef class Loss:
         value = np.empty(y.shape)
         gradient = np.empty(y.shape)
         cdef const double[::1] targets = np.ravel(y)
-        cdef const double[::1] margins = np.ravel(p)
+        cdef const double[::1] raw_predictions = np.ravel(p)
         cdef double[::1] values = value.reshape(-1)
         cdef double[::1] derivatives = gradient.reshape(-1)
         cdef Py_ssize_t i
         for i in range(targets.shape[0]):
-            values[i] = self.evaluate(targets[i], margins[i], &derivatives[i])
+            values[i] = self.evaluate(targets[i], raw_predictions[i], &derivatives[i])
         return value, gradient
+
+    def row_losses(self, targets, raw_predictions, class_weight):
+        """The loss of each row, as training sees it.
+
+        Parameters
+        ----------
+        targets, class_weight : float64 ndarrays
+            See `TrainingData`.
+        raw_predictions : array of shape (n_rows, n_outputs)
+
+        Returns
+        -------
+        losses : float64 ndarray of shape (n_rows,)
+        """
+        cdef const double[:, ::1] y = targets
+        cdef const double[:, ::1] p = np.ascontiguousarray(raw_predictions, np.float64)
+        cdef const double[:, ::1] by_class = class_weight
+        cdef const double* factors = &by_class[0, 0] if by_class.shape[0] else NULL
+        cdef Py_ssize_t K = p.shape[1], i
+        cdef double[::1] gradients = np.empty(K)
+        losses = np.empty(p.shape[0])
+        cdef double[::1] values = losses
+        with nogil:
+            for i in range(p.shape[0]):
+                values[i] = self.evaluate_outputs(
+                    &y[i, 0], y.shape[1], &p[i, 0], &gradients[0], K, factors)
+        return losses
+
+    # -- before anything is learned, from targets of regression: shape (n_rows, n_outputs) --
+
+    def fit_intercept_only(self, targets):
+        """What a model without coefficients predicts, one raw prediction for each output.
+
+        The median, whatever the loss: a few outliers do not move it.
+        """
+        return np.median(targets, axis=0)
+
+    def scale(self, targets, constant):
+        """How far raw predictions have to go from a constant, typically."""
+        distance = np.abs(targets - constant).mean(axis=0)
+        # Of constant targets only their size is known.
+        distance = np.where(distance > 0, distance, np.abs(targets).mean(axis=0))
+        return geometric_mean(distance)
+
+    def typical_derivative(self, targets, constant):
+        """The size of the derivative by a raw prediction at a constant.
+
+        Positive, or 0 if these targets teach nothing.
+        """
+        size = np.abs(self(targets, constant)[1]).mean(axis=0)
+        # Of constant targets only their size is known: they are compared with a prediction of 0.
+        prediction_of_0 = -np.inf if self.log_link else 0.0
+        of_size = np.abs(self(targets, prediction_of_0)[1]).mean(axis=0)
+        varies = (size > 0) & (np.ptp(targets, axis=0) > 0)
+        return geometric_mean(np.where(varies, size, of_size))
+
+    def excess(self, targets, constant):
+        """By how much the losses of a constant exceed those of a perfect prediction."""
+        return self(targets, constant)[0]
+
+    # -- the same of classes, whose targets are 1 and -1 --
+
+    def typical_derivative_of_classes(self, n_outputs):
+        """The size of the derivative by the raw prediction of a row's class."""
+        return float(np.abs(self([-1.0, 1.0], 0.0)[1]).max())
+
+    def least_loss_of_constants(self, positive, negative, fit_intercept):
+        """The weighted loss of the best constant, or of 0 without intercept.
+
+        Parameters
+        ----------
+        positive, negative : arrays of shape (n_outputs,)
+            The weights of the rows whose target is 1, and of those whose target is -1.
+        fit_intercept : bool
+        """
+        constants = GRID if fit_intercept else np.zeros(1)
+        losses = np.outer(positive, self(1.0, constants)[0])
+        losses += np.outer(negative, self(-1.0, constants)[0])
+        return float(losses.min(axis=1).sum())
+
+
+def geometric_mean(sizes):
+    """Of those that are positive and finite; 1 if none is."""
+    sizes = sizes[(sizes > 0) & np.isfinite(sizes)]
+    if not sizes.size:
+        return 1.0
+    # of one it is that one, without rounding
+    largest = sizes.max()
+    return float(largest * np.exp(np.log(sizes / largest).mean()))
 
 
 cdef class LogLoss(Loss):
     """log(1 + exp(-y p)): logistic regression."""
+
+    has_probabilities = True
 
     cdef double evaluate(self, double y, double p, double* gradient) noexcept nogil:
         # The exponential of a negative number never overflows, whatever the margin.
@@ -96,19 +203,19 @@ cdef class LogLoss(Loss):
         return log1p(e) - z
 
     cdef double evaluate_outputs(
-        self, const double* y, Py_ssize_t n_targets, const double* margins, double* gradients,
-        Py_ssize_t K, const double* class_weight,
+        self, const double* y, Py_ssize_t n_targets, const double* raw_predictions,
+        double* gradients, Py_ssize_t K, const double* class_weight,
     ) noexcept nogil:
         cdef Py_ssize_t k, start = 0
         cdef double total = 0.0, product, z, e
         if K == 1 and class_weight == NULL:
-            z = y[0] * margins[0]
+            z = y[0] * raw_predictions[0]
             e = exp_of_negative(-fabs(z))
             gradients[0] = -y[0] * (e if z > 0 else 1.0) / (1.0 + e)
             return log(1.0 + e) - (z if z < 0 else 0.0)
         if class_weight != NULL:
             return Loss.evaluate_outputs(
-                self, y, n_targets, margins, gradients, K, class_weight)
+                self, y, n_targets, raw_predictions, gradients, K, class_weight)
         # The same without calls, for it to be vectorised; and one logarithm of the product
         # of 1 + e in place of the sum of logarithms.
         for k in range(K):
@@ -118,7 +225,7 @@ cdef class LogLoss(Loss):
         while start < K:
             product = 1.0
             for k in range(start, min(start + MAX_FACTORS, K)):
-                z = gradients[k] * margins[k]
+                z = gradients[k] * raw_predictions[k]
                 e = exp_of_negative(-fabs(z))
                 total -= z if z < 0 else 0.0
                 product *= 1.0 + e
@@ -127,21 +234,49 @@ cdef class LogLoss(Loss):
             start += MAX_FACTORS
         return total
 
+    def probabilities(self, raw_predictions, exclusive):
+        """Probabilities of classes, of shape (n_rows, n_classes).
+
+        Parameters
+        ----------
+        raw_predictions : float64 ndarray of shape (n_rows, n_outputs)
+            With two classes of the second one only.
+        exclusive : bool
+            Whether a row has exactly one of the classes.
+        """
+        if not exclusive:
+            return expit(raw_predictions)
+        if raw_predictions.shape[1] == 1:
+            return np.hstack([expit(-raw_predictions), expit(raw_predictions)])
+        # those of each class against the rest, over their sum
+        return softmax(log_expit(raw_predictions))
+
+    def log_probabilities(self, raw_predictions, exclusive):
+        """The logarithms of `probabilities`, exact where those are 0 to rounding."""
+        if not exclusive:
+            return log_expit(raw_predictions)
+        if raw_predictions.shape[1] == 1:
+            return log_softmax(
+                np.hstack([np.zeros_like(raw_predictions), raw_predictions]), axis=1)
+        return log_softmax(log_expit(raw_predictions), axis=1)
+
 
 cdef class MultinomialLogLoss(Loss):
     """-log softmax(p)_y: multinomial logistic regression. Its outputs are not independent."""
 
+    has_probabilities = True
+
     cdef double evaluate_outputs(
-        self, const double* y, Py_ssize_t n_targets, const double* margins, double* gradients,
-        Py_ssize_t K, const double* class_weight,
+        self, const double* y, Py_ssize_t n_targets, const double* raw_predictions,
+        double* gradients, Py_ssize_t K, const double* class_weight,
     ) noexcept nogil:
         cdef Py_ssize_t k, target = <Py_ssize_t>y[0]
-        cdef double largest = margins[0], total = 0.0, factor = 1.0
+        cdef double largest = raw_predictions[0], total = 0.0, factor = 1.0
         for k in range(1, K):
-            largest = margins[k] if margins[k] > largest else largest
+            largest = raw_predictions[k] if raw_predictions[k] > largest else largest
         # No exponential of a positive number, and one of zero: neither overflow nor 0 / 0.
         for k in range(K):
-            gradients[k] = exp_of_negative(margins[k] - largest)
+            gradients[k] = exp_of_negative(raw_predictions[k] - largest)
         for k in range(K):
             total += gradients[k]
         if class_weight != NULL:
@@ -149,16 +284,36 @@ cdef class MultinomialLogLoss(Loss):
         for k in range(K):
             gradients[k] *= factor / total
         gradients[target] -= factor
-        return factor * (log(total) + largest - margins[target])
+        return factor * (log(total) + largest - raw_predictions[target])
+
+    def probabilities(self, raw_predictions, exclusive):
+        """See `LogLoss.probabilities`."""
+        return softmax(raw_predictions)
+
+    def log_probabilities(self, raw_predictions, exclusive):
+        """See `LogLoss.log_probabilities`."""
+        return log_softmax(raw_predictions, axis=1)
+
+    def typical_derivative_of_classes(self, n_outputs):
+        return 1 - 1 / n_outputs
+
+    def least_loss_of_constants(self, positive, negative, fit_intercept):
+        shares = positive / positive.sum() if fit_intercept else 1 / positive.size
+        return float(-xlogy(positive, shares).sum())
+
+
+def softmax(logits):
+    exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return exponentials / exponentials.sum(axis=1, keepdims=True)
 
 
 cdef class Hinge(Loss):
-    """max(0, threshold - y p): the linear SVM at 1, the perceptron at 0."""
+    """max(0, threshold - y p) with a threshold of 1: the linear SVM."""
 
     cdef double threshold
 
-    def __cinit__(self, double threshold=1.0):
-        self.threshold = threshold
+    def __cinit__(self):
+        self.threshold = 1.0
 
     cdef double evaluate(self, double y, double p, double* gradient) noexcept nogil:
         cdef double z = y * p
@@ -169,6 +324,13 @@ cdef class Hinge(Loss):
             return self.threshold - z
         gradient[0] = 0.0
         return 0.0
+
+
+cdef class Perceptron(Hinge):
+    """max(0, -y p)."""
+
+    def __cinit__(self):
+        self.threshold = 0.0
 
 
 cdef class SquaredHinge(Loss):
@@ -186,6 +348,8 @@ cdef class SquaredHinge(Loss):
 cdef class ModifiedHuber(Loss):
     """max(0, 1 - y p)^2 where y p >= -1, and -4 y p below (Zhang 2004)."""
 
+    has_probabilities = True
+
     cdef double evaluate(self, double y, double p, double* gradient) noexcept nogil:
         cdef double z = y * p
         if z >= 1.0:
@@ -196,6 +360,22 @@ cdef class ModifiedHuber(Loss):
             return (1.0 - z) * (1.0 - z)
         gradient[0] = -4.0 * y
         return -4.0 * z
+
+    def probabilities(self, raw_predictions, exclusive):
+        """See `LogLoss.probabilities`."""
+        probabilities = (np.clip(raw_predictions, -1, 1) + 1) / 2
+        if not exclusive:
+            return probabilities
+        if probabilities.shape[1] == 1:
+            return np.hstack([1 - probabilities, probabilities])
+        # where every class says no, all are as likely
+        probabilities[~probabilities.any(axis=1)] = 1
+        return probabilities / probabilities.sum(axis=1, keepdims=True)
+
+    def log_probabilities(self, raw_predictions, exclusive):
+        """The logarithms of `probabilities`."""
+        with np.errstate(divide="ignore"):
+            return np.log(self.probabilities(raw_predictions, exclusive))
 
 
 cdef class SquaredError(Loss):
@@ -281,7 +461,23 @@ cdef class Quantile(Loss):
 cdef class Poisson(Loss):
     """exp(p) - y p: half the Poisson deviance with a log link, less a constant of y."""
 
+    log_link = True
+
     cdef double evaluate(self, double y, double p, double* gradient) noexcept nogil:
         cdef double mean = exp(p)
         gradient[0] = mean - y
         return mean - y * p
+
+    def fit_intercept_only(self, targets):
+        """The logarithm of the mean, or 0 for an output whose targets are all zero."""
+        mean = targets.mean(axis=0)
+        return np.log(mean, out=np.zeros_like(mean), where=mean > 0)
+
+    def scale(self, targets, constant):
+        """Of logarithms, whatever the unit of the targets."""
+        return 1.0
+
+    def excess(self, targets, constant):
+        # The loss of a perfect prediction is not zero.
+        perfect = np.log(np.maximum(targets, np.finfo(np.float64).tiny))
+        return self(targets, constant)[0] - self(targets, perfect)[0]

@@ -173,28 +173,21 @@ OPTIMIZERS = {
 
 @dataclass(frozen=True)
 class LossSpec:
-    """How estimators use a loss.
+    """How estimators make a loss.
 
     Attributes
     ----------
-    make : callable
-        Takes the values of `parameters`.
+    make : type
+        The class, which takes the values of `parameters`.
     parameters : tuple of str
         The estimator parameters it takes.
-    log_link : bool
-        Whether predictions are the exponential of the margin and targets not negative.
-    multinomial : callable or None
-        Makes the loss of several classes at once, where there is one.
+    multinomial : type or None
+        The class of the loss of several classes at once, where there is one.
     """
 
-    make: Callable
+    make: type
     parameters: tuple = ()
-    log_link: bool = False
-    multinomial: Callable | None = None
-
-
-def _perceptron():
-    return _losses.Hinge(0.0)
+    multinomial: type | None = None
 
 
 _SHARED_LOSSES = {
@@ -209,12 +202,12 @@ CLASSIFICATION_LOSSES = {
     "hinge": LossSpec(_losses.Hinge),
     "squared_hinge": LossSpec(_losses.SquaredHinge),
     "modified_huber": LossSpec(_losses.ModifiedHuber),
-    "perceptron": LossSpec(_perceptron),
+    "perceptron": LossSpec(_losses.Perceptron),
     **_SHARED_LOSSES,
 }
 
 REGRESSION_LOSSES = {
     **_SHARED_LOSSES,
     "quantile": LossSpec(_losses.Quantile, ("quantile",)),
-    "poisson": LossSpec(_losses.Poisson, log_link=True),
+    "poisson": LossSpec(_losses.Poisson),
 }

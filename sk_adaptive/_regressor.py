@@ -9,18 +9,9 @@ from sklearn.model_selection import ShuffleSplit
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import assert_all_finite
 
-from ._base import AdaptiveSGD, one_at_a_time
+from ._base import AdaptiveSGD
+from ._locking import one_at_a_time
 from ._registry import REGRESSION_LOSSES
-
-
-def _geometric_mean(sizes):
-    """Of those that are positive and finite; 1 if none is."""
-    sizes = sizes[(sizes > 0) & np.isfinite(sizes)]
-    if not sizes.size:
-        return 1.0
-    # of one it is that one, without rounding
-    largest = sizes.max()
-    return float(largest * np.exp(np.log(sizes / largest).mean()))
 
 
 class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
@@ -240,6 +231,7 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
     """
 
     _losses = REGRESSION_LOSSES
+    _learns_classes = False
 
     _parameter_constraints: dict = {
         **AdaptiveSGD._parameter_constraints,
@@ -336,60 +328,14 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
         return None
 
     def _begin_fit(self, y):
-        if REGRESSION_LOSSES[self.loss].log_link and not np.all(np.any(y, axis=0)):
+        if REGRESSION_LOSSES[self.loss].make.log_link and not np.all(np.any(y, axis=0)):
             raise ValueError(f"loss={self.loss!r} requires a y that is not all zero.")
 
     def _encode(self, y, class_weighted=True):
-        if REGRESSION_LOSSES[self.loss].log_link and np.any(y < 0):
+        if REGRESSION_LOSSES[self.loss].make.log_link and np.any(y < 0):
             row = int(np.argmax(np.any(y.reshape(y.shape[0], -1) < 0, axis=1)))
             raise ValueError(f"loss={self.loss!r} requires y >= 0; it is {y[row]} at row {row}.")
         return y, 1 if y.ndim == 1 else y.shape[1], None
-
-    def _starting_point(self, targets):
-        constant = self._best_constant(targets)
-        intercept = constant if self.fit_intercept else None
-        if REGRESSION_LOSSES[self.loss].log_link:
-            return intercept, 1.0
-        distance = np.abs(targets - constant).mean(axis=0)
-        # Of constant targets only their size is known.
-        distance = np.where(distance > 0, distance, np.abs(targets).mean(axis=0))
-        return intercept, _geometric_mean(distance)
-
-    def _typical_derivative(self, training, rows):
-        targets = training.targets[rows]
-        _, derivatives = training.loss(targets, self._best_constant(targets))
-        size = np.abs(derivatives).mean(axis=0)
-        # Of constant targets only their size is known: they are compared with a prediction of 0.
-        margin = -np.inf if REGRESSION_LOSSES[self.loss].log_link else 0.0
-        _, derivatives = training.loss(targets, margin)
-        told = (size > 0) & (np.ptp(targets, axis=0) > 0)
-        size = _geometric_mean(np.where(told, size, np.abs(derivatives).mean(axis=0)))
-        if training.sample_weight.size:
-            size *= float(training.sample_weight[rows].mean())
-        return size
-
-    def _best_constant(self, targets):
-        """The margins of a model without coefficients."""
-        constant = np.zeros(targets.shape[1])
-        if not self.fit_intercept:
-            return constant
-        if REGRESSION_LOSSES[self.loss].log_link:
-            mean = targets.mean(axis=0)
-            return np.log(mean, out=constant, where=mean > 0)
-        # The median rather than the mean: a few outliers do not move it.
-        return np.median(targets, axis=0)
-
-    def _loss_of_best_constant(self, training, rows):
-        targets = training.targets[rows]
-        loss, _ = training.loss(targets, self._best_constant(targets))
-        if REGRESSION_LOSSES[self.loss].log_link:
-            # The loss of a perfect prediction is not zero.
-            perfect = np.log(np.maximum(targets, np.finfo(np.float64).tiny))
-            loss -= training.loss(targets, perfect)[0]
-        loss = loss.sum(axis=1)
-        if training.sample_weight.size:
-            loss *= training.sample_weight[rows]
-        return float(loss.sum())
 
     def _splitter(self, y):
         return ShuffleSplit
@@ -493,12 +439,12 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_targets)
         """
-        margins, shape = self._margins_with(X, "_target_shape")
-        margins = margins.reshape(margins.shape[0], *shape)
-        return np.exp(margins) if REGRESSION_LOSSES[self.loss].log_link else margins
+        raw, shape = self._raw_predictions(X, "_target_shape")
+        raw = raw.reshape(raw.shape[0], *shape)
+        return np.exp(raw) if REGRESSION_LOSSES[self.loss].make.log_link else raw
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
-        tags.target_tags.positive_only = REGRESSION_LOSSES[self.loss].log_link
+        tags.target_tags.positive_only = REGRESSION_LOSSES[self.loss].make.log_link
         return tags

@@ -107,17 +107,35 @@ def normalised(
         Of the shape of data.
     """
     cdef Py_ssize_t k, row, i
-    cdef index feature
-    cdef number size, least = <number>((1 << 20) * (FLT_MIN if number is float else DBL_MIN))
     with nogil:
         for k in range(rows.shape[0]):
             row = rows[k]
             for i in range(indptr[row], indptr[row + 1]):
-                feature = indices[i]
-                size = data[i] if data[i] > 0 else -data[i]
-                if size > scale[feature]:
-                    scale[feature] = max(size, least)
-                out[i] = data[i] / scale[feature]
+                out[i] = data[i] / raised(&scale[indices[i]], data[i])
+
+
+def raise_scale(
+    const number[::1] data,
+    const index[::1] indices,
+    const index[::1] indptr,
+    const int64_t[::1] rows,
+    number[::1] scale,
+):
+    """`normalised` without its result: only the sizes are raised."""
+    cdef Py_ssize_t k, row, i
+    with nogil:
+        for k in range(rows.shape[0]):
+            row = rows[k]
+            for i in range(indptr[row], indptr[row + 1]):
+                raised(&scale[indices[i]], data[i])
+
+
+cdef inline number raised(number* scale, number value) noexcept nogil:
+    cdef number size = value if value > 0 else -value
+    cdef number least = <number>((1 << 20) * (FLT_MIN if number is float else DBL_MIN))
+    if size > scale[0]:
+        scale[0] = max(size, least)
+    return scale[0]
 
 
 def mark(const index[::1] indices, unsigned char[::1] occurs):

@@ -1,25 +1,16 @@
 """Everything that happens once an epoch: order, objective, validation, stopping, progress."""
 
 import time
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, field
 
 import numpy as np
-import scipy.sparse as sp
-from scipy.special import log_softmax
 
 from . import _state
-from ._losses import MultinomialLogLoss
 from ._registry import kernel
-from ._scan import mark, normalised
 
 # Entries (times outputs) that the kernel learns between two looks at signals:
 # a small fraction of a second.
 ENTRIES_PER_CALL = 1 << 20
-
-# Marking the feature of an entry takes about as long as an epoch's look at a feature; with
-# so many entries a feature, hardly one of them never occurs.
-ENTRIES_PER_FEATURE = 32
 
 # The "adaptive" schedule divides the rate by this, until it is less than this share of the first.
 RATE_DIVISOR = 5.0
@@ -32,44 +23,6 @@ class TrainingFailure(ValueError):
     def __init__(self, row):
         super().__init__(row)
         self.row = row
-
-
-@dataclass
-class TrainingData:
-    """What the kernel learns from.
-
-    Attributes
-    ----------
-    data, indices, indptr : ndarrays
-        Of a canonical CSR matrix without explicit zeros.
-    targets : float64 ndarray of shape (n_rows, n_outputs) or (n_rows, 1)
-        Numbers, or -1 and 1, of each output; or for several outputs the number of the class.
-    sample_weight : float64 ndarray of shape (n_rows,) or (0,)
-        Empty where all are 1.
-    class_weight : float64 ndarray of shape (2, n_outputs) or (0, 0)
-        Of outputs whose target is -1, and 1. Empty where all are 1.
-    loss : Loss
-    n_outputs, batch_size : int
-    fit_intercept : bool
-    """
-
-    data: np.ndarray
-    indices: np.ndarray
-    indptr: np.ndarray
-    targets: np.ndarray
-    sample_weight: np.ndarray
-    class_weight: np.ndarray
-    loss: Any
-    n_outputs: int
-    batch_size: int
-    fit_intercept: bool
-
-    def normalised(self, rows, scale):
-        """With the entries of these rows over the sizes of their features, see `normalised`."""
-        # those of other rows are never looked at
-        out = np.zeros_like(self.data)
-        normalised(self.data, self.indices, self.indptr, rows, scale, out)
-        return replace(self, data=out)
 
 
 def train_rows(optimizer, training, rows, progressive_loss=None):
@@ -92,19 +45,7 @@ def train_rows(optimizer, training, rows, progressive_loss=None):
     # Between two calls Python handles Ctrl-C, with the state at the end of a step.
     for start in range(0, rows.shape[0], chunk):
         part = rows[start : start + chunk]
-        part_sum, failed = train(
-            optimizer,
-            training.loss,
-            training.data,
-            training.indices,
-            training.indptr,
-            training.targets,
-            training.sample_weight,
-            training.class_weight,
-            part,
-            training.batch_size,
-            training.fit_intercept,
-        )
+        part_sum, failed = train(optimizer, training, part)
         if progressive_loss is not None:
             learned = part if failed < 0 else part[:failed]
             weights = training.sample_weight
@@ -182,63 +123,6 @@ def _words_of(records):
     return records.view(np.uint64).reshape(records.shape[0], -1)
 
 
-class ValidationLoss:
-    """The negative mean loss on rows that are not learned from, without the penalty.
-
-    Parameters
-    ----------
-    training : TrainingData
-        Of these rows only.
-    n_features : int
-    """
-
-    def __init__(self, training, n_features):
-        self._targets = training
-        # Only the weights of the features that occur are read.
-        self._features = features_of(training, n_features)
-        columns = np.searchsorted(self._features, training.indices)
-        self._X = sp.csr_matrix(
-            (training.data.astype(np.float64), columns, training.indptr),
-            shape=(training.targets.shape[0], self._features.size),
-        )
-
-    def __call__(self, state, optimizer):
-        coef = _state.coefficients(state, self._features, optimizer)
-        losses = row_losses(self._targets, self._X @ coef.T + _state.intercepts(state))
-        weight = self._targets.sample_weight
-        return -float(np.average(losses, weights=weight if weight.size else None))
-
-
-def row_losses(training, margins):
-    """The loss of each row, to which class weights belong, at margins (n_rows, n_outputs)."""
-    targets, class_weight = training.targets, training.class_weight
-    if isinstance(training.loss, MultinomialLogLoss):
-        codes = targets[:, 0].astype(np.intp)
-        losses = -log_softmax(margins, axis=1)[np.arange(codes.size), codes]
-        return losses * class_weight[1, codes] if class_weight.size else losses
-    if targets.shape[1] != training.n_outputs:
-        targets = np.where(targets == np.arange(training.n_outputs), 1.0, -1.0)
-    losses, _ = training.loss(targets, margins)
-    if class_weight.size:
-        losses *= np.where(targets > 0, class_weight[1], class_weight[0])
-    return losses.sum(axis=1)
-
-
-def part_of(training, rows, n_features):
-    """The same of some of the rows."""
-    shape = (training.targets.shape[0], n_features)
-    matrix = sp.csr_matrix((training.data, training.indices, training.indptr), shape=shape)[rows]
-    weight = training.sample_weight
-    return replace(
-        training,
-        data=matrix.data,
-        indices=matrix.indices,
-        indptr=matrix.indptr,
-        targets=training.targets[rows],
-        sample_weight=weight[rows] if weight.size else weight,
-    )
-
-
 @dataclass
 class Progress:
     """What a run has come to.
@@ -267,22 +151,33 @@ class Progress:
         return len(self.loss_curve)
 
 
-def fit_epochs(
-    state,
-    training,
-    rows,
-    features,
-    *,
-    max_iter,
-    tol,
-    n_iter_no_change,
-    shuffle,
-    seed,
-    adaptive,
-    verbose,
-    validation_score=None,
-    task=None,
-):
+@dataclass(frozen=True)
+class RunSettings:
+    """What a fit was asked for, beside what its records depend on.
+
+    Attributes
+    ----------
+    max_iter, n_iter_no_change : int
+    tol : float or None
+        In the unit of what decides on stopping.
+    shuffle : bool
+    seed : int
+        Of the order of the rows.
+    adaptive : bool
+        Whether to divide the learning rate when there is no gain any more.
+    verbose : int
+    """
+
+    max_iter: int
+    tol: float | None
+    n_iter_no_change: int
+    shuffle: bool
+    seed: int
+    adaptive: bool
+    verbose: int
+
+
+def fit_epochs(state, training, rows, features, settings, validation_score=None, task=None):
     """Train for up to max_iter epochs.
 
     Parameters
@@ -292,15 +187,9 @@ def fit_epochs(
     training : TrainingData
     rows : int64 ndarray
         The rows to learn.
-    features : int64 ndarray
-        The features whose weights are not zero for good, whose penalty counts.
-    max_iter, n_iter_no_change : int
-    tol : float or None
-    shuffle : bool
-    seed : int
-    adaptive : bool
-        Whether to divide the learning rate when there is no gain any more.
-    verbose : int
+    features : int64 ndarray or None
+        The features whose weights are not zero for good, whose penalty counts. None: all.
+    settings : RunSettings
     validation_score : callable, default=None
         Takes a state and its optimizer and returns the score that decides on stopping, and on
         the epoch whose state is that of the result.
@@ -316,19 +205,20 @@ def fit_epochs(
     ValueError
         If a step, the objective or a score would not be finite.
     """
-    generator = np.random.default_rng(seed)
+    features = _state.all_features(state) if features is None else features
+    generator = np.random.default_rng(settings.seed)
     order = rows.copy()
-    convergence = Convergence(tol, n_iter_no_change)
+    convergence = Convergence(settings.tol, settings.n_iter_no_change)
     progress = Progress(state)
     if validation_score is not None:
         progress.validation_scores, checkpoint = [], Checkpoint(features)
     begin = time.perf_counter()
     optimizer = _state.make_optimizer(state)
     least_rate = LEAST_SHARE * state["eta0"]
-    for epoch in range(1, max_iter + 1):
+    for epoch in range(1, settings.max_iter + 1):
         if task is not None:
             task.begin_epoch(progress, optimizer)
-        if shuffle:
+        if settings.shuffle:
             generator.shuffle(order)
         try:
             # later the rows have been seen
@@ -354,15 +244,15 @@ def fit_epochs(
                 progress.best_iteration = epoch
             progress.validation_scores.append(score)
             value = -score
-        if verbose:
-            _print_epoch(progress, max_iter, time.perf_counter() - begin)
+        if settings.verbose:
+            _print_epoch(progress, settings.max_iter, time.perf_counter() - begin)
         stop = task is not None and task.end_epoch(progress, optimizer)
         stalled = convergence.is_stalled(value)
-        if stalled and not (adaptive and state["eta0"] > least_rate):
+        if stalled and not (settings.adaptive and state["eta0"] > least_rate):
             progress.stopped_by = "tol"
         elif stop:
             progress.stopped_by = "callback"
-        elif epoch == max_iter:
+        elif epoch == settings.max_iter:
             progress.stopped_by = "max_iter"
         if progress.stopped_by is not None:
             break
@@ -373,22 +263,13 @@ def fit_epochs(
             convergence.without_gain = 0
     if progress.best_iteration < epoch:
         progress.state = checkpoint.restored(state)
-    if verbose:
+    if settings.verbose:
         print(
             f"Stopped by {progress.stopped_by} after {epoch} epochs and "
             f"{time.perf_counter() - begin:.2f} s, with the weights of epoch "
             f"{progress.best_iteration}"
         )
     return progress
-
-
-def features_of(training, n_features):
-    """The features that occur in the data, or all where finding out would take longer."""
-    if n_features * ENTRIES_PER_FEATURE <= training.indices.shape[0]:
-        return np.arange(n_features, dtype=np.int64)
-    occurs = np.zeros(n_features, np.uint8)
-    mark(training.indices, occurs)
-    return np.flatnonzero(occurs).astype(np.int64, copy=False)
 
 
 def _overflow(epoch, row):

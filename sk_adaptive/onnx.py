@@ -9,7 +9,7 @@ import scipy.sparse as sp
 from sklearn.utils.validation import check_is_fitted
 
 from ._classifier import AdaptiveSGDClassifier
-from ._registry import REGRESSION_LOSSES
+from ._registry import CLASSIFICATION_LOSSES, REGRESSION_LOSSES
 from ._regressor import AdaptiveSGDRegressor
 
 __all__ = ["register"]
@@ -19,9 +19,9 @@ def register():
     """Tell skl2onnx how to convert both estimators. It may be called again.
 
     The options of a classifier are those of ``SGDClassifier``: ``zipmap``, ``raw_scores``, ``nocl``
-    and ``output_class_labels``. A loss without probabilities gives the margins in their place. With
-    several labels a row `zipmap` has to be False: the outputs are then the labels, as 0 and 1,
-    and the probability of each.
+    and ``output_class_labels``. A loss without probabilities gives raw predictions in
+    their place. With several labels a row `zipmap` has to be False: the outputs are then the
+    labels, as 0 and 1, and the probability of each.
 
     Raises
     ------
@@ -86,7 +86,7 @@ def _tensor(operator, n_columns):
     return kind([operator.inputs[0].get_first_dimension(), n_columns])
 
 
-def _margins(operator, version):
+def _raw_predictions(operator, version):
     from skl2onnx.algebra.onnx_ops import OnnxAdd, OnnxCast, OnnxMatMul
     from skl2onnx.common.data_types import guess_proto_type
 
@@ -109,9 +109,9 @@ def _convert_regressor(scope, operator, container):
     from skl2onnx.algebra.onnx_ops import OnnxExp, OnnxIdentity
 
     version = container.target_opset
-    log_link = REGRESSION_LOSSES[operator.raw_operator.loss].log_link
+    log_link = REGRESSION_LOSSES[operator.raw_operator.loss].make.log_link
     (OnnxExp if log_link else OnnxIdentity)(
-        _margins(operator, version), op_version=version, output_names=operator.outputs
+        _raw_predictions(operator, version), op_version=version, output_names=operator.outputs
     ).add_to(scope, container)
 
 
@@ -150,36 +150,34 @@ def _convert_classifier(scope, operator, container):
 
     version, model = container.target_opset, operator.raw_operator
     labels, scores = operator.outputs
-    margins = _margins(operator, version)
+    raw = _raw_predictions(operator, version)
     if model._label_format is not None:
         OnnxCast(
-            OnnxGreater(margins, np.zeros(1, _dtype(operator)), op_version=version),
+            OnnxGreater(raw, np.zeros(1, _dtype(operator)), op_version=version),
             to=guess_proto_type(Int64TensorType()),
             op_version=version,
             output_names=[labels],
         ).add_to(scope, container)
     else:
         if model.classes_.size == 2:
-            # The first of equal ones is found, and a margin of zero is no second class.
-            margins = OnnxConcat(
-                OnnxNeg(margins, op_version=version), margins, axis=1, op_version=version
-            )
+            # The first of equal ones is found, and a raw prediction of zero is no second class.
+            raw = OnnxConcat(OnnxNeg(raw, op_version=version), raw, axis=1, op_version=version)
         classes = get_label_classes(scope, model)
         if classes.dtype.kind in "biuf":
             classes = classes.astype(np.int64)
         OnnxGather(
             classes,
-            OnnxArgMax(margins, axis=1, keepdims=0, op_version=version),
+            OnnxArgMax(raw, axis=1, keepdims=0, op_version=version),
             op_version=version,
             output_names=[labels],
         ).add_to(scope, container)
     if not container.get_options(model, {"raw_scores": False})["raw_scores"]:
-        margins = _probabilities(model, margins, _dtype(operator), version)
-    OnnxIdentity(margins, op_version=version, output_names=[scores]).add_to(scope, container)
+        raw = _probabilities(model, raw, _dtype(operator), version)
+    OnnxIdentity(raw, op_version=version, output_names=[scores]).add_to(scope, container)
 
 
-def _probabilities(model, margins, dtype, version):
-    """As `predict_proba`; the margins for a loss that has none."""
+def _probabilities(model, raw, dtype, version):
+    """As `predict_proba`; raw predictions for a loss that has none."""
     from skl2onnx.algebra.onnx_ops import (
         OnnxAdd,
         OnnxClip,
@@ -195,13 +193,15 @@ def _probabilities(model, margins, dtype, version):
     half = np.full(1, 0.5, dtype)
     if model.loss == "log_loss":
         if model._is_multinomial():
-            return OnnxSoftmax(margins, axis=1, op_version=version)
-        each = OnnxSigmoid(margins, op_version=version)
+            return OnnxSoftmax(raw, axis=1, op_version=version)
+        each = OnnxSigmoid(raw, op_version=version)
     elif model.loss == "modified_huber":
-        clipped = OnnxClip(margins, np.array(-1, dtype), np.array(1, dtype), op_version=version)
+        clipped = OnnxClip(raw, np.array(-1, dtype), np.array(1, dtype), op_version=version)
         each = OnnxAdd(OnnxMul(clipped, half, op_version=version), half, op_version=version)
+    elif not CLASSIFICATION_LOSSES[model.loss].make.has_probabilities:
+        return raw
     else:
-        return margins
+        raise NotImplementedError(f"There is no conversion of loss={model.loss!r}.")
     if model._label_format is not None or model.classes_.size == 2:
         return each
     total = OnnxReduceSumApi11(each, axes=[1], keepdims=1, op_version=version)

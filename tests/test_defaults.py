@@ -9,10 +9,10 @@ import scipy.sparse as sp
 from comparison import assert_same_model, relative_difference
 from sklearn.base import clone
 
-from sk_adaptive import AdaptiveSGDClassifier, AdaptiveSGDRegressor, _base
+from sk_adaptive import AdaptiveSGDClassifier, AdaptiveSGDRegressor, _validation_rows
 from sk_adaptive._registry import CLASSIFICATION_LOSSES, OPTIMIZERS, REGRESSION_LOSSES
 
-ADDITIVE_LOSSES = [name for name, spec in REGRESSION_LOSSES.items() if not spec.log_link]
+ADDITIVE_LOSSES = [name for name, spec in REGRESSION_LOSSES.items() if not spec.make.log_link]
 
 # Powers of two, so that rounding is the same in both units.
 FACTORS = [2.0**10, 2.0**-10]
@@ -173,7 +173,7 @@ def test_a_first_row_alone_tells_the_size_of_y(rows, loss):
     # the step is the rate times a gradient, over a root that `eps` is in
     in_unit = {"squared_error", "squared_epsilon_insensitive", "huber", "poisson"}
     unit_of_gradient = 512 if loss in in_unit else 1
-    unit_of_rate = 1 if REGRESSION_LOSSES[loss].log_link else 512
+    unit_of_rate = 1 if REGRESSION_LOSSES[loss].make.log_link else 512
     assert rate[0.0] == rate[1.0] > 0
     assert rate[512.0] == pytest.approx(unit_of_rate * rate[1.0])
     assert eps[0.0] > 0
@@ -344,7 +344,7 @@ def test_whatever_the_rows_the_model_is_finite(rows, optimizer, sparse_update):
 def many_rows(rows, monkeypatch):
     """Rows that are one more than few."""
     X, y = rows
-    monkeypatch.setattr(_base, "MANY_ROWS", y.size - 1)
+    monkeypatch.setattr(_validation_rows, "MANY_ROWS", y.size - 1)
     return X, y
 
 
@@ -359,7 +359,7 @@ def test_early_stopping_is_for_many_rows_or_rows_given(rows, make, monkeypatch):
     given = {"X_val": X[:50], "y_val": y[:50]}
     assert not sets_aside(make(), X, y)
     assert sets_aside(make(), X, y, **given)
-    monkeypatch.setattr(_base, "MANY_ROWS", y.size - 1)
+    monkeypatch.setattr(_validation_rows, "MANY_ROWS", y.size - 1)
     few = np.ones(y.size)
     few[7] = 0
     assert sets_aside(make(), X, y)
@@ -367,10 +367,10 @@ def test_early_stopping_is_for_many_rows_or_rows_given(rows, make, monkeypatch):
     assert not sets_aside(make(), X, y, sample_weight=few)
     assert not sets_aside(make(tol=None, max_iter=2), X, y)
     assert not sets_aside(make(early_stopping=False), X, y)
-    monkeypatch.setattr(_base, "MANY_ROWS", y.size)
+    monkeypatch.setattr(_validation_rows, "MANY_ROWS", y.size)
     assert not sets_aside(make(), X, y)
     first = {"classes": [0, 1]} if make is AdaptiveSGDClassifier else {}
-    monkeypatch.setattr(_base, "MANY_ROWS", 1)
+    monkeypatch.setattr(_validation_rows, "MANY_ROWS", 1)
     whole = make().partial_fit(X, y, **first)
     assert_same_model(whole, make(early_stopping=False).partial_fit(X, y, **first))
     assert whole.t_ == 1 + y.size

@@ -33,7 +33,7 @@ def targets_and_margins(kind, name, n=500, spread=3.0):
     if kind == "classification":
         return rng.choice([-1.0, 1.0], size=n), margins
     targets = spread * rng.normal(size=n)
-    return (np.abs(targets) if REGRESSION_LOSSES[name].log_link else targets), margins
+    return (np.abs(targets) if REGRESSION_LOSSES[name].make.log_link else targets), margins
 
 
 @every_loss
@@ -72,7 +72,7 @@ def test_bounded_below_by_a_perfect_margin(kind, name):
     loss = make(kind, name)
     y, p = targets_and_margins(kind, name)
     value, _ = loss(y, p)
-    if kind == "regression" and REGRESSION_LOSSES[name].log_link:
+    if kind == "regression" and REGRESSION_LOSSES[name].make.log_link:
         assert np.all(value >= loss(y, np.log(y))[0])
         return
     assert np.all(value >= 0)
@@ -87,7 +87,7 @@ def test_finite_at_extreme_margins(kind, name):
     y = np.array([-1.0, 1.0]) if kind == "classification" else np.array([0.0, 1.0, 1e4])
     y, p = (a.ravel() for a in np.meshgrid(y, [-1e4, -750, -40, 0, 40, 750, 1e4]))
     value, gradient = loss(y, p)
-    if kind == "regression" and REGRESSION_LOSSES[name].log_link:
+    if kind == "regression" and REGRESSION_LOSSES[name].make.log_link:
         # an infinite mean, which the training loop refuses to learn from
         assert not np.any(np.isnan(gradient))
         assert np.all(np.isfinite(gradient) == (p < 700))
@@ -131,6 +131,51 @@ def test_values_are_those_of_the_metrics():
     loss = make("regression", "poisson")
     twice = 2 * (loss(y, p)[0] - loss(y, np.log(y))[0])
     np.testing.assert_allclose(twice.mean(), mean_poisson_deviance(y, np.exp(p)))
+
+
+@pytest.mark.parametrize("class_weighted", [False, True])
+@pytest.mark.parametrize("codes", [False, True])
+@every_loss
+def test_losses_of_rows_are_the_sums_over_outputs(kind, name, codes, class_weighted):
+    n_rows, n_outputs = 50, 3
+    rng = np.random.default_rng(0)
+    p = rng.normal(size=(n_rows, n_outputs))
+    if codes:
+        targets = rng.integers(n_outputs, size=(n_rows, 1)).astype(float)
+        each = np.where(targets == np.arange(n_outputs), 1.0, -1.0)
+    else:
+        each = targets = rng.choice([-1.0, 1.0], size=(n_rows, n_outputs))
+    class_weight = rng.random((2, n_outputs)) if class_weighted else np.empty((0, 0))
+    expected = make(kind, name)(each, p)[0]
+    if class_weighted:
+        expected = expected * np.where(each > 0, class_weight[1], class_weight[0])
+    losses = make(kind, name).row_losses(targets, p, class_weight)
+    np.testing.assert_allclose(losses, expected.sum(axis=1), rtol=1e-12)
+
+
+def test_losses_of_rows_of_the_softmax():
+    rng = np.random.default_rng(0)
+    p, codes, class_weight = rng.normal(size=(50, 4)), rng.integers(4, size=50), rng.random((2, 4))
+    loss = CLASSIFICATION_LOSSES["log_loss"].multinomial()
+    expected = -log_softmax(p, axis=1)[np.arange(50), codes]
+    targets = codes[:, np.newaxis].astype(float)
+    np.testing.assert_allclose(loss.row_losses(targets, p, np.empty((0, 0))), expected, rtol=1e-12)
+    weighted = loss.row_losses(targets, p, class_weight)
+    np.testing.assert_allclose(weighted, expected * class_weight[1, codes], rtol=1e-12)
+
+
+@every_loss
+def test_the_best_constant_of_classes_is_as_good_as_any(kind, name):
+    """To the few percent that a grid allows."""
+    loss = make(kind, name)
+    positive, negative = np.array([0.1, 3.0, 50.0]), np.array([20.0, 4.0, 50.0])
+    least = loss.least_loss_of_constants(positive, negative, True)
+    others = np.random.default_rng(0).uniform(-5, 5, size=2000)
+    losses = np.outer(positive, loss(1.0, others)[0]) + np.outer(negative, loss(-1.0, others)[0])
+    assert least <= 1.02 * losses.min(axis=1).sum()
+    # and a constant it is: of 0 if there is no intercept
+    zero = positive * loss(1.0, 0.0)[0] + negative * loss(-1.0, 0.0)[0]
+    assert least <= loss.least_loss_of_constants(positive, negative, False) == zero.sum()
 
 
 # In one step of plain SGD from zero weights, the weight is -eta0 times the gradient.

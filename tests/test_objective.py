@@ -120,7 +120,7 @@ def test_every_loss_goes_down_to_where_no_change_helps(problem, estimator, name,
         spec, y = CLASSIFICATION_LOSSES[name], labels
     else:
         spec = REGRESSION_LOSSES[name]
-        y = np.exp(targets / 3) if spec.log_link else targets
+        y = np.exp(targets / 3) if spec.make.log_link else targets
     model = trainer(estimator, optimizer, loss=name, penalty=None, batch_size=10).fit(X, y)
     assert model.loss_curve_[-1] < model.loss_curve_[0]
     loss = spec.make(*(getattr(model, parameter) for parameter in spec.parameters))

@@ -215,16 +215,15 @@ class Stop:
         self.way = way
         self.calls = 0
 
-    def __call__(self, train, *arguments):
+    def __call__(self, train, optimizer, training, rows):
         self.calls += 1
         if self.calls != 3:
-            return train(*arguments)
+            return train(optimizer, training, rows)
         if self.way == "Ctrl-C after it":
-            train(*arguments)
+            train(optimizer, training, rows)
         if self.way == "no memory within it":
             # whole steps, as the kernel would
-            rows = arguments[8][: arguments[9]]
-            train(*arguments[:8], rows, *arguments[9:])
+            train(optimizer, training, rows[: training.batch_size])
             raise MemoryError
         raise KeyboardInterrupt
 

@@ -599,9 +599,9 @@ def test_an_interrupted_partial_fit_stops_between_two_steps(
     twin = copy.deepcopy(model)
     learned = []
 
-    def interrupted(train, *arguments):
-        result = train(*arguments)
-        learned.extend(arguments[8])
+    def interrupted(train, optimizer, training, rows):
+        result = train(optimizer, training, rows)
+        learned.extend(rows)
         if len(learned) > 100:
             signal.raise_signal(signal.SIGINT)
         return result
@@ -649,9 +649,9 @@ def test_the_kernel_comes_back_often_enough_for_signals(kernel_calls):
     X = sp.csr_matrix(np.ones((n_rows, 100)))
     entries = []
 
-    def counted(train, *arguments):
-        entries.append(len(arguments[8]) * 100)
-        return train(*arguments)
+    def counted(train, optimizer, training, rows):
+        entries.append(len(rows) * 100)
+        return train(optimizer, training, rows)
 
     kernel_calls(counted)
     AdaptiveSGDRegressor(eta0=0.01).partial_fit(X, np.arange(n_rows) % 2)

@@ -1,0 +1,198 @@
+"""What an estimator shows of its state: coefficients, moments, rates; and how it is saved."""
+
+from types import MappingProxyType
+
+import numpy as np
+import scipy.sparse as sp
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
+
+from . import _state
+from ._locking import lock_of
+
+
+class StateAttributes(BaseEstimator):
+    """The attributes that `_state` holds.
+
+    Beside `_state` there is `_cache`, which is never saved: the kernel's optimizer on the state,
+    the coefficients read out last, and the parameters that the last call has checked. Threads
+    take turns by `_lock`: whoever reads or changes the state or the cache holds it.
+    """
+
+    def _public_coef(self, coef):
+        """coef_ from an array of shape (n_outputs, n_features)."""
+        return coef
+
+    @property
+    def _lock(self):
+        return lock_of(self)
+
+    def _adopt(self, state):
+        # both at once, as Ctrl-C can come between two statements
+        self.__dict__.update(_state=state, _cache={})
+
+    def _current_state(self, name):
+        """The state; AttributeError, for the attribute of this name, before there is one."""
+        if "_state" not in self.__dict__:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        if "optimizer" in self._cache:
+            # a call that was interrupted may not have come to that
+            _state.save_clock(self._state, self._cache["optimizer"])
+        return self._state
+
+    def _optimizer(self):
+        """The kernel's optimizer on the state, kept as its tables take longer than a row."""
+        optimizer = self._cache.get("optimizer")
+        if optimizer is None:
+            optimizer = self._cache["optimizer"] = _state.make_optimizer(self._state)
+        return optimizer
+
+    @property
+    def coef_(self):
+        with self._lock:
+            state = self._current_state("coef_")
+            if "coef" not in self._cache:
+                coef = _state.coefficients(state, optimizer=self._optimizer())
+                if self._sparse_coef:
+                    coef = sp.csr_matrix(self._public_coef(coef))
+                else:
+                    # It is a copy: writing to an element would change nothing. Assigning does.
+                    coef = self._read_only(coef)
+                self._cache["coef"] = coef
+            return self._cache["coef"]
+
+    @coef_.setter
+    def coef_(self, value):
+        with self._lock:
+            state = self._current_state("coef_")
+            value = value.toarray() if sp.issparse(value) else value
+            shape = (state["intercept"].shape[1], state["records"].shape[0])
+            coef = initial_values(value, shape, _state.precision(state), "coef_")
+            self._adopt(_state.with_coefficients(state, coef))
+
+    @property
+    def intercept_(self):
+        with self._lock:
+            state = self._current_state("intercept_")
+            return _state.intercepts(state).astype(_state.precision(state))
+
+    @intercept_.setter
+    def intercept_(self, value):
+        with self._lock:
+            state = self._current_state("intercept_")
+            shape = (state["intercept"].shape[1],)
+            value = initial_values(value, shape, np.float64, "intercept_")
+            self._adopt(_state.with_intercepts(state, value))
+
+    @property
+    def t_(self):
+        with self._lock:
+            return self._current_state("t_")["t"] + 1
+
+    @property
+    def eta0_(self):
+        with self._lock:
+            return self._current_state("eta0_")["eta0"]
+
+    @property
+    def optimizer_state_(self):
+        with self._lock:
+            moments = _state.textbook_state(self._current_state("optimizer_state_"))
+        return MappingProxyType({name: self._read_only(values) for name, values in moments.items()})
+
+    @property
+    def effective_learning_rate_(self):
+        with self._lock:
+            state = self._current_state("effective_learning_rate_")
+            return self._read_only(_state.effective_learning_rates(state))
+
+    def _read_only(self, values):
+        """An array of shape (n_outputs, n_features), in that of coef_."""
+        values = self._public_coef(values)
+        values.flags.writeable = False
+        return values
+
+    @property
+    def eps_(self):
+        with self._lock:
+            return self._current_state("eps_")["settings"]["eps"]
+
+    @property
+    def progressive_loss_(self):
+        with self._lock:
+            state = self._current_state("progressive_loss_")
+            loss_sum, weight_sum = state["progressive_loss"]
+            return float(loss_sum / weight_sum) if weight_sum > 0 else np.nan
+
+    def reset_progressive_loss(self):
+        """Let ``progressive_loss_`` be of the rows that `partial_fit` learns from now on.
+
+        Returns
+        -------
+        self : object
+        """
+        with self._lock:
+            check_is_fitted(self)
+            self._state["progressive_loss"] = np.zeros(2)
+        return self
+
+    def __sklearn_is_fitted__(self):
+        return "_state" in self.__dict__
+
+    def __getstate__(self):
+        with self._lock:
+            attributes = super().__getstate__()
+            if "_state" in attributes:
+                # A copy, as another thread may learn while this one writes it to disk.
+                state = _state.snapshot(self._current_state("_state"))
+                attributes = {**attributes, "_state": state}
+                del attributes["_cache"]
+            return attributes
+
+    def __setstate__(self, attributes):
+        if "_state" in attributes:
+            _state.check(attributes["_state"], attributes.get("n_features_in_"))
+            attributes = {**attributes, "_cache": {}}
+        super().__setstate__(attributes)
+
+    def sparsify(self):
+        """Make ``coef_`` a CSR matrix, which is smaller where most coefficients are zero.
+
+        Training may go on; ``coef_`` stays sparse.
+
+        Returns
+        -------
+        self : object
+        """
+        return self._set_sparse_coef(True)
+
+    def densify(self):
+        """Make ``coef_`` an array again, which it is unless `sparsify` was called.
+
+        Returns
+        -------
+        self : object
+        """
+        return self._set_sparse_coef(False)
+
+    def _set_sparse_coef(self, value):
+        with self._lock:
+            check_is_fitted(self)
+            self._sparse_coef = value
+            self._cache.pop("coef", None)
+        return self
+
+
+def initial_values(value, shape, dtype, name):
+    """A user's coefficients or intercepts in the state's shape."""
+    try:
+        value = np.asarray(value, dtype=dtype)
+    except (TypeError, ValueError):
+        raise ValueError(f"Provided {name} is not an array of numbers.") from None
+    if value.size == np.prod(shape) and (value.shape == shape or shape[0] == 1):
+        value = value.reshape(shape)
+    else:
+        raise ValueError(f"Provided {name} does not match dataset.")
+    if not np.all(np.isfinite(value)):
+        raise ValueError(f"Provided {name} contains NaN or infinity.")
+    return value

@@ -1,0 +1,128 @@
+"""What rows tell before anything is learned: eps, eta0, intercepts, and the unit of tol."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from . import _state
+from ._input import typical_row
+from ._registry import OPTIMIZERS
+
+# A typical gradient is taken to be within these bounds, for its square to be a float32.
+BOUNDS_OF_GRADIENT = 1e-18, 1e18
+
+
+@dataclass(frozen=True)
+class Start:
+    """How training starts.
+
+    Attributes
+    ----------
+    settings : dict
+        See `_state.settings_of`.
+    eta0 : float
+    intercept : ndarray of shape (n_outputs,) or None
+        None: 0.
+    """
+
+    settings: dict
+    eta0: float
+    intercept: np.ndarray | None = None
+
+
+def start_of(estimator, training, rows):
+    """The start of an estimator on these rows; with normalize they have to be normalised.
+
+    Raises
+    ------
+    ValueError
+        If the decay of adamw would turn the signs of weights.
+    """
+    if not rows.size:
+        # the next call will tell
+        eta0 = 0.0 if estimator.eta0 == "auto" else float(estimator.eta0)
+        return Start(_state.settings_of(estimator, 0.0), eta0)
+    largest, rate = typical_row(training.data, training.indptr, rows)
+    # of a feature that one row of the batch has
+    gradient = largest * typical_derivative(training, rows)
+    gradient /= min(training.batch_size, rows.size)
+    # 0 where these rows teach nothing: then the next call will tell
+    gradient = float(np.clip(gradient, *BOUNDS_OF_GRADIENT)) if gradient > 0 else 0.0
+    settings = _state.settings_of(estimator, gradient)
+    if estimator.eta0 == "auto":
+        intercept, scale = starting_point(training, rows)
+        factor = OPTIMIZERS[estimator.optimizer].rate[estimator.sparse_update]
+        eta0 = rate * factor * scale
+    else:
+        intercept, eta0 = None, float(estimator.eta0)
+    check_decay(estimator, settings, eta0)
+    return Start(settings, eta0, intercept)
+
+
+def check_decay(estimator, settings, eta0):
+    """Refuse a decay of adamw that would turn the signs of weights."""
+    if OPTIMIZERS[estimator.optimizer].decoupled and eta0 * settings["l2"] >= 1:
+        raise ValueError(
+            f"eta0 * alpha must be less than 1 with optimizer={estimator.optimizer!r}, as weights "
+            f"are multiplied by 1 - eta0 * alpha. Got eta0={eta0!r}, alpha={estimator.alpha!r}."
+        )
+
+
+def typical_derivative(training, rows):
+    """The size of the derivative of a row's weighted loss by its raw prediction.
+
+    Positive, or 0 if these rows teach nothing.
+    """
+    loss, weight = training.loss, training.sample_weight
+    if training.of_classes:
+        positive, negative = training.weights_of_classes(rows)
+        if training.classes_exclude_each_other:
+            # of the raw prediction of the row's own class
+            mean_weight = positive.sum() / rows.size
+        else:
+            mean_weight = (positive + negative).mean() / rows.size
+        return float(mean_weight * loss.typical_derivative_of_classes(training.n_outputs))
+    targets = training.targets[rows]
+    size = loss.typical_derivative(targets, best_constant(training, targets))
+    return size * float(weight[rows].mean()) if weight.size else size
+
+
+def starting_point(training, rows):
+    """Intercepts to start from, or None, and the scale of what is to be learned."""
+    if training.of_classes:
+        return None, 1.0
+    targets = training.targets[rows]
+    constant = best_constant(training, targets)
+    return constant if training.fit_intercept else None, training.loss.scale(targets, constant)
+
+
+def best_constant(training, targets):
+    """The raw predictions of a model of numbers without coefficients."""
+    if training.fit_intercept:
+        return training.loss.fit_intercept_only(targets)
+    return np.zeros(targets.shape[1])
+
+
+def loss_of_best_constant(training, rows):
+    """The least weighted sum of the losses of these rows without coefficients."""
+    if training.of_classes:
+        positive, negative = training.weights_of_classes(rows)
+        return training.loss.least_loss_of_constants(positive, negative, training.fit_intercept)
+    targets = training.targets[rows]
+    losses = training.loss.excess(targets, best_constant(training, targets)).sum(axis=1)
+    if training.sample_weight.size:
+        losses *= training.sample_weight[rows]
+    return float(losses.sum())
+
+
+def least_gain(estimator, training, rows, validated):
+    """What an epoch has to gain: `tol` in the unit of what decides on stopping, or None."""
+    if estimator.tol is None or (validated and estimator.scoring != "loss"):
+        return estimator.tol
+    loss = loss_of_best_constant(training, rows)
+    if validated and training.sample_weight.size:
+        # the validation loss is a mean by weight
+        loss /= training.sample_weight[rows].sum()
+    else:
+        loss /= rows.size
+    return estimator.tol * (loss if 0 < loss < np.inf else 1.0)
