@@ -22,6 +22,7 @@ from sklearn.linear_model import LogisticRegression, SGDClassifier
 from sklearn.neural_network import MLPClassifier
 
 from sk_adaptive import AdaptiveSGDClassifier
+from sk_adaptive._registry import OPTIMIZERS
 
 ALPHA = 1e-6
 BASE = "SGDClassifier"
@@ -480,7 +481,7 @@ class River(Peer):
 
 # -- all of them --
 
-OURS = ("adagrad", "rmsprop", "adam", "adamw")
+OURS = tuple(OPTIMIZERS)
 
 PEERS = {
     **{name: lambda name=name: Adaptive(optimizer=name) for name in OURS},

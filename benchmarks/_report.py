@@ -4,6 +4,8 @@ from itertools import groupby
 
 import numpy as np
 
+from sk_adaptive._registry import OPTIMIZERS
+
 PART_TITLES = {
     "epoch": "Time of an epoch",
     "target": "Time to a test log loss",
@@ -13,7 +15,7 @@ PART_TITLES = {
     "floor": "The floor",
     "latency": "Single rows",
 }
-OURS = ("adagrad", "rmsprop", "adam")
+OURS = tuple(OPTIMIZERS)
 COLOURS = {"ours": "#1b6ca8", "base": "#d1495b", "peer": "#a9b4bd"}
 DASHES = ("-", "--", ":", "-.")
 

@@ -25,6 +25,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.neural_network import MLPClassifier
 
 from sk_adaptive import AdaptiveSGDClassifier
+from sk_adaptive._registry import OPTIMIZERS
 
 SETS = ["criteo80k", "20news", "banking77", "trec6"]
 IN_ORDER_OF_TIME = {"criteo80k"}
@@ -58,8 +59,9 @@ def candidates(n_classes, mlp_epochs):
     made = [adaptive("adagrad")]
     if n_classes > 2:
         made.append(adaptive("adagrad, ovr", multi_class="ovr"))
-    for optimizer in ("rmsprop", "adam", "adamw"):
-        for update in ("exact", "masked"):
+    for optimizer, spec in OPTIMIZERS.items():
+        # for the others the two updates are one
+        for update in ("exact", "masked") if spec.forgets else ():
             made.append(
                 adaptive(f"{optimizer}, {update}", optimizer=optimizer, sparse_update=update)
             )

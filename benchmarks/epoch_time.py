@@ -13,6 +13,7 @@ import numpy as np
 from sklearn.linear_model import SGDClassifier
 
 from sk_adaptive import AdaptiveSGDClassifier
+from sk_adaptive._registry import OPTIMIZERS
 
 
 def adaptive(**settings):
@@ -22,10 +23,11 @@ def adaptive(**settings):
 def all_models():
     sgd = SGDClassifier(loss="log_loss", tol=None, random_state=0)
     models = {"SGDClassifier": sgd, "adagrad, no penalty": adaptive(penalty=None)}
-    for optimizer in ("adagrad", "rmsprop", "adam", "adamw"):
+    for optimizer in OPTIMIZERS:
         models[optimizer] = adaptive(optimizer=optimizer)
-    for optimizer in ("rmsprop", "adam", "adamw"):
-        models[f"{optimizer}, masked"] = adaptive(optimizer=optimizer, sparse_update="masked")
+    for optimizer, spec in OPTIMIZERS.items():
+        if spec.forgets:
+            models[f"{optimizer}, masked"] = adaptive(optimizer=optimizer, sparse_update="masked")
     return models
 
 
@@ -44,7 +46,7 @@ def compare(name, X, y, rounds):
 
 
 def growth(n_rows, rounds, all_bits):
-    models = ["SGDClassifier", "adagrad", "rmsprop", "adam"]
+    models = ["SGDClassifier", *(name for name, spec in OPTIMIZERS.items() if not spec.decoupled)]
     print(f"\n{'features':>10} {'drawn':10}{'nnz/row':>8}  ns per non-zero and pass:")
     print(" " * 29 + "".join(f"{name:>15}" for name in models))
     for uniform in (True, False):

@@ -20,9 +20,9 @@ import numpy as np
 from sklearn.linear_model import SGDClassifier
 
 from sk_adaptive import AdaptiveSGDClassifier
+from sk_adaptive._registry import OPTIMIZERS
 
 COLUMNS = 39
-OPTIMIZERS = ("adagrad", "rmsprop", "adam", "adamw")
 
 
 def sgd():

@@ -25,6 +25,7 @@ from sklearn.metrics import accuracy_score, confusion_matrix, log_loss
 from sklearn.model_selection import GroupShuffleSplit, HalvingGridSearchCV, StratifiedGroupKFold
 
 from sk_adaptive import AdaptiveSGDClassifier
+from sk_adaptive._registry import OPTIMIZERS
 
 use_style()
 MODULES = [
@@ -81,7 +82,7 @@ print(f"{X_train.shape[1]:,} words, {X_train.nnz / X_train.shape[0]:.0f} in a pa
 
 FACTORS = 3.0 ** np.arange(-2, 4)
 grid, automatic = [], {}
-for optimizer in ("adagrad", "rmsprop", "adam", "adamw"):
+for optimizer in OPTIMIZERS:
     model = AdaptiveSGDClassifier(optimizer=optimizer, max_iter=1, tol=None)
     automatic[optimizer] = model.fit(X_train, classes[train]).eta0_
     grid.append(
@@ -89,7 +90,7 @@ for optimizer in ("adagrad", "rmsprop", "adam", "adamw"):
             "optimizer": [optimizer],
             "eta0": list(automatic[optimizer] * FACTORS),
             # a weight decay is a larger number than a penalty
-            "alpha": [1e-3, 1e-2] if optimizer == "adamw" else [1e-6, 1e-5],
+            "alpha": [1e-3, 1e-2] if OPTIMIZERS[optimizer].decoupled else [1e-6, 1e-5],
         }
     )
 search = HalvingGridSearchCV(

@@ -54,7 +54,8 @@ class AdaptiveSGD(CallbackSupportMixin, StateAttributes):
     """What the classifier and the regressor share."""
 
     _parameter_constraints: dict = {
-        "optimizer": [StrOptions(set(OPTIMIZERS))],
+        # a view of the registry, which may be added to
+        "optimizer": [StrOptions(OPTIMIZERS.keys())],
         "penalty": [StrOptions({"l2", "l1", "elasticnet"}), None],
         "alpha": [Interval(Real, 0, None, closed="left")],
         "l1_ratio": [Interval(Real, 0, 1, closed="both"), None],

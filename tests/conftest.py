@@ -13,6 +13,9 @@ import scipy.sparse as sp
 CHECKOUT = Path(__file__).resolve().parent.parent
 sys.path[:] = [entry for entry in sys.path if Path(entry).resolve() != CHECKOUT]
 
+# before the tests that loop over the registry, which it may add to
+import reference  # noqa: E402, F401
+
 
 @pytest.fixture(scope="session")
 def zipf_rows():

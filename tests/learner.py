@@ -5,6 +5,7 @@ import pickle
 import time
 
 import numpy as np
+import reference  # noqa: F401 - it may add to the registry
 import scipy.sparse as sp
 
 from sk_adaptive import AdaptiveSGDClassifier

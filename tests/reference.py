@@ -1,4 +1,4 @@
-"""The dense textbook algorithms: every coordinate moves at every step.
+"""The dense textbook algorithms, and what tests know of each optimizer: its `Twin`.
 
 Plain NumPy, float64, written for comparison with the papers and not for
 speed. `train` is the oracle that the lazy kernels are compared with.
@@ -10,7 +10,14 @@ made of (while a weight flows, its mean over the flow). Coordinates
 from ``n_penalised`` on (the intercepts) are not penalised.
 """
 
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
 import numpy as np
+
+from sk_adaptive._registry import OPTIMIZERS
 
 
 def flow(w, tau, l1, l2):
@@ -166,53 +173,196 @@ def adam_charged(n, n_penalised, *, eps, beta_1, beta_2, rate, l1=0.0, l2=0.0, d
     return step
 
 
-def masked(optimizer, n, n_penalised, *, eps, l1=0.0, l2=0.0, **parameters):
-    """Only coordinates with a gradient move, and their moments do not age while idle."""
-    h = np.full(n, np.inf)
-    m, v, integral = np.zeros(n), np.zeros(n), np.zeros(n)
+def masked(
+    rule,
+    n,
+    n_penalised,
+    *,
+    eps,
+    l1=0.0,
+    l2=0.0,
+    has_momentum=False,
+    decoupled=False,
+    **parameters,
+):
+    """Only coordinates with a gradient move, and their moments do not age while idle.
+
+    The rule takes gradients, the coordinates that move, and t; it returns the metric and the
+    direction of the step.
+    """
+    update, state = rule(n, eps, **parameters)
+    h, integral = np.full(n, np.inf), np.zeros(n)
     always = np.arange(n) >= n_penalised
 
     def step(w, g, eta, t):
         live = (g != 0) | always
         tau = eta
-        if optimizer == "adamw":
+        if decoupled:
             tau = -np.log1p(-eta * l2) / l2 if l2 else eta
             idle_integral = integral_of_flow(w, tau, np.ones(n), l1, l2)
             w[:n_penalised] = flow(w, tau, l1, l2)[:n_penalised]
-        if optimizer == "adagrad":
-            v[live] += g[live] ** 2
-            metric, direction = np.sqrt(v + eps), g
-        elif optimizer == "rmsprop":
-            rho = parameters["rho"]
-            v[live] = rho * v[live] + (1 - rho) * g[live] ** 2
-            metric, direction = np.sqrt(v) + eps, g
-        else:
-            beta_1, beta_2 = parameters["beta_1"], parameters["beta_2"]
-            m[live] = beta_1 * m[live] + (1 - beta_1) * g[live]
-            v[live] = beta_2 * v[live] + (1 - beta_2) * g[live] ** 2
-            metric = np.sqrt(v / (1 - beta_2**t)) + eps
-            direction = m / (1 - beta_1**t)
+        metric, direction = update(g, live, t)
         w[live] -= eta * direction[live] / metric[live]
-        if optimizer != "adamw":
+        if not decoupled:
             h[g != 0] = metric[g != 0]
             idle_integral = integral_of_flow(w, eta, np.where(always, np.inf, h), l1, l2)
             w[:n_penalised] = flow(w, eta / h, l1, l2)[:n_penalised]
-        if optimizer in ("adagrad", "rmsprop"):
-            integral[:] += idle_integral
-        else:
-            integral[:] += np.where(live, tau * w, idle_integral)
+        integral[:] += np.where(live, tau * w, idle_integral) if has_momentum else idle_integral
 
-    step.integral = integral
-    step.state = {
-        "adagrad": {"sum_of_squared_gradients": v},
-        "rmsprop": {"mean_squared_gradient": v},
-    }.get(optimizer, {"first_moment": m, "second_moment": v})
+    step.state, step.integral = state, integral
     return step
 
 
-# --- losses: derivatives with respect to the margin ---
+def adagrad_rule(n, eps):
+    G = np.zeros(n)
 
-GRADIENTS = {
+    def update(g, live, t):
+        G[live] += g[live] ** 2
+        return np.sqrt(G + eps), g
+
+    return update, {"sum_of_squared_gradients": G}
+
+
+def rmsprop_rule(n, eps, rho):
+    v = np.zeros(n)
+
+    def update(g, live, t):
+        v[live] = rho * v[live] + (1 - rho) * g[live] ** 2
+        return np.sqrt(v) + eps, g
+
+    return update, {"mean_squared_gradient": v}
+
+
+def adam_rule(n, eps, beta_1, beta_2):
+    m, v = np.zeros(n), np.zeros(n)
+
+    def update(g, live, t):
+        m[live] = beta_1 * m[live] + (1 - beta_1) * g[live]
+        v[live] = beta_2 * v[live] + (1 - beta_2) * g[live] ** 2
+        return np.sqrt(v / (1 - beta_2**t)) + eps, m / (1 - beta_1**t)
+
+    return update, {"first_moment": m, "second_moment": v}
+
+
+# --- what tests know of each optimizer ---
+
+ALL_PENALTIES = (None, "l2", "l1", "elasticnet")
+# With a short memory rmsprop and adam are biased for rare features.
+LONG_MEMORY = 1 - 1e-6
+
+
+@dataclass(frozen=True)
+class Twin:
+    """What tests know of an optimizer beside its entry in the registry.
+
+    Attributes
+    ----------
+    dense : callable
+        The textbook, as described above.
+    masked : callable
+        The same with ``sparse_update="masked"``.
+    metric : callable
+        Takes the textbook's moments by name, t, eps and the optimizer's numbers; returns what the
+        rate of a coefficient is divided by.
+    penalties : tuple
+        Those that `dense` has. The others are the package's own definition.
+    charged : callable or None
+        The step with any penalty and averages, where `dense` has not every penalty. It also takes
+        the rate as a function of t.
+    composite : callable or None
+        The step with a proximal step in the metric where nothing is ever idle. None: `dense`.
+    unbiased : dict
+        Parameters with which training ends at the minimum of the objective.
+    room : float
+        How far from that it may end.
+    rate_of_all_rows : float
+        A rate for steps on all rows at once, with the parameters `unbiased`.
+    torch : tuple or None
+        The name of torch's class, its settings, and the same settings of `dense`. None where
+        torch has no such optimizer.
+    """
+
+    dense: Callable
+    masked: Callable
+    metric: Callable
+    torch: tuple | None = None
+    penalties: tuple = ALL_PENALTIES
+    charged: Callable | None = None
+    composite: Callable | None = None
+    unbiased: dict | None = None
+    room: float = 1e-2
+    rate_of_all_rows: float = 0.3
+
+    def step(self, n, n_penalised, *, rate, **numbers):
+        """The dense step that has every penalty and averages."""
+        if self.charged is None:
+            return self.dense(n, n_penalised, **numbers)
+        return self.charged(n, n_penalised, rate=rate, **numbers)
+
+
+def _corrected_metric(state, t, eps, beta_1, beta_2):
+    return np.sqrt(state["second_moment"] / (1 - beta_2**t)) + eps
+
+
+_BETAS = {"beta_1": 0.9, "beta_2": 0.99, "eps": 1e-3}
+_TORCH_BETAS = {"betas": (0.9, 0.99), "eps": 1e-3}
+
+TWINS = {
+    # torch adds AdaGrad's eps outside the root and the reference inside: they are the same where
+    # eps is too small to change any sum of squares. It can't be 0, for coordinates without a
+    # gradient so far.
+    "adagrad": Twin(
+        adagrad,
+        partial(masked, adagrad_rule),
+        lambda state, t, eps: np.sqrt(state["sum_of_squared_gradients"] + eps),
+        torch=("Adagrad", {"eps": 1e-300}, {"eps": 1e-300}),
+        room=1e-3,
+    ),
+    "rmsprop": Twin(
+        rmsprop,
+        partial(masked, rmsprop_rule),
+        lambda state, t, eps, rho: np.sqrt(state["mean_squared_gradient"]) + eps,
+        torch=("RMSprop", {"alpha": 0.95, "eps": 1e-3}, {"rho": 0.95, "eps": 1e-3}),
+        unbiased={"rho": LONG_MEMORY},
+        # the mean of squares starts at 0 and is not corrected
+        rate_of_all_rows=0.3 * np.sqrt(1 - LONG_MEMORY),
+    ),
+    "adam": Twin(
+        adam,
+        partial(masked, adam_rule, has_momentum=True),
+        _corrected_metric,
+        torch=("Adam", _TORCH_BETAS, _BETAS),
+        penalties=(None,),
+        charged=adam_charged,
+        composite=adam_composite,
+        unbiased={"beta_2": LONG_MEMORY},
+    ),
+    "adamw": Twin(
+        adamw,
+        partial(masked, adam_rule, has_momentum=True, decoupled=True),
+        _corrected_metric,
+        torch=("AdamW", {**_TORCH_BETAS, "weight_decay": 0.05}, {**_BETAS, "l2": 0.05}),
+        penalties=(None, "l2"),
+        charged=partial(adam_charged, decoupled=True),
+    ),
+}
+
+
+def register_copy(name):
+    """Add an optimizer under another name, by an entry and a twin; return that name."""
+    copy = f"copy_of_{name}"
+    OPTIMIZERS[copy], TWINS[copy] = OPTIMIZERS[name], TWINS[name]
+    return copy
+
+
+# For the suite over a copy, see test_copies.py: before any test has looped over the registry.
+if "SK_ADAPTIVE_COPY" in os.environ:
+    register_copy(os.environ["SK_ADAPTIVE_COPY"])
+
+
+# --- losses: derivatives with respect to the raw prediction ---
+
+DERIVATIVES = {
     "log_loss": lambda y, p: -y / (1 + np.exp(y * p)),
     "hinge": lambda y, p: -y * (y * p <= 1),
     "squared_error": lambda y, p: p - y,
@@ -233,8 +383,8 @@ def train(step, X, y, loss, rate, *, batch_size=1, n_models=1, record=()):
     recorded = []
     for t, start in enumerate(range(0, n, batch_size), start=1):
         rows = slice(start, start + batch_size)
-        margins = X[rows] @ w.reshape(d + 1, n_models)
-        gradient = GRADIENTS[loss](y[rows, np.newaxis], margins)
+        raw = X[rows] @ w.reshape(d + 1, n_models)
+        gradient = DERIVATIVES[loss](y[rows, np.newaxis], raw)
         step(w, (X[rows].T @ gradient / len(gradient)).ravel(), rate(t), t)
         if t in record:
             recorded.append(w.reshape(d + 1, n_models).T.copy())
@@ -252,8 +402,8 @@ def train_softmax(step, X, classes, n_classes, rate, *, batch_size=1):
     X = np.hstack([X, np.ones((n, 1))])
     for t, start in enumerate(range(0, n, batch_size), start=1):
         rows = slice(start, start + batch_size)
-        margins = X[rows] @ w.reshape(d + 1, n_classes)
-        gradient = np.exp(margins - margins.max(axis=1, keepdims=True))
+        raw = X[rows] @ w.reshape(d + 1, n_classes)
+        gradient = np.exp(raw - raw.max(axis=1, keepdims=True))
         gradient /= gradient.sum(axis=1, keepdims=True)
         gradient[np.arange(len(gradient)), classes[rows]] -= 1
         step(w, (X[rows].T @ gradient / len(gradient)).ravel(), rate(t), t)

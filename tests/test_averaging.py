@@ -8,6 +8,7 @@ import pytest
 import reference
 import scipy.sparse as sp
 from comparison import assert_same_model, relative_difference, weights_of
+from reference import TWINS
 
 from sk_adaptive import AdaptiveSGDClassifier, AdaptiveSGDRegressor
 from sk_adaptive._registry import OPTIMIZERS
@@ -18,6 +19,8 @@ PENALTIES = {None: (0.0, 0.0), "l2": (0.0, 0.01), "l1": (0.01, 0.0), "elasticnet
 NUMBERS = {"rho": 0.97, "beta_1": 0.9, "beta_2": 0.999}
 UPDATES = list(product(OPTIMIZERS, ("exact", "masked")))
 N_CLASSES = 3
+BETAS = [(0.0, 0.9), (0.9, 0.9), (0.9, 0.999), (0.95, 0.9999)]
+DECOUPLED_BETAS = [(0.8, 0.9), (0.8, 0.99)]
 
 
 def numbers_of(optimizer):
@@ -85,11 +88,8 @@ def dense_step(optimizer, update, schedule, l1, l2, n_features):
     numbers = {"eps": 1e-8, **numbers_of(optimizer)}
     n = n_features + 1, n_features
     if update == "masked":
-        return reference.masked(optimizer, *n, l1=l1, l2=l2, **numbers)
-    if optimizer in ("adam", "adamw"):
-        numbers |= {"rate": RATES[schedule], "decoupled": optimizer == "adamw"}
-        return reference.adam_charged(*n, l1=l1, l2=l2, **numbers)
-    return getattr(reference, optimizer)(*n, l1=l1, l2=l2, **numbers)
+        return TWINS[optimizer].masked(*n, l1=l1, l2=l2, **numbers)
+    return TWINS[optimizer].step(*n, rate=RATES[schedule], l1=l1, l2=l2, **numbers)
 
 
 @pytest.mark.parametrize("batch_size", [1, 7])
@@ -137,8 +137,10 @@ def test_lazy_is_dense(zipf_rows, optimizer, update, penalty, schedule, batch_si
 @pytest.mark.parametrize(
     ("optimizer", "betas"),
     [
-        *product(["adam"], [(0.0, 0.9), (0.9, 0.9), (0.9, 0.999), (0.95, 0.9999)]),
-        *product(["adamw"], [(0.8, 0.9), (0.8, 0.99)]),
+        pytest.param(name, betas, id=f"{name}-{betas[0]}-{betas[1]}")
+        for name, spec in OPTIMIZERS.items()
+        if "beta_1" in spec.parameters
+        for betas in (DECOUPLED_BETAS if spec.decoupled else BETAS)
     ],
 )
 def test_momentum_of_every_age(zipf_rows, optimizer, betas, schedule):
@@ -146,14 +148,14 @@ def test_momentum_of_every_age(zipf_rows, optimizer, betas, schedule):
     X, X_sparse, y = zipf_rows
     numbers = {"eps": 1e-8, "beta_1": betas[0], "beta_2": betas[1]}
     n = X.shape[1] + 1, X.shape[1]
-    if optimizer == "adam":
-        penalty, stops = None, (1, 64, 65, 500, 2000)
-        step = reference.adam(*n, **numbers)
-    else:  # the dense sums of its tails are dear
+    decoupled = OPTIMIZERS[optimizer].decoupled
+    if decoupled:  # the dense sums of its tails are dear
         penalty, stops = "l2", (1, 64, 65, 500)
         l1, l2 = PENALTIES[penalty]
-        numbers |= {"rate": RATES[schedule], "decoupled": True, "l1": l1, "l2": l2}
-        step = reference.adam_charged(*n, **numbers)
+        step = TWINS[optimizer].step(*n, rate=RATES[schedule], l1=l1, l2=l2, **numbers)
+    else:
+        penalty, stops = None, (1, 64, 65, 500, 2000)
+        step = TWINS[optimizer].dense(*n, **numbers)
     integrals = []
 
     def step_and_look(w, g, eta, t):
@@ -177,7 +179,7 @@ def test_momentum_of_every_age(zipf_rows, optimizer, betas, schedule):
         model.partial_fit(X_sparse[start:stop], y[start:stop], classes=[-1, 1])
         start = stop
         eta = np.array([RATES[schedule](t) for t in range(1, stop + 1)])
-        span = (-np.log1p(-eta * l2) / l2).sum() if optimizer == "adamw" else eta.sum()
+        span = (-np.log1p(-eta * l2) / l2).sum() if decoupled else eta.sum()
         assert relative_difference(weights_of(model), integral / span) < 1e-10
 
 

@@ -9,13 +9,27 @@ from pathlib import Path
 import pytest
 
 import sk_adaptive
+from sk_adaptive._registry import CLASSIFICATION_LOSSES, OPTIMIZERS, REGRESSION_LOSSES
 
 CHECKOUT = Path(__file__).resolve().parent.parent
-PAGES = [CHECKOUT / "README.md", *sorted((CHECKOUT / "docs").rglob("*.md"))]
 # a block of code, and what it prints if the page says so
 EXAMPLE = re.compile(
     r"^```python\n(.*?)^```\n(?:\n```text\n(.*?)^```\n)?", re.DOTALL | re.MULTILINE
 )
+
+# those with code to run; a distribution may be without them
+PAGES = [
+    page
+    for page in (CHECKOUT / "README.md", *sorted((CHECKOUT / "docs").rglob("*.md")))
+    if page.exists() and EXAMPLE.search(page.read_text(encoding="utf-8"))
+]
+REGISTRY = {
+    "optimizer": {"AdaptiveSGDClassifier": OPTIMIZERS, "AdaptiveSGDRegressor": OPTIMIZERS},
+    "loss": {
+        "AdaptiveSGDClassifier": CLASSIFICATION_LOSSES,
+        "AdaptiveSGDRegressor": REGRESSION_LOSSES,
+    },
+}
 
 # Checks of numpydoc that these docstrings do not follow.
 EXCEPTIONS = {
@@ -56,11 +70,22 @@ def test_examples_of_docstrings(name):
         assert runner.run(test).failed == 0
 
 
+@pytest.mark.parametrize("parameter", REGISTRY)
+@pytest.mark.parametrize("name", ["AdaptiveSGDClassifier", "AdaptiveSGDRegressor"])
+def test_choices_are_those_of_the_registry(name, parameter):
+    """What the docstring lists for a parameter; of an optimizer it has the formula, too."""
+    text = inspect.getdoc(getattr(sk_adaptive, name))
+    listed = re.search(rf"^{parameter} : {{(.*?)}}, +default", text, re.DOTALL | re.MULTILINE)
+    copies = {known for known in REGISTRY[parameter][name] if known.startswith("copy_of_")}
+    known = set(REGISTRY[parameter][name]) - copies
+    assert set(re.findall(r"'(\w+)'", listed.group(1))) == known
+    if parameter == "optimizer":
+        assert set(re.findall(r"^    - '(\w+)': ``", text, re.MULTILINE)) >= known
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_examples_of_pages(page, monkeypatch, tmp_path, capsys):
     """The blocks of a page, one after the other, as a reader would run them."""
-    if not page.exists():
-        pytest.skip("this distribution is without it")
     shutil.copytree(CHECKOUT / "examples" / "data", tmp_path / "examples" / "data")
     monkeypatch.chdir(tmp_path)
     text = page.read_text(encoding="utf-8")

@@ -4,6 +4,7 @@ The default run has 2,000 steps. `python -m pytest -m full` adds all settings on
 during most of which some of the features are idle.
 """
 
+from functools import partial
 from itertools import product
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 import reference
 import scipy.sparse as sp
 from comparison import assert_same_model, relative_difference, weights_of
+from reference import TWINS
 
 from sk_adaptive import AdaptiveSGDClassifier, AdaptiveSGDRegressor
 from sk_adaptive._registry import OPTIMIZERS
@@ -40,9 +42,7 @@ def settings_of(optimizer, eps=EPS, betas=BETAS):
 
 def is_charged(optimizer, penalty):
     """Whether the textbook has no such penalty, so that our definition is the reference."""
-    return (optimizer == "adam" and penalty is not None) or (
-        optimizer == "adamw" and PENALTIES[penalty][0] > 0
-    )
+    return penalty not in TWINS[optimizer].penalties
 
 
 PAIRS = list(product(OPTIMIZERS, PENALTIES))
@@ -60,9 +60,8 @@ def dense_step(optimizer, penalty, schedule, settings, n_features, make=None):
     if penalty is not None:
         numbers["l1"], numbers["l2"] = PENALTIES[penalty]
     if make is None and is_charged(optimizer, penalty):
-        make = reference.adam_charged
-        numbers |= {"rate": RATES[schedule], "decoupled": optimizer == "adamw"}
-    make = make or getattr(reference, optimizer)
+        make = partial(TWINS[optimizer].charged, rate=RATES[schedule])
+    make = make or TWINS[optimizer].dense
     return make((n_features + 1) * n_models, n_features * n_models, **numbers)
 
 
@@ -143,13 +142,15 @@ def test_other_losses(zipf_rows, optimizer, loss):
 
 @pytest.mark.parametrize("schedule", RATES)
 @pytest.mark.parametrize("penalty", ["l2", "l1", "elasticnet"])
-@pytest.mark.parametrize("optimizer", ["adagrad", "rmsprop", "adam"])
+@pytest.mark.parametrize(
+    "optimizer", [name for name, spec in OPTIMIZERS.items() if not spec.decoupled]
+)
 def test_where_nothing_is_idle_the_penalty_is_a_proximal_step(optimizer, penalty, schedule):
     rng = np.random.default_rng(0)
     X = rng.normal(size=(500, 8))
     data = X, sp.csr_matrix(X), np.where(X[:, 0] + rng.normal(size=500) > 0, 1, -1)
     settings = settings_of(optimizer, FEW_EPS, FEW_BETAS)
-    make = reference.adam_composite if optimizer == "adam" else None
+    make = TWINS[optimizer].composite or TWINS[optimizer].dense
     step = dense_step(optimizer, penalty, schedule, settings, X.shape[1], make)
     check(data, step, settings, schedule, 1, penalty, [1, 500], optimizer=optimizer)
 
@@ -161,7 +162,7 @@ def test_masked(zipf_rows, optimizer, penalty, batch_size):
     n_rows, n_features = zipf_rows[0].shape
     l1, l2 = PENALTIES[penalty]
     (one,) = settings_of(optimizer, [1e-8], [(0.9, 0.999)])
-    step = reference.masked(optimizer, n_features + 1, n_features, l1=l1, l2=l2, **one)
+    step = TWINS[optimizer].masked(n_features + 1, n_features, l1=l1, l2=l2, **one)
     check(
         zipf_rows,
         step,
@@ -185,7 +186,9 @@ def test_masked_is_exact_for_adagrad(zipf_rows, penalty, batch_size):
     assert_same_model(masked.partial_fit(X, y, classes=[-1, 1]), exact)
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "adamw"])
+@pytest.mark.parametrize(
+    "optimizer", [name for name, spec in OPTIMIZERS.items() if "beta_1" in spec.parameters]
+)
 def test_momentum_that_grows_while_idle_is_refused(zipf_rows, optimizer):
     _, X, y = zipf_rows
     for beta_1, beta_2 in product([*BETA_1, 0.99, 0.999], BETA_2):

@@ -8,6 +8,7 @@ import pytest
 import reference
 import scipy.sparse as sp
 from comparison import assert_same_model, relative_difference
+from reference import TWINS
 
 from sk_adaptive import AdaptiveSGDClassifier, AdaptiveSGDRegressor
 from sk_adaptive._registry import OPTIMIZERS
@@ -35,16 +36,13 @@ def oracle(optimizer, update, n_features, n_outputs):
     numbers = {name: PARAMETERS[name] for name in OPTIMIZERS[optimizer].parameters}
     n = (n_features + 1) * n_outputs, n_features * n_outputs
     if update == "masked":
-        return reference.masked(optimizer, *n, eps=EPS, **numbers)
-    return getattr(reference, optimizer)(*n, eps=EPS, **numbers)
+        return TWINS[optimizer].masked(*n, eps=EPS, **numbers)
+    return TWINS[optimizer].dense(*n, eps=EPS, **numbers)
 
 
 def textbook_rate(optimizer, state, t, eta, eps=EPS):
-    if optimizer == "adagrad":
-        return eta / np.sqrt(state["sum_of_squared_gradients"] + eps)
-    if optimizer == "rmsprop":
-        return eta / (np.sqrt(state["mean_squared_gradient"]) + eps)
-    return eta / (np.sqrt(state["second_moment"] / (1 - PARAMETERS["beta_2"] ** t)) + eps)
+    numbers = {name: PARAMETERS[name] for name in OPTIMIZERS[optimizer].parameters}
+    return eta / TWINS[optimizer].metric(state, t, eps, **numbers)
 
 
 def make(optimizer, update, make=AdaptiveSGDClassifier, **parameters):
@@ -127,7 +125,7 @@ def test_before_the_first_step(rows, optimizer, update):
     model.partial_fit(X, classes, range(N_CLASSES), sample_weight=np.zeros(len(X)))
     for values in model.optimizer_state_.values():
         assert not values.any()
-    largest = ETA0 / (np.sqrt(EPS) if optimizer == "adagrad" else EPS)
+    largest = textbook_rate(optimizer, model.optimizer_state_, 1, ETA0)
     np.testing.assert_allclose(model.effective_learning_rate_, largest)
 
 

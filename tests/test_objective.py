@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from reference import TWINS
 from sklearn.linear_model import ElasticNet, LogisticRegression, Ridge
 
 from sk_adaptive import AdaptiveSGDClassifier, AdaptiveSGDRegressor
@@ -10,11 +11,7 @@ from sk_adaptive._registry import CLASSIFICATION_LOSSES, OPTIMIZERS, REGRESSION_
 
 ALPHA = 0.01
 
-# How far from the optimum each may end. With a short memory rmsprop and adam are biased for
-# rare features. A decoupled penalty has another optimum, as each weight has its own step.
-LONG_MEMORY = 1 - 1e-6
-OWN_PARAMETERS = {"rmsprop": {"rho": LONG_MEMORY}, "adam": {"beta_2": LONG_MEMORY}}
-ROOM = {"adagrad": 1e-3, "rmsprop": 1e-2, "adam": 1e-2}
+# A decoupled penalty has another optimum, as each weight has its own step.
 every_optimizer = pytest.mark.parametrize(
     "optimizer", [name for name, spec in OPTIMIZERS.items() if not spec.decoupled]
 )
@@ -40,7 +37,7 @@ def trainer(estimator, optimizer, **parameters):
         "tol": 1e-5,
         "max_iter": 5000,
         "random_state": 0,
-        **OWN_PARAMETERS.get(optimizer, {}),
+        **(TWINS[optimizer].unbiased or {}),
     }
     return estimator(**{**defaults, **parameters})
 
@@ -65,7 +62,7 @@ def test_logistic_regression(problem, optimizer):
     peer = LogisticRegression(C=1 / (ALPHA * X.shape[0]), tol=1e-10, max_iter=10_000).fit(X, y)
     best = log_loss_objective(peer, X, y)
     model = trainer(AdaptiveSGDClassifier, optimizer).fit(X, y)
-    assert best - 1e-9 < log_loss_objective(model, X, y) < best * (1 + ROOM[optimizer])
+    assert best - 1e-9 < log_loss_objective(model, X, y) < best * (1 + TWINS[optimizer].room)
 
 
 def test_logistic_regression_by_a_decaying_step(problem):
@@ -84,7 +81,7 @@ def test_ridge(problem, optimizer):
     peer = Ridge(alpha=ALPHA * X.shape[0], tol=1e-10).fit(X.toarray(), y)
     best = squared_objective(peer, X, y)
     model = trainer(AdaptiveSGDRegressor, optimizer).fit(X, y)
-    assert best - 1e-9 < squared_objective(model, X, y) < best * (1 + ROOM[optimizer])
+    assert best - 1e-9 < squared_objective(model, X, y) < best * (1 + TWINS[optimizer].room)
 
 
 @pytest.mark.parametrize("alpha", [0.01, 0.1])
@@ -97,14 +94,17 @@ def test_elastic_net(problem, optimizer, alpha):
     assert 0 < zero.sum() < zero.size
     parameters = {"penalty": "elasticnet", "alpha": alpha, "l1_ratio": 0.5}
     model = trainer(AdaptiveSGDRegressor, optimizer, **parameters).fit(X, y)
-    assert best - 1e-9 < squared_objective(model, X, y, alpha, 0.5) < best * (1 + ROOM[optimizer])
+    assert (
+        best - 1e-9
+        < squared_objective(model, X, y, alpha, 0.5)
+        < best * (1 + TWINS[optimizer].room)
+    )
     # A row of its own pushes a weight off zero, by no more than a small step.
     assert np.abs(model.coef_[zero]).max() < 1e-3 * np.abs(model.coef_).max()
     # The gradient of all rows doesn't: zeros are then exact. It is far below that of a row.
-    model.set_params(batch_size=X.shape[0], tol=1e-7)
-    model.set_params(eta0=0.3 if optimizer != "rmsprop" else 0.3 * np.sqrt(1 - LONG_MEMORY))
+    model.set_params(batch_size=X.shape[0], tol=1e-7, eta0=TWINS[optimizer].rate_of_all_rows)
     model.fit(X, y)
-    assert squared_objective(model, X, y, alpha, 0.5) < best * (1 + ROOM[optimizer])
+    assert squared_objective(model, X, y, alpha, 0.5) < best * (1 + TWINS[optimizer].room)
     np.testing.assert_array_equal(model.coef_ == 0, zero)
 
 

@@ -19,7 +19,9 @@ from sk_adaptive._registry import CLASSIFICATION_LOSSES, OPTIMIZERS
 
 ESTIMATORS = [AdaptiveSGDClassifier, AdaptiveSGDRegressor]
 MODES = [
-    pytest.param({"optimizer": optimizer, "sparse_update": sparse_update})
+    pytest.param(
+        {"optimizer": optimizer, "sparse_update": sparse_update}, id=f"{optimizer}-{sparse_update}"
+    )
     for optimizer in OPTIMIZERS
     for sparse_update in ("exact", "masked")
 ]

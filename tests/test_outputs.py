@@ -7,6 +7,7 @@ import pytest
 import reference
 import scipy.sparse as sp
 from comparison import relative_difference
+from reference import TWINS
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils.class_weight import compute_class_weight
 
@@ -94,12 +95,12 @@ def test_softmax_is_exact(zipf_rows, optimizer, batch_size):
     n_features = X.shape[1]
     weights = np.random.default_rng(1).normal(size=(n_features, 3))
     y = (X @ weights).argmax(axis=1)
-    penalised = optimizer in ("adagrad", "adamw")
+    penalised = "l2" in TWINS[optimizer].penalties
     own = {
         name: {"rho": 0.99, "beta_1": 0.9, "beta_2": 0.999}[name]
         for name in OPTIMIZERS[optimizer].parameters
     }
-    step = getattr(reference, optimizer)(
+    step = TWINS[optimizer].dense(
         3 * (n_features + 1), 3 * n_features, eps=1e-8, **own,
         **({"l2": 0.01} if penalised else {}),
     )  # fmt: skip

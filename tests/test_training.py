@@ -19,6 +19,7 @@ import pytest
 import reference
 import scipy.sparse as sp
 from comparison import assert_same_model, relative_difference, weights_of
+from reference import TWINS
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit
 
@@ -28,7 +29,10 @@ from sk_adaptive._registry import CLASSIFICATION_LOSSES, OPTIMIZERS
 # Nothing that the first rows would tell: they are not the same in what is compared.
 FIXED = {"eta0": 0.05, "eps": 1e-6}
 MODES = [
-    pytest.param({"optimizer": optimizer, "sparse_update": sparse_update, **FIXED, **more})
+    pytest.param(
+        {"optimizer": optimizer, "sparse_update": sparse_update, **FIXED, **more},
+        id=f"{optimizer}-{sparse_update}-{more['penalty']}",
+    )
     for optimizer in OPTIMIZERS
     for sparse_update in ("exact", "masked")
     for more in (
@@ -461,7 +465,7 @@ def test_numbers_may_change_between_calls(zipf_rows, optimizer, changed):
     X, X_sparse, y = zipf_rows
     own = {"eta0", "eps", *OPTIMIZERS[optimizer].parameters}
     penalty = None
-    if optimizer != "adam":  # whose reference has no penalty
+    if "l2" in TWINS[optimizer].penalties:
         own.add("alpha")
         penalty = "l2"
     if changed not in own:
@@ -477,7 +481,7 @@ def test_numbers_may_change_between_calls(zipf_rows, optimizer, changed):
     strengths = {name: numbers[name] for name in own - {"eta0", "alpha"}}
     if penalty:
         strengths["l2"] = numbers["alpha"]
-    step = getattr(reference, optimizer)(X.shape[1] + 1, X.shape[1], **strengths)
+    step = TWINS[optimizer].dense(X.shape[1] + 1, X.shape[1], **strengths)
     expected = reference.train(step, X, y, "log_loss", rate)[0]
     model = AdaptiveSGDClassifier(
         optimizer=optimizer, penalty=penalty, **{name: NUMBERS[name] for name in own}
