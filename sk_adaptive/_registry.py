@@ -1,6 +1,6 @@
 """What can be named: optimizers and losses, and the estimator parameters each takes.
 
-A new optimizer is one class in `_kernel.pyx` and one entry here; a new loss
+A new optimizer is a rule and a class in `kernel/` and one entry here; a new loss
 one class in `_losses.pyx` and one entry here. Nothing else knows their names.
 """
 
@@ -46,9 +46,11 @@ class Moment:
     name : str
         The textbook's name of what `optimizer_state_` shows.
     textbook : callable
-        Takes the field, in double precision, and ``eps``; returns what the textbook has.
+        Takes the field, in double precision, ``eps`` and the learning rate; returns what the
+        textbook has.
     memory : str or None
         The estimator parameter that the textbook multiplies it by at each step without gradient.
+        None: it does not age.
     """
 
     field: str
@@ -57,18 +59,27 @@ class Moment:
     memory: str | None = None
 
 
-def _as_it_is(value, eps):
+def _as_it_is(value, eps, eta0):
     return value
 
 
-def _square(root, eps):
+def _square(root, eps, eta0):
     return root * root
 
 
-def _sum_of_squares(inverse_root, eps):
+def _sum_of_squares(inverse_root, eps, eta0):
     # 0 stands for a coefficient that has not had a gradient. Rounding may leave less than eps.
     with np.errstate(divide="ignore", over="ignore"):
-        return np.where(inverse_root > 0, np.maximum(1 / _square(inverse_root, eps) - eps, 0), 0.0)
+        squares = np.maximum(1 / (inverse_root * inverse_root) - eps, 0)
+        return np.where(inverse_root > 0, squares, 0.0)
+
+
+def _over_rate(value, eps, eta0):
+    return value / eta0
+
+
+def _square_less_eps(root, eps, eta0):
+    return np.maximum(root * root - eps, 0)
 
 
 def _root_of_sum(G, eps, t):
@@ -86,7 +97,7 @@ def _corrected_root(v, eps, t, beta_1, beta_2):
 
 @dataclass(frozen=True)
 class OptimizerSpec:
-    """How estimators use an optimizer of the kernel.
+    """What an optimizer of the kernel is like.
 
     Attributes
     ----------
@@ -106,12 +117,17 @@ class OptimizerSpec:
         By ``sparse_update``: ``eta0="auto"`` is this times the rate of `_input.typical_row`.
     eps_power : int
         2 where ``eps`` is added to squares of gradients.
-    forgets : bool
-        Whether idle moments age, so that a record has to know since when.
+    metric : {"stored", "moment", "none"}
+        Of the charge of the penalty, as of the last gradient: records hold its inverse; or a
+        moment is that; or it is 1.
     decoupled : bool
-        Whether the penalty is applied to the weights as it is (metric 1).
-    metric_is_derived : bool
-        Whether a moment is the inverse metric, which records then do without.
+        Whether the weights decay before each step, by the learning rate times the strength of the
+        penalty.
+    weight_is_derived : bool
+        Whether moments and time tell the weight, penalty included. Records then hold none, and
+        nothing is charged.
+    learning_rates : tuple of str
+        The values of the parameter `learning_rate` that it takes.
     """
 
     kernel_class: str
@@ -121,9 +137,15 @@ class OptimizerSpec:
     eps: dict
     rate: dict
     eps_power: int = 1
-    forgets: bool = True
+    metric: str = "stored"
     decoupled: bool = False
-    metric_is_derived: bool = False
+    weight_is_derived: bool = False
+    learning_rates: tuple = ("constant", "invscaling", "adaptive")
+
+    @property
+    def ages(self):
+        """Whether idle moments age, so that "exact" and "masked" differ."""
+        return any(moment.memory is not None for moment in self.moments)
 
 
 _ADAM_MOMENTS = (
@@ -140,8 +162,7 @@ OPTIMIZERS = {
         eps={"exact": 1.0, "masked": 1.0},
         rate={"exact": 2.0, "masked": 2.0},
         eps_power=2,
-        forgets=False,
-        metric_is_derived=True,
+        metric="moment",
     ),
     "rmsprop": OptimizerSpec(
         "RMSProp",
@@ -166,6 +187,7 @@ OPTIMIZERS = {
         ("beta_1", "beta_2"),
         eps={"exact": 0.03, "masked": 0.1},
         rate={"exact": 0.005, "masked": 0.05},
+        metric="none",
         decoupled=True,
     ),
 }

@@ -11,7 +11,7 @@ estimators saves it:
     float64 array of shape (3, n_outputs): intercepts and their two moments.
 ``t``
     Steps done.
-``charged``
+``learning_rate_sum``
     The sum of the learning rates of these steps, which penalties are charged by.
 ``average_start``
     That sum when averaging began; infinity if it has not.
@@ -36,7 +36,7 @@ import numpy as np
 
 from ._registry import OPTIMIZERS, kernel
 
-VERSION = 2
+VERSION = 3
 CACHE_LINE = 64
 
 # Steps are counted with 64 bits.
@@ -77,24 +77,27 @@ def settings_of(estimator, typical_gradient):
 def record_dtype(settings, n_outputs, dtype):
     """The record of one feature, padded so that it does not straddle cache lines.
 
-    ``coef`` is the weight, for an exactly lazy momentum the carried one;
-    then come the optimizer's moments; ``inverse_metric``, unless the moments tell it, and
-    ``charged`` are there with a penalty, ``last_step`` where idle moments age, and with
+    ``coef`` is the weight, for an exactly lazy momentum the carried one, unless the moments tell
+    it; then come the optimizer's moments; ``inverse_metric``, unless a moment is that or it is
+    1, and ``charged`` are there with a penalty, ``last_step`` where idle moments age, and with
     averages ``integral`` and ``integrated``: of the weight over the sum of the learning
     rates, and the sum that it goes up to.
     """
     spec = OPTIMIZERS[settings["optimizer"]]
-    penalised = settings["l1"] > 0 or settings["l2"] > 0
+    penalised = np.any(settings["l1"]) or np.any(settings["l2"])
+    charged = penalised and not spec.weight_is_derived
     outputs = (n_outputs,)
-    fields = [("coef", dtype, outputs)]
-    fields += [(moment.field, dtype, outputs) for moment in spec.moments]
-    if penalised and not spec.decoupled and not spec.metric_is_derived:
-        fields.append(("inverse_metric", dtype, outputs))
-    if penalised:
-        fields.append(("charged", dtype))
-    if spec.forgets and settings["sparse_update"] == "exact":
+    fields = []
+    if spec.ages and settings["sparse_update"] == "exact":
         # first, as it must be aligned to 8 bytes whatever precedes it
-        fields.insert(0, ("last_step", np.int64))
+        fields.append(("last_step", np.int64))
+    if not spec.weight_is_derived:
+        fields.append(("coef", dtype, outputs))
+    fields += [(moment.field, dtype, outputs) for moment in spec.moments]
+    if charged and spec.metric == "stored":
+        fields.append(("inverse_metric", dtype, outputs))
+    if charged:
+        fields.append(("charged", dtype))
     packed = np.dtype(fields)
     names, size = [*packed.names], packed.itemsize
     formats = [packed.fields[name][0] for name in names]
@@ -139,7 +142,7 @@ def new_state(settings, eta0, n_features, n_outputs, dtype, coef=None, intercept
         "records": allocate(n_features, record_dtype(settings, n_outputs, np.dtype(dtype))),
         "intercept": np.zeros((3, n_outputs)),
         "t": 0,
-        "charged": 0.0,
+        "learning_rate_sum": 0.0,
         "average_start": np.inf,
         "intercept_integral": np.zeros(n_outputs),
         "eta0": float(eta0),
@@ -149,7 +152,8 @@ def new_state(settings, eta0, n_features, n_outputs, dtype, coef=None, intercept
     if settings["normalize"]:
         state["scale"] = np.zeros(n_features, dtype) if scale is None else scale
     if coef is not None:
-        state["records"]["coef"] = _to_scale(coef, state).T
+        optimizer = make_optimizer(state)
+        optimizer.continue_as(optimizer, np.array(_to_scale(coef, state), dtype, order="C"))
     if intercept is not None:
         state["intercept"][0] = intercept
     return state
@@ -166,7 +170,8 @@ def _to_scale(coef, state):
 
 def precision(state):
     """float32 or float64."""
-    return state["records"].dtype.fields["coef"][0].base
+    moment = OPTIMIZERS[state["settings"]["optimizer"]].moments[0]
+    return state["records"].dtype.fields[moment.field][0].base
 
 
 def make_optimizer(state):
@@ -187,7 +192,7 @@ def make_optimizer(state):
         state["intercept"],
         n_outputs=state["intercept"].shape[1],
         t=state["t"],
-        charged=state["charged"],
+        learning_rate_sum=state["learning_rate_sum"],
         eta0=state["eta0"],
         power_t=settings["power_t"],
         l1=settings["l1"],
@@ -203,7 +208,7 @@ def make_optimizer(state):
 
 def save_clock(state, optimizer):
     state["t"] = optimizer.t
-    state["charged"] = optimizer.charged
+    state["learning_rate_sum"] = optimizer.learning_rate_sum
     state["average_start"] = optimizer.average_start
 
 
@@ -229,7 +234,7 @@ def coefficients(state, features=None, optimizer=None):
 
 def intercepts(state):
     """The intercepts as of now, or their averages."""
-    span = state["charged"] - state["average_start"]
+    span = state["learning_rate_sum"] - state["average_start"]
     return state["intercept_integral"] / span if span > 0 else state["intercept"][0]
 
 
@@ -239,7 +244,8 @@ def textbook_state(state):
     ages = "last_step" in records.dtype.names
     moments = {}
     for moment in OPTIMIZERS[settings["optimizer"]].moments:
-        values = moment.textbook(records[moment.field].T.astype(np.float64), settings["eps"])
+        values = records[moment.field].T.astype(np.float64)
+        values = moment.textbook(values, settings["eps"], state["eta0"])
         if ages:
             values *= settings[moment.memory] ** (state["t"] - records["last_step"])
         moments[moment.name] = values
@@ -301,7 +307,7 @@ def with_intercepts(state, value):
     # copies, as a memory-mapped model is read-only
     intercept = state["intercept"].copy()
     intercept[0] = value
-    span = max(state["charged"] - state["average_start"], 0.0)
+    span = max(state["learning_rate_sum"] - state["average_start"], 0.0)
     return {**state, "intercept": intercept, "intercept_integral": span * intercept[0]}
 
 
@@ -359,7 +365,7 @@ def check(state, n_features):
         return isinstance(value, Real) and least <= value < np.inf
 
     names = {"records", "intercept", "intercept_integral", "progressive_loss", "t"}
-    names |= {"charged", "average_start", "eta0", "settings"}
+    names |= {"learning_rate_sum", "average_start", "eta0", "settings"}
     missing = sorted(names - set(state))
     require(not missing, f"it lacks {missing}")
     settings, records, intercept = state["settings"], state["records"], state["intercept"]
@@ -376,7 +382,7 @@ def check(state, n_features):
     )
     for name in sorted(numbers):
         require(is_number(settings[name]), f"{name} is {settings[name]!r}")
-    for name in ("charged", "eta0"):
+    for name in ("learning_rate_sum", "eta0"):
         require(is_number(state[name]), f"{name} is {state[name]!r}")
     average, average_start = settings["average"], state["average_start"]
     require(
@@ -384,7 +390,7 @@ def check(state, n_features):
         f"average is {average!r}, not a step",
     )
     require(
-        average_start == np.inf or (is_number(average_start) and average_start <= state["charged"]),
+        average_start == np.inf or (is_number(average_start) and average_start <= state["learning_rate_sum"]),
         f"average_start is {average_start!r}",
     )
     t = state["t"]

@@ -1,0 +1,33 @@
+/* AdaGrad: G += g^2; w -= eta g / sqrt(G + eps). Duchi, Hazan, Singer (2011).
+
+   `first` is r = 1 / sqrt(G + eps), or 0 before the first gradient, which a gradient turns to
+   r / sqrt(1 + (g r)^2): one root and one division give the step, the state and the metric
+   of the charge. While idle G does not change, so the charge is composite mirror descent. */
+
+#include "model.h"
+
+SKA_INLINE void adagrad_step(const ska_model *m, const ska_settings *h, ska_lanes *c, vec g) {
+    const vec r = c->first;
+    const mask seen = r > 0, moved = g != 0;
+    const vec q = g * v_select(seen, r, v_all(1)), p = q * q;
+    const vec root = v_sqrt(v_select(seen, v_all(1), h->eps) + p);
+#ifdef SKA_SINGLE
+    /* r / root as r - r p / (root (root + 1)), whose change is exact to rounding where it is small */
+    const mask small = seen & (p < 1);
+    const vec part = v_select(small, p, v_select(moved, v_all(1), v_all(0)))
+        / v_select(small, root * (root + 1), root);
+    const vec change = r * part + m->dither_first * ska_last_digit(r);
+    c->first = v_select(small, v_select(moved, r - change, r), v_select(seen, r, v_all(1)) * part);
+    c->w = v_select(
+        moved, c->w - (h->eta * g * c->first + m->dither_weight * ska_last_digit(c->w)), c->w);
+#else
+    (void)m;
+    c->first = v_select(seen, r, v_select(moved, v_all(1), v_all(0))) / root;
+    c->w = c->w - h->eta * g * c->first;
+#endif
+    c->first += p * 0; /* NaN if the square of the gradient overflows */
+}
+
+#define RULE adagrad
+#define RULE_METRIC_IS_FIRST
+#include "passes.h"

@@ -1,0 +1,159 @@
+"""Mini-batches: the features of several rows, each once.
+
+Of each feature of the model there is the number that it had when it was last in a batch. Numbers
+go up from batch to batch, so that those from `base` on are of the batch in hand, and nothing has
+to be cleared. Whether a feature is new decides what is added, and never where to go on: processors
+could not foresee it.
+"""
+
+cdef enum:
+    MOST_NUMBERS = 0xffffffff
+    # In a list of records each is fetched so many features ahead.
+    FEATURES_AHEAD = 24
+
+
+@cython.final
+cdef class Batches:
+    """The features of a batch, and for each entry of its rows the place of its feature."""
+
+    cdef:
+        Py_ssize_t n_features, capacity
+        uint32_t* number
+        uint64_t base
+        # the features, int32 or int64, and the places
+        void* features
+        int32_t* place
+
+    def __cinit__(self, Py_ssize_t n_features):
+        self.n_features = n_features
+        # untouched pages cost no memory
+        self.number = <uint32_t*>calloc(max(n_features, 1), sizeof(uint32_t))
+        if self.number == NULL:
+            raise MemoryError
+        self.base = 1
+
+    def __dealloc__(self):
+        free(self.number)
+        free(self.features)
+
+    cdef bint reserve(self, Py_ssize_t n_entries) noexcept nogil:
+        """Make room for a batch of so many entries; False if there is no memory."""
+        if self.base + n_entries > MOST_NUMBERS:
+            memset(self.number, 0, self.n_features * sizeof(uint32_t))
+            self.base = 1
+        if n_entries < self.capacity:
+            return True
+        # one more, as each entry is written to the list, new or not
+        n_entries += n_entries // 4 + 1
+        free(self.features)
+        self.capacity = 0
+        self.features = malloc(n_entries * (sizeof(int64_t) + sizeof(int32_t)))
+        if self.features == NULL:
+            return False
+        self.place = <int32_t*>(<int64_t*>self.features + n_entries)
+        self.capacity = n_entries
+        return True
+
+
+cdef bint select_batch(
+    const Rows* rows, const index* indices, const index* indptr, Py_ssize_t position,
+    Py_ssize_t size, Batches batches, Touch* touch,
+) noexcept nogil:
+    """Name the records of `size` rows from this place on; False if there is no memory."""
+    cdef Py_ssize_t i, j, n_entries = 0, n = 0
+    cdef int64_t row
+    cdef uint32_t known, base, place
+    cdef bint is_new
+    cdef uint32_t* number = batches.number
+    cdef index* features
+    cdef int32_t* places
+    for i in range(size):
+        row = rows.order[position + i]
+        n_entries += indptr[row + 1] - indptr[row]
+    if not batches.reserve(n_entries):
+        return False
+    base = <uint32_t>batches.base
+    features = <index*>batches.features
+    places = batches.place
+    for i in range(size):
+        row = row_at(rows, indices, indptr, position + i)
+        for j in range(indptr[row], indptr[row + 1]):
+            known = number[indices[j]]
+            is_new = known < base
+            place = <uint32_t>n if is_new else known - base
+            number[indices[j]] = base + place
+            features[n] = indices[j]
+            places[0] = <int32_t>place
+            places += 1
+            n += is_new
+    batches.base += n
+    touch.columns = features
+    touch.n = n
+    touch.x = NULL
+    touch.ahead = features + FEATURES_AHEAD
+    touch.n_ahead = max(n - FEATURES_AHEAD, 0)
+    return True
+
+
+cdef void predict_in_batch(
+    Optimizer o, const real* x, const int32_t* place, Py_ssize_t n, double* raw_prediction
+) noexcept nogil:
+    """Raw predictions of one row of the batch, without intercepts."""
+    cdef Py_ssize_t j, k, width = o.m.width
+    cdef double total_0 = 0.0, total_1 = 0.0, total_2 = 0.0, total_3 = 0.0
+    cdef const real* w = o.m.w
+    cdef const real* at
+    cdef real* sums = o.m.sums
+    if o.m.n_outputs == 1:
+        j = 0
+        while j + 4 <= n:
+            total_0 += <double>x[j] * <double>w[place[j]]
+            total_1 += <double>x[j + 1] * <double>w[place[j + 1]]
+            total_2 += <double>x[j + 2] * <double>w[place[j + 2]]
+            total_3 += <double>x[j + 3] * <double>w[place[j + 3]]
+            j += 4
+        while j < n:
+            total_0 += <double>x[j] * <double>w[place[j]]
+            j += 1
+        raw_prediction[0] = (total_0 + total_1) + (total_2 + total_3)
+        return
+    memset(sums, 0, width * sizeof(real))
+    for j in range(n):
+        at = w + place[j] * width
+        for k in range(width):
+            sums[k] += x[j] * at[k]
+    for k in range(o.m.n_outputs):
+        raw_prediction[k] = sums[k]
+
+
+cdef void add_gradients(
+    Optimizer o, const real* x, const int32_t* place, Py_ssize_t n, const real* derivative
+) noexcept nogil:
+    """Those of one row of the batch."""
+    cdef Py_ssize_t j, k, width = o.m.width
+    cdef real* g = o.m.g
+    cdef real* at
+    if width == 1:
+        for j in range(n):
+            g[place[j]] += derivative[0] * x[j]
+        return
+    for j in range(n):
+        at = g + place[j] * width
+        for k in range(width):
+            at[k] += derivative[k] * x[j]
+
+
+cdef real largest_size(const real* x, Py_ssize_t n) noexcept nogil:
+    cdef real[8] lane
+    cdef real result = 0
+    cdef Py_ssize_t i
+    cdef int k
+    memset(lane, 0, sizeof(lane))
+    for i in range(n // 8):
+        for k in range(8):
+            lane[k] = absolute(x[8 * i + k]) if absolute(x[8 * i + k]) > lane[k] else lane[k]
+    for i in range(n // 8 * 8, n):
+        lane[0] = max(lane[0], absolute(x[i]))
+    for k in range(8):
+        result = max(result, lane[k])
+    return result

@@ -1,0 +1,363 @@
+"""What every optimizer has and does: the state of a model, its clock, and a step."""
+
+# Of a long record processors fetch the rest by themselves.
+cdef enum:
+    MOST_FETCHED_LINES = 8
+
+# The fields of a record that are no moments, see `_state.record_dtype`.
+OTHER_FIELDS = {"last_step", "coef", "inverse_metric", "charged", "integral", "integrated"}
+
+
+cdef class Optimizer:
+    """Lazy state of a linear model.
+
+    The numbers eta0, l1, l2 and eps are one for all outputs, or one for each.
+
+    Parameters
+    ----------
+    records : ndarray of shape (n_features,), of the dtype of `_state.record_dtype`
+        Changed in place.
+    intercept : float64 ndarray of shape (3, n_outputs)
+        The intercepts and their two moments. Changed in place.
+    n_outputs : int
+    t : int
+        Steps done.
+    learning_rate_sum : float
+        Of these steps, of the first output.
+    eta0 : float or sequence of float
+    power_t : float
+        The learning rate of step t is eta0 / t^power_t.
+    l1, l2 : float or sequence of float
+        Strengths of the penalties.
+    eps : float or sequence of float
+        Raised to the least normal number of the precision, for 1 / eps to be finite.
+    exact : bool
+        Whether idle coefficients follow the dense algorithm, or stay (masked).
+    average : int
+        The step whose weights are the first in the average; 0: there is none.
+    average_start : float
+        The learning-rate sum when averaging began; infinity: it has not.
+    intercept_integral : float64 ndarray of shape (n_outputs,)
+        Of the intercepts over that sum since then. Changed in place.
+    intercept_scaling : float
+        An intercept is this times the coefficient of a constant feature of this size.
+    """
+
+    cdef:
+        Model m
+        const Passes* passes
+        readonly object records
+        unsigned char[::1] memory
+        double[:, ::1] intercept, next_intercept
+        double intercept_scaling
+        Py_ssize_t n_features
+        # time: the sum, the rate and the sum's growth by a step are those of the first output
+        readonly double learning_rate_sum
+        double power_t, eta, increment
+        # by output
+        double[::1] eta0, rate, l1, l2, eps
+        real[:, ::1] numbers
+        # Gradients and moments up to this size can't make a step overflow.
+        double largest_harmless
+        # the working set, of so many numbers in each array
+        Py_ssize_t capacity
+        void* buffer
+        double* integral
+        # averages
+        bint averaged
+        int64_t average
+        readonly double average_start
+        double[::1] intercept_integral
+
+    def __init__(
+        self, records, intercept, *, n_outputs, t, learning_rate_sum, eta0, power_t, l1, l2, eps,
+        exact, average, average_start, intercept_integral, intercept_scaling=1.0,
+    ):
+        self.records = records
+        self.memory = records.view(np.uint8)
+        self.intercept = intercept
+        self.next_intercept = np.empty((3, n_outputs))
+        self.intercept_scaling = intercept_scaling
+        self.n_features = records.shape[0]
+        self.learning_rate_sum = learning_rate_sum
+        self.power_t = power_t
+        self.averaged = average > 0
+        self.average = average
+        self.average_start = average_start
+        self.intercept_integral = intercept_integral
+        self.capacity = 0
+        self.m.memory = &self.memory[0]
+        self.m.n_outputs = n_outputs
+        self.m.width = padded(n_outputs) if n_outputs > 1 else 1
+        self.m.exact = exact
+        self.m.t = t
+        fields = records.dtype.fields
+        self.passes = self.passes_for("charged" in fields, "last_step" in fields, n_outputs > 1)
+        self.m.layout = layout_of(records.dtype, n_outputs, self.passes)
+        self.m.fetched_size = min(
+            self.m.layout.stride, <Py_ssize_t>(MOST_FETCHED_LINES * CACHE_LINE))
+        self.eta0, self.l1, self.l2, self.eps = (
+            np.array(np.broadcast_to(np.asarray(value, np.float64), n_outputs))
+            for value in (eta0, l1, l2, eps))
+        self.set_numbers()
+
+    cdef set_numbers(self):
+        """Give the passes what belongs to the outputs."""
+        cdef Py_ssize_t k
+        # The lanes behind the last output have no gradients: any numbers do.
+        self.numbers = np.ones((7, self.m.width), np.float32 if sizeof(real) == 4 else np.float64)
+        self.m.eta = &self.numbers[0, 0]
+        self.m.rate = &self.numbers[1, 0]
+        self.m.l1 = &self.numbers[2, 0]
+        self.m.l2 = &self.numbers[3, 0]
+        self.m.eps = &self.numbers[4, 0]
+        self.m.kept = &self.numbers[5, 0]
+        self.m.sums = &self.numbers[6, 0]
+        self.rate = np.divide(self.eta0, self.eta0[0]) if self.eta0[0] else np.ones(self.m.n_outputs)
+        self.m.has_l1 = False
+        for k in range(self.m.n_outputs):
+            self.eps[k] = max(self.eps[k], <double>REAL_TINY)
+            growth = self.growth_of_sum(self.rate[k] * self.eta0[0], k)
+            first = self.growth_of_sum(self.eta0[0], 0)
+            share = growth / first if first else 1.0
+            if self.power_t and abs(share - self.rate[k]) > 1e-15 * share:
+                raise ValueError(
+                    "outputs of different decays need a constant learning rate: else their "
+                    "learning-rate sums are not proportional")
+            self.m.rate[k] = <real>self.rate[k]
+            self.m.l1[k] = <real>(share * self.l1[k])
+            self.m.l2[k] = <real>(share * self.l2[k])
+            self.m.eps[k] = <real>self.eps[k]
+            self.m.has_l1 = self.m.has_l1 or self.l1[k] > 0
+        self.m.learning_rate_sum = <real>self.learning_rate_sum
+
+    def __dealloc__(self):
+        free(self.buffer)
+
+    @property
+    def t(self):
+        return self.m.t
+
+    # -- what an optimizer defines --
+
+    cdef const Passes* passes_for(self, bint charged, bint aged, bint several):
+        """Those of its rule."""
+        raise NotImplementedError
+
+    cdef void prepare(self) noexcept nogil:
+        """Compute what all features share after step t, and `largest_harmless`."""
+        pass
+
+    cdef double intercept_step(
+        self, double* first, double* second, double g, Py_ssize_t k
+    ) noexcept nogil:
+        """The textbook's step t of the intercept of output k, to be subtracted; moments change."""
+        return 0.0
+
+    cdef double growth_of_sum(self, double eta, Py_ssize_t k) noexcept nogil:
+        """What a step of the rate eta adds to the learning-rate sum of output k."""
+        return eta
+
+    cdef bint charges_its_step(self) noexcept nogil:
+        """Whether a step charges itself, so that a record does not owe it."""
+        return False
+
+    cdef void take_over(self, Optimizer old, Py_ssize_t n) noexcept nogil:
+        """Moments of another optimizer of the class, n numbers of its working set, as this one's."""
+        memcpy(self.m.first, old.m.first, n * sizeof(real))
+        memcpy(self.m.second, old.m.second, n * sizeof(real))
+        if old.passes.has_metric:
+            memcpy(self.m.metric, old.m.metric, n * sizeof(real))
+        else:
+            memset(self.m.metric, 0, n * sizeof(real))
+
+    cdef double integral_of_tail(self, Py_ssize_t i, Py_ssize_t k) noexcept nogil:
+        """Over the sum to come, of what number i of the working set still moves if idle."""
+        return 0.0
+
+    cdef double integral_while_idle(
+        self, const unsigned char* record, Py_ssize_t k, double begin, double end
+    ) noexcept nogil:
+        """Of the weight that a record has, while the learning-rate sum grows from begin to end.
+
+        Both since the record was charged.
+        """
+        cdef double inverse_metric = 1.0
+        if self.passes.has_charged:
+            inverse_metric = self.inverse_metric(record, k)
+        return integral_of_flow(
+            (<const real*>(record + self.m.layout.weight))[k], begin, end,
+            self.m.l1[k] * inverse_metric, self.m.l2[k] * inverse_metric)
+
+    cdef double inverse_metric(self, const unsigned char* record, Py_ssize_t k) noexcept nogil:
+        """Of the charge."""
+        if self.passes.has_metric:
+            return (<const real*>(record + self.m.layout.metric))[k]
+        return 1.0
+
+    cdef void integrate_step(self, const Touch* touch, bint wide) noexcept nogil:
+        """Take into the integrals what the step adds that a record does not owe after it.
+
+        The records are still those of before the step.
+        """
+        pass
+
+    # -- time --
+
+    cdef double learning_rate(self, int64_t t) noexcept nogil:
+        return self.eta0[0] if self.power_t == 0 else self.eta0[0] / pow(<double>t, self.power_t)
+
+    cdef void set_time(self, int64_t t) noexcept nogil:
+        cdef Py_ssize_t k
+        self.m.t = t
+        if t > 0:
+            self.eta = self.learning_rate(t)
+            self.increment = self.growth_of_sum(self.eta, 0)
+            self.m.increment = <real>self.increment
+            self.m.charged_after_store = <real>(
+                self.learning_rate_sum + (self.increment if self.charges_its_step() else 0))
+            for k in range(self.m.n_outputs):
+                self.m.eta[k] = <real>(self.eta * self.rate[k])
+        self.prepare()
+
+    cdef bint is_harmless(self, double gradient, double moment) noexcept nogil:
+        """Whether no number of a step with such sizes can overflow."""
+        return (
+            gradient < self.largest_harmless and moment < self.largest_harmless
+            and self.eta0[0] < self.largest_harmless)
+
+    # -- the working set --
+
+    cdef bint reserve(self, Py_ssize_t n) noexcept nogil:
+        """Make room for n features in the working set; False if there is no memory."""
+        # whole vectors, whose last may begin at the last feature
+        n = padded(n * self.m.width) + LANES
+        if n <= self.capacity:
+            return True
+        n += n // 4
+        cdef Py_ssize_t size = (n * sizeof(real) + CACHE_LINE - 1) // CACHE_LINE * CACHE_LINE
+        free(self.buffer)
+        self.capacity = 0
+        self.buffer = malloc(
+            5 * size + CACHE_LINE + (n * sizeof(double) if self.averaged else 0))
+        if self.buffer == NULL:
+            return False
+        cdef char* start = <char*>self.buffer
+        start += -<uintptr_t>start & (CACHE_LINE - 1)
+        self.m.w = <real*>start
+        self.m.first = <real*>(start + size)
+        self.m.second = <real*>(start + 2 * size)
+        self.m.metric = <real*>(start + 3 * size)
+        self.m.g = <real*>(start + 4 * size)
+        self.integral = <double*>(start + 5 * size)
+        self.capacity = n
+        return True
+
+    cdef bint learn(
+        self, Touch* touch, bint wide, const double* intercept_gradient, bint harmless
+    ) noexcept nogil:
+        """One step on what has been read; False, and nothing done, if it overflows.
+
+        intercept_gradient is NULL for a model without intercept. A touch of no features is a step
+        without gradients.
+        """
+        cdef bint careful = self.averaged or not harmless, finite = True
+        cdef Py_ssize_t i, k
+        if careful and self.m.n_outputs > 1:
+            self.passes.read[wide](&self.m, touch, True)
+        if self.averaged:
+            load_integrals(self, touch, wide)
+        self.set_time(self.m.t + 1)
+        if intercept_gradient != NULL:
+            finite = self.step_intercepts(intercept_gradient)
+        if careful and finite:
+            finite = self.passes.step(&self.m, touch)
+        if not finite:
+            self.set_time(self.m.t - 1)
+            return False
+        if not careful:
+            self.passes.move[wide](&self.m, touch)
+        else:
+            if self.averaged:
+                self.integrate_step(touch, wide)
+            self.passes.store[wide](&self.m, touch)
+            if self.averaged:
+                store_integrals(self, touch, wide)
+        if intercept_gradient != NULL:
+            for k in range(self.m.n_outputs):
+                for i in range(3):
+                    self.intercept[i, k] = self.next_intercept[i, k]
+                if self.averaged:
+                    self.intercept_integral[k] += self.increment * self.intercept[0, k]
+        self.learning_rate_sum += self.increment
+        self.m.learning_rate_sum = <real>self.learning_rate_sum
+        return True
+
+    cdef bint step_intercepts(self, const double* gradient) noexcept nogil:
+        """Those after step t, to `next_intercept`; False if one is not finite."""
+        cdef Py_ssize_t i, k
+        cdef double scale = self.intercept_scaling
+        cdef bint finite = True
+        for k in range(self.m.n_outputs):
+            for i in range(3):
+                self.next_intercept[i, k] = self.intercept[i, k]
+            self.next_intercept[0, k] -= scale * self.intercept_step(
+                &self.next_intercept[1, k], &self.next_intercept[2, k], scale * gradient[k], k)
+            finite = finite and isfinite(
+                self.next_intercept[0, k] + self.next_intercept[1, k] + self.next_intercept[2, k])
+        return finite
+
+    # -- what Python reads and changes, see readout.pxi --
+
+    def weights(self, const int64_t[::1] features, real[:, ::1] out):
+        """Write the weights after step t, charges and tails included, to out (n_outputs, n).
+
+        Or their averages, once there is a step in them.
+        """
+        read_weights(self, features, out)
+
+    def penalty(self, const int64_t[::1] features):
+        """The penalty of the weights of these features after step t; NaN if one is not finite."""
+        return penalty_of(self, features)
+
+    def continue_as(self, Optimizer other not None, real[:, ::1] coef):
+        """Hand the state over to an optimizer of the same class and other parameters.
+
+        Everything is brought up to date under the old parameters, and becomes what records hold
+        under the new ones. The weights become those of ``coef``, of shape (n_outputs,
+        n_features), or where it is empty stay as they are; averages as well.
+        """
+        hand_over(self, other, coef)
+
+
+cdef Layout layout_of(dtype, Py_ssize_t n_outputs, const Passes* passes):
+    """Where a record of this dtype has what. TypeError if the passes are for others."""
+    cdef Layout layout
+    fields = dtype.fields
+    names = [name for name in dtype.names if name not in OTHER_FIELDS]
+
+    def offset(name):
+        return fields[name][1] if name in fields else ABSENT
+
+    layout.stride = dtype.itemsize
+    layout.last_step = offset("last_step")
+    layout.weight = offset("coef")
+    layout.first = offset(names[0])
+    layout.second = offset(names[1]) if len(names) > 1 else ABSENT
+    layout.metric = offset("inverse_metric")
+    layout.charged = offset("charged")
+    layout.integral = offset("integral")
+    layout.integrated = offset("integrated")
+    expected = [
+        (passes.has_step, layout.last_step, 8), (passes.has_weight, layout.weight, 0),
+        (True, layout.first, 0), (passes.has_second, layout.second, 0),
+        (passes.has_metric, layout.metric, 0), (passes.has_charged, layout.charged, sizeof(real)),
+    ]
+    place = 0
+    for is_there, found, size in expected:
+        if found != (place if is_there else ABSENT):
+            raise TypeError(f"records of the fields {dtype} are not those of this optimizer")
+        place += (size or n_outputs * sizeof(real)) if is_there else 0
+    if len(names) > 2 or fields[names[0]][0].base.itemsize != sizeof(real):
+        raise TypeError(f"records of the fields {dtype} are not those of this optimizer")
+    return layout

@@ -1,0 +1,126 @@
+"""Reading all weights, and handing a state over to other parameters: features by the hundred."""
+
+# Features handled at once where all of them are read or rewritten.
+cdef enum:
+    SWEEP = 256
+
+
+cdef struct Sweep:
+    Touch touch
+    int64_t[SWEEP] features
+
+
+cdef void name_sweep(
+    Sweep* sweep, const int64_t* features, Py_ssize_t start, Py_ssize_t n_all
+) noexcept nogil:
+    """The next features: from `start` on, of the list `features` if it is not NULL."""
+    cdef Py_ssize_t j
+    memset(&sweep.touch, 0, sizeof(Touch))
+    sweep.touch.n = min(<Py_ssize_t>SWEEP, n_all - start)
+    for j in range(sweep.touch.n):
+        sweep.features[j] = start + j if features == NULL else features[start + j]
+    sweep.touch.columns = sweep.features
+
+
+cdef void read_sweep(
+    Optimizer o, Sweep* sweep, const int64_t* features, Py_ssize_t start, Py_ssize_t n_all
+) noexcept nogil:
+    """Their weights and moments after step t, to the working set."""
+    name_sweep(sweep, features, start, n_all)
+    o.passes.read[1](&o.m, &sweep.touch, True)
+
+
+cdef read_weights(Optimizer o, const int64_t[::1] features, real[:, ::1] out):
+    cdef Sweep sweep
+    cdef Py_ssize_t start = 0, j, k, n_all = features.shape[0]
+    cdef double span = o.learning_rate_sum - o.average_start
+    if not o.reserve(SWEEP):
+        raise MemoryError
+    with nogil:
+        o.set_time(o.m.t)
+        while start < n_all:
+            read_sweep(o, &sweep, &features[0], start, n_all)
+            if o.averaged and span > 0:
+                load_integrals(o, &sweep.touch, True)
+                for j in range(sweep.touch.n * o.m.width):
+                    o.m.w[j] = <real>(o.integral[j] / span)
+            for k in range(o.m.n_outputs):
+                for j in range(sweep.touch.n):
+                    out[k, start + j] = o.m.w[j * o.m.width + k]
+            start += SWEEP
+
+
+cdef penalty_of(Optimizer o, const int64_t[::1] features):
+    cdef Sweep sweep
+    cdef Py_ssize_t start = 0, j, k, n_all = features.shape[0]
+    cdef double total = 0.0, size
+    if not (any(o.l1) or any(o.l2)):
+        return 0.0
+    if not o.reserve(SWEEP):
+        raise MemoryError
+    with nogil:
+        o.set_time(o.m.t)
+        while start < n_all:
+            read_sweep(o, &sweep, &features[0], start, n_all)
+            for j in range(sweep.touch.n):
+                for k in range(o.m.n_outputs):
+                    size = fabs(o.m.w[j * o.m.width + k])
+                    total += o.l1[k] * size + 0.5 * o.l2[k] * size * size
+            start += SWEEP
+    return total
+
+
+cdef hand_over(Optimizer old, Optimizer new, real[:, ::1] coef):
+    cdef Sweep sweep
+    cdef Py_ssize_t start = 0, i, j, k, n, width = old.m.width
+    cdef bint replace = coef.shape[0] > 0
+    cdef double span = max(old.learning_rate_sum - old.average_start, 0.0)
+    if type(old) is not type(new):
+        raise TypeError("the other optimizer must be of the same class")
+    if not (old.reserve(SWEEP) and new.reserve(SWEEP)):
+        raise MemoryError
+    new.learning_rate_sum = old.learning_rate_sum
+    new.m.learning_rate_sum = <real>old.learning_rate_sum
+    with nogil:
+        old.set_time(old.m.t)
+        new.set_time(old.m.t)
+        # so far, whatever the next step charges
+        new.m.charged_after_store = new.m.learning_rate_sum
+        while start < old.n_features:
+            read_sweep(old, &sweep, NULL, start, old.n_features)
+            n = sweep.touch.n * width
+            if old.averaged:
+                load_integrals(old, &sweep.touch, True)
+            if replace:
+                for k in range(old.m.n_outputs):
+                    for j in range(sweep.touch.n):
+                        old.m.w[j * width + k] = coef[k, start + j]
+                        if old.averaged:
+                            old.integral[j * width + k] = span * coef[k, start + j]
+            if has_state(old, n):  # untouched records stay untouched memory
+                new.take_over(old, padded(n))
+                memcpy(new.m.w, old.m.w, padded(n) * sizeof(real))
+                new.passes.settle(&new.m, sweep.touch.n)
+                new.passes.store[1](&new.m, &sweep.touch)
+                if new.averaged:
+                    for j in range(sweep.touch.n):
+                        for k in range(new.m.n_outputs):
+                            i = j * width + k
+                            new.integral[i] = (
+                                (old.integral[i] if old.averaged else 0.0)
+                                + new.integral_of_tail(i, k))
+                    new.increment = 0.0
+                    store_integrals(new, &sweep.touch, True)
+            start += SWEEP
+        new.set_time(old.m.t)
+
+
+cdef bint has_state(Optimizer o, Py_ssize_t n) noexcept nogil:
+    """Whether a number of the working set is not 0."""
+    cdef Py_ssize_t i
+    for i in range(n):
+        if o.m.w[i] != 0 or o.m.first[i] != 0 or (o.passes.has_second and o.m.second[i] != 0):
+            return True
+        if o.averaged and o.integral[i] != 0:
+            return True
+    return False

@@ -1,0 +1,33 @@
+"""RMSProp, whose step is in rmsprop.h."""
+
+cdef extern from "kernel/rmsprop.h":
+    const Passes* rmsprop_passes(bint charged, bint aged, bint several) noexcept nogil
+
+
+cdef double log2_of(double base) noexcept nogil:
+    """The logarithm to the base 2, bounded for base 0."""
+    return max(log1p(base - 1) / log(2.0), LEAST_LOGARITHM) if base > 0 else LEAST_LOGARITHM
+
+
+@cython.final
+cdef class RMSProp(Optimizer):
+
+    cdef double rho
+
+    def __init__(self, records, intercept, *, rho, **kwargs):
+        super().__init__(records, intercept, **kwargs)
+        self.rho = rho
+        self.m.memory_1 = <real>rho
+        self.m.share_1 = <real>(1 - rho)
+        # records hold the root
+        self.m.log2_decay_first = 0.5 * log2_of(rho)
+        self.largest_harmless = HARMLESS
+
+    cdef const Passes* passes_for(self, bint charged, bint aged, bint several):
+        return rmsprop_passes(charged, aged, several)
+
+    cdef double intercept_step(
+        self, double* v, double* unused, double g, Py_ssize_t k
+    ) noexcept nogil:
+        v[0] = self.rho * v[0] + (1 - self.rho) * g * g
+        return self.eta * self.rate[k] * g / (sqrt(v[0]) + self.eps[k])
