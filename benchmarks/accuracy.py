@@ -61,7 +61,7 @@ def candidates(n_classes, mlp_epochs):
         made.append(adaptive("adagrad, ovr", multi_class="ovr"))
     for optimizer, spec in OPTIMIZERS.items():
         # for the others the two updates are one
-        for update in ("exact", "masked") if spec.forgets else ():
+        for update in ("exact", "masked") if spec.ages else ():
             made.append(
                 adaptive(f"{optimizer}, {update}", optimizer=optimizer, sparse_update=update)
             )

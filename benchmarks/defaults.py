@@ -51,7 +51,7 @@ def combinations():
     """Each optimizer, exact and masked; for AdaGrad the two are one."""
     for name, spec in OPTIMIZERS.items():
         yield name, "exact"
-        if spec.forgets:
+        if spec.ages:
             yield name, "masked"
 
 

@@ -26,7 +26,7 @@ def all_models():
     for optimizer in OPTIMIZERS:
         models[optimizer] = adaptive(optimizer=optimizer)
     for optimizer, spec in OPTIMIZERS.items():
-        if spec.forgets:
+        if spec.ages:
             models[f"{optimizer}, masked"] = adaptive(optimizer=optimizer, sparse_update="masked")
     return models
 

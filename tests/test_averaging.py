@@ -337,7 +337,7 @@ def test_warm_start_begins_at_the_average(rows, optimizer, update):
         *rows,
         coef_init=model.coef_,
         intercept_init=model._state["intercept_integral"]
-        / (model._state["charged"] - model._state["average_start"]),
+        / (model._state["learning_rate_sum"] - model._state["average_start"]),
     )
     assert_same_model(model.fit(*rows), fresh)
 

@@ -99,8 +99,8 @@ def test_a_billion_idle_steps(zipf_rows, optimizer, penalised):
     assert relative_difference(model.coef_[0], now) < 1e-10
     state = model.__getstate__()["_state"]
     one_more = copy.deepcopy(model).partial_fit(sp.csr_matrix((1, X.shape[1])), [1])
-    charge = one_more.__getstate__()["_state"]["charged"] - state["charged"]
-    later = with_state(model, t=state["t"] + n_steps, charged=state["charged"] + n_steps * charge)
+    charge = one_more.__getstate__()["_state"]["learning_rate_sum"] - state["learning_rate_sum"]
+    later = with_state(model, t=state["t"] + n_steps, learning_rate_sum=state["learning_rate_sum"] + n_steps * charge)
     assert relative_difference(later.coef_[0], expected) < 1e-7
     if penalised:
         assert relative_difference(later.coef_[0], now) > 0.01

@@ -15,7 +15,7 @@ from sk_adaptive._registry import OPTIMIZERS
 OPTIMIZER_MODES = [
     (name, mode)
     for name, spec in OPTIMIZERS.items()
-    for mode in (("exact", "masked") if spec.forgets else ("exact",))
+    for mode in (("exact", "masked") if spec.ages else ("exact",))
 ]
 every_optimizer = pytest.mark.parametrize(("optimizer", "sparse_update"), OPTIMIZER_MODES)
 ROWS = 120

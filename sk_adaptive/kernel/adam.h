@@ -65,19 +65,24 @@ SKA_INLINE vec adam_tail_factor(
     return adam_tail_by_moments(m, y);
 }
 
-SKA_INLINE vec adam_tail(const ska_model *m, const ska_settings *h, const ska_lanes *c) {
-    const vec r = (real)1 / (c->second * m->root_correction + h->eps);
-    return h->rate * (r * c->first) * adam_tail_factor(m, h, c->second * r, c->second, c->first);
+SKA_INLINE vec adam_inverse_metric(const ska_model *m, const ska_settings *h, const ska_lanes *c) {
+    return (real)1 / (c->second * m->root_correction + h->eps);
+}
+
+/* What a step subtracts a touch has to add to the last digit, or zeros would not be exact. */
+SKA_INLINE vec adam_tail(const ska_model *m, const ska_settings *h, const ska_lanes *c, vec r) {
+    return v_rounded(
+        h->rate * (r * c->first) * adam_tail_factor(m, h, c->second * r, c->second, c->first));
 }
 
 SKA_INLINE void adam_refresh(const ska_model *m, const ska_settings *h, ska_lanes *c) {
     if (m->exact && m->t > 0)
-        c->w += adam_tail(m, h, c);
+        c->w += adam_tail(m, h, c, adam_inverse_metric(m, h, c));
 }
 
 SKA_INLINE void adam_settle(const ska_model *m, const ska_settings *h, ska_lanes *c) {
     if (m->exact && m->t > 0)
-        c->w -= adam_tail(m, h, c);
+        c->w -= adam_tail(m, h, c, adam_inverse_metric(m, h, c));
 }
 
 /* Moments, and what they move a coefficient by: now, and if it stays idle from here on. */
@@ -86,18 +91,17 @@ SKA_INLINE void adam_moments(
     const mask moved = g != 0;
     const vec first = m->memory_1 * c->first + m->share_1 * g;
     const vec second = v_sqrt(m->memory_2 * c->second * c->second + m->share_2 * g * g);
-    vec r, direction;
+    vec r;
     c->first = m->exact ? first : v_select(moved, first, c->first);
     c->second = m->exact ? second : v_select(moved, second, c->second);
-    r = (real)1 / (c->second * m->root_correction + h->eps);
-    direction = r * c->first;
+    r = adam_inverse_metric(m, h, c);
+    *now = h->eta * m->step_correction * (r * c->first);
     c->metric = v_select(moved, r, c->metric);
     if (m->exact) {
-        *later = h->rate * direction * adam_tail_factor(m, h, c->second * r, c->second, c->first);
-        *now = h->eta * m->step_correction * direction;
+        *later = adam_tail(m, h, c, r);
     } else {
         *later = v_all(0);
-        *now = v_select(moved, h->eta * m->step_correction * direction, v_all(0));
+        *now = v_select(moved, *now, v_all(0));
     }
 }
 

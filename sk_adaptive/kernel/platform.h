@@ -129,6 +129,16 @@ SKA_INLINE void v_store_part(real *to, vec a, int n) {
 
 #endif
 
+/* a, rounded: no product in it may be fused with a sum that it is used in. */
+SKA_INLINE vec v_rounded(vec a) {
+#if defined(__GNUC__) && defined(__x86_64__)
+    __asm__("" : "+x"(a));
+#elif defined(__GNUC__) && defined(__aarch64__)
+    __asm__("" : "+w"(a));
+#endif
+    return a;
+}
+
 SKA_INLINE ptrdiff_t ska_padded(ptrdiff_t n) { return (n + LANES - 1) / LANES * LANES; }
 
 SKA_INLINE real v_largest(vec a) {

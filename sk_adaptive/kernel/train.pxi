@@ -111,7 +111,8 @@ cdef learn_rows(
         double loss_sum = 0.0
         Rows rows
         int status = DONE
-    rows.data = &data[0] if data.shape[0] else NULL
+    # a row without entries has a place, too
+    rows.data = &data[0] if data.shape[0] else o.m.eta
     rows.order = &order[0]
     rows.n = order.shape[0]
     rows.targets = &targets[0, 0]
