@@ -14,16 +14,15 @@
 
 /* u such that the tail is m r u, with r = 1 / (s z_0 + eps) and y = s r. */
 SKA_INLINE vec adam_tail_by_moments(const ska_model *m, vec y) {
-    vec u = v_all(0);
+    /* even and odd powers apart, which halves the wait for one another; whole fours of them */
+    const vec yy = y * y;
+    vec even = v_all(0), odd = v_all(0);
     int p;
-    /* whole fours of them */
     for (p = m->n_moments - 4; p >= 0; p -= 4) {
-        u = u * y + m->moments[p + 3];
-        u = u * y + m->moments[p + 2];
-        u = u * y + m->moments[p + 1];
-        u = u * y + m->moments[p];
+        even = (even * yy + m->moments[p + 2]) * yy + m->moments[p];
+        odd = (odd * yy + m->moments[p + 3]) * yy + m->moments[p + 1];
     }
-    return u;
+    return even + y * odd;
 }
 
 /* The same from Chebyshev's coefficients by Clenshaw's rule at 2 x - 1 with x = y z_0; and where

@@ -173,7 +173,7 @@ cdef inline int learn_batch(
     cdef double largest_x = 0.0
     cdef const real* x
     cdef const int32_t* place
-    if not (select_batch(rows, indices, indptr, position, size, batches, &touch)
+    if not (select_batch(o, rows, indices, indptr, position, size, batches, &touch)
             and o.reserve(touch.n)):
         return OUT_OF_MEMORY
     o.passes.read[wide](&o.m, &touch, False)
