@@ -129,7 +129,8 @@ def new_state(settings, eta0, n_features, n_outputs, dtype, coef=None, intercept
     Parameters
     ----------
     settings : dict
-    eta0 : float
+        Its ``eps``, ``l1`` and ``l2`` may be tuples, of a number for each output.
+    eta0 : float or tuple of float
     n_features, n_outputs : int
     dtype : float32 or float64
     coef : array of shape (n_outputs, n_features), default=None
@@ -145,7 +146,7 @@ def new_state(settings, eta0, n_features, n_outputs, dtype, coef=None, intercept
         "learning_rate_sum": 0.0,
         "average_start": np.inf,
         "intercept_integral": np.zeros(n_outputs),
-        "eta0": float(eta0),
+        "eta0": eta0 if isinstance(eta0, tuple) else float(eta0),
         "settings": settings,
         "progressive_loss": np.zeros(2),
     }
@@ -390,7 +391,8 @@ def check(state, n_features):
         f"average is {average!r}, not a step",
     )
     require(
-        average_start == np.inf or (is_number(average_start) and average_start <= state["learning_rate_sum"]),
+        average_start == np.inf
+        or (is_number(average_start) and average_start <= state["learning_rate_sum"]),
         f"average_start is {average_start!r}",
     )
     t = state["t"]

@@ -100,7 +100,11 @@ def test_a_billion_idle_steps(zipf_rows, optimizer, penalised):
     state = model.__getstate__()["_state"]
     one_more = copy.deepcopy(model).partial_fit(sp.csr_matrix((1, X.shape[1])), [1])
     charge = one_more.__getstate__()["_state"]["learning_rate_sum"] - state["learning_rate_sum"]
-    later = with_state(model, t=state["t"] + n_steps, learning_rate_sum=state["learning_rate_sum"] + n_steps * charge)
+    later = with_state(
+        model,
+        t=state["t"] + n_steps,
+        learning_rate_sum=state["learning_rate_sum"] + n_steps * charge,
+    )
     assert relative_difference(later.coef_[0], expected) < 1e-7
     if penalised:
         assert relative_difference(later.coef_[0], now) > 0.01

@@ -563,7 +563,10 @@ DAMAGES = {
     "negative t": ("t is -1", lambda s: {**s, "t": -1}),
     "real t": ("t is 1.5", lambda s: {**s, "t": 1.5}),
     "t too large": ("t is", lambda s: {**s, "t": 2**63}),
-    "NaN learning_rate_sum": ("learning_rate_sum is nan", lambda s: {**s, "learning_rate_sum": np.nan}),
+    "NaN learning_rate_sum": (
+        "learning_rate_sum is nan",
+        lambda s: {**s, "learning_rate_sum": np.nan},
+    ),
     "negative eta0": ("eta0 is -1", lambda s: {**s, "eta0": -1.0}),
     "text for eta0": ("eta0 is 'x'", lambda s: {**s, "eta0": "x"}),
     "no settings": ("settings", lambda s: {**s, "settings": None}),
@@ -587,7 +590,10 @@ DAMAGES = {
         "average is -1",
         lambda s: {**s, "settings": {**s["settings"], "average": -1}},
     ),
-    "average to come": ("average_start is", lambda s: {**s, "average_start": s["learning_rate_sum"] + 1}),
+    "average to come": (
+        "average_start is",
+        lambda s: {**s, "average_start": s["learning_rate_sum"] + 1},
+    ),
     "NaN average": (
         "intercept_integral is",
         lambda s: {**s, "intercept_integral": np.array([np.nan])},
