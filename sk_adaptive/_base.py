@@ -167,7 +167,7 @@ class AdaptiveSGD(CallbackSupportMixin, StateAttributes):
         given = X
         X, y = self._validate(X, y, PRECISIONS, reset=True)
         self._begin_fit(y)
-        training = training_data(self, X, y, sample_weight)
+        training = training_data(self, X, y, sample_weight, find_features=True)
         if training.sample_weight.size and not training.sample_weight.any():
             raise ValueError("Sample weights must contain at least one non-zero number.")
         rows, validation_score = rows_to_learn(self, X, y, training, validation_data)

@@ -10,6 +10,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
 
 from ._base import AdaptiveSGD
+from ._input import integer_classes
 from ._locking import one_at_a_time
 from ._registry import CLASSIFICATION_LOSSES
 
@@ -322,7 +323,9 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
 
     def _validate(self, X, y, dtype, reset):
         X, y = self._validate_arrays(X, y, dtype=dtype, reset=reset)
-        kind = type_of_target(y, input_name="y")
+        # which would find them "binary" or "multiclass", in more time
+        few = isinstance(y, np.ndarray) and integer_classes(y) is not None
+        kind = "multiclass" if few else type_of_target(y, input_name="y")
         if kind == "multilabel-indicator":
             label_format = "sparse" if sp.issparse(y) else "dense"
         elif sp.issparse(y):
@@ -352,7 +355,12 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
         return None
 
     def _begin_fit(self, y):
-        self._set_classes(np.unique(y) if self._label_format is None else np.arange(y.shape[1]))
+        if self._label_format is not None:
+            classes = np.arange(y.shape[1])
+        else:
+            classes = integer_classes(y)
+            classes = np.unique(y) if classes is None else classes
+        self._set_classes(classes)
 
     def _begin_partial_fit(self, y, classes, first_call):
         if self._label_format is not None and classes is None:

@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
-from ._input import check_weights, kernel_matrix
-from ._scan import mark, normalised, raise_scale
+from ._input import NOTHING, check_weights, kernel_matrix, scan_arrays
+from ._scan import normalised, raise_scale
 
-# Marking the feature of an entry takes about as long as an epoch's look at a feature; with
-# so many entries a feature, hardly one of them never occurs.
+# Marking the feature of an entry takes about as long as an epoch's look at a feature. With so
+# many entries a feature, hardly one of them never occurs.
 ENTRIES_PER_FEATURE = 32
 
 
@@ -23,6 +23,9 @@ class TrainingData:
     data, indices, indptr : ndarrays
         Of a canonical CSR matrix without explicit zeros.
     n_features : int
+    occurs : uint8 ndarray of a bit for each feature, or of none
+        Set for the features that occur. Of none where that was not asked for, or where nearly
+        all will occur.
     targets : float64 ndarray of shape (n_rows, n_outputs) or (n_rows, 1)
         Numbers, or -1 and 1, of each output; or for several outputs the number of the class.
     of_classes : bool
@@ -40,6 +43,7 @@ class TrainingData:
     indices: np.ndarray
     indptr: np.ndarray
     n_features: int
+    occurs: np.ndarray
     targets: np.ndarray
     of_classes: bool
     sample_weight: np.ndarray
@@ -84,28 +88,34 @@ class TrainingData:
             data=matrix.data,
             indices=matrix.indices,
             indptr=matrix.indptr,
+            occurs=NOTHING,
             targets=self.targets[rows],
             sample_weight=self.sample_weight[rows] if self.sample_weight.size else np.empty(0),
         )
 
     def features(self):
         """The features that occur, or all where finding out would take longer."""
-        if self.n_features * ENTRIES_PER_FEATURE <= self.indices.shape[0]:
-            return np.arange(self.n_features, dtype=np.int64)
-        occurs = np.zeros(self.n_features, np.uint8)
-        mark(self.indices, occurs)
-        return np.flatnonzero(occurs).astype(np.int64, copy=False)
+        occurs = self.occurs
+        if not occurs.size:
+            occurs = room_for_features(self.n_features, self.indices.size)
+            if not occurs.size:
+                return np.arange(self.n_features, dtype=np.int64)
+            scan_arrays((self.data, self.indices, self.indptr), self.n_features, occurs)
+        bits = np.unpackbits(occurs, count=self.n_features, bitorder="little")
+        return np.flatnonzero(bits.view(bool)).astype(np.int64, copy=False)
 
     def weights_of_classes(self, rows):
         """For each output the weight of the rows whose target is 1, and of those with -1."""
         targets = self.targets[rows]
-        weight = self.sample_weight[rows] if self.sample_weight.size else np.ones(rows.size)
+        weight = self.sample_weight[rows] if self.sample_weight.size else None
         if self.classes_exclude_each_other:
             codes = targets[:, 0].astype(np.intp)
-            positive = np.bincount(codes, weight, minlength=self.n_outputs)
+            positive = np.bincount(codes, weight, self.n_outputs).astype(np.float64, copy=False)
+        elif weight is None:
+            positive = np.count_nonzero(targets > 0, axis=0).astype(np.float64)
         else:
             positive = weight @ (targets > 0)
-        negative = weight.sum() - positive
+        negative = (rows.size if weight is None else weight.sum()) - positive
         if self.class_weight.size:
             positive, negative = self.class_weight[::-1] * [positive, negative]
         return positive, negative
@@ -116,8 +126,25 @@ class TrainingData:
         return self.targets.shape[1] != self.n_outputs
 
 
-def training_data(estimator, X, y, sample_weight, class_weighted=True):
+def room_for_features(n_features, n_entries):
+    """Room for a bit for each feature, or none where nearly all will occur."""
+    if n_features * ENTRIES_PER_FEATURE <= n_entries:
+        return NOTHING
+    return np.empty(-(-n_features // 8), np.uint8)
+
+
+def training_data(estimator, X, y, sample_weight, *, class_weighted=True, find_features=False):
     """What the kernel learns from, of X and y that scikit-learn has validated.
+
+    Parameters
+    ----------
+    estimator : AdaptiveSGD
+    X, y : arrays or matrices
+    sample_weight : array-like or None
+    class_weighted : bool
+        Whether `class_weight` applies.
+    find_features : bool
+        Whether `TrainingData.features` will be asked for.
 
     Raises
     ------
@@ -125,7 +152,9 @@ def training_data(estimator, X, y, sample_weight, class_weighted=True):
         If a number is not finite, a weight negative, or a target not one of the loss.
     """
     weight = check_weights(sample_weight, X)
-    data, indices, indptr = kernel_matrix(X, X.dtype, type(estimator).__name__)
+    n_entries = X.nnz if sp.issparse(X) else X.size
+    occurs = room_for_features(X.shape[1], n_entries) if find_features else NOTHING
+    data, indices, indptr = kernel_matrix(X, X.dtype, type(estimator).__name__, occurs)
     targets, n_outputs, class_weight = estimator._encode(y, class_weighted)
     targets = np.ascontiguousarray(targets, np.float64)
     return TrainingData(
@@ -133,6 +162,7 @@ def training_data(estimator, X, y, sample_weight, class_weighted=True):
         indices=indices,
         indptr=indptr,
         n_features=X.shape[1],
+        occurs=occurs,
         targets=targets if targets.ndim == 2 else targets[:, np.newaxis],
         of_classes=estimator._learns_classes,
         sample_weight=np.empty(0) if weight is None else weight,

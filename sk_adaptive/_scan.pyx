@@ -1,87 +1,127 @@
-"""What the arrays of a CSR matrix are like, in one pass over each: it takes as long as reading them."""
+"""What the arrays of a CSR matrix are like, in one pass: it takes as long as reading them."""
 
 from libc.float cimport DBL_MIN, FLT_MIN
-from libc.stdint cimport int32_t, int64_t
+from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 
 ctypedef fused number:
     float
     double
 
+# the bits of a number
+ctypedef fused word:
+    uint32_t
+    uint64_t
+
 ctypedef fused index:
     int32_t
     int64_t
 
-# Counts of so many are vectorised, as they need no more bits than what they are of.
+# Entries that are looked at together: few enough to stay in the first cache.
 cdef enum:
-    BLOCK = 1 << 12
+    BLOCK = 1 << 11
 
 
-def is_ordered(const index[::1] indices, const index[::1] indptr, Py_ssize_t n_features):
-    """Whether the indices of each row rise, from at least 0 to less than n_features.
+def scan(
+    const word[::1] numbers,
+    const index[::1] indices,
+    const index[::1] indptr,
+    Py_ssize_t n_features,
+    unsigned char[::1] occurs,
+):
+    """Whether a CSR matrix is canonical, and whether its numbers are neither zero nor infinite.
 
     Parameters
     ----------
+    numbers : uint32 or uint64 array
+        The bits of float32 or float64 numbers.
     indices : array
     indptr : array
         Rises from 0 to at most the number of indices.
     n_features : int
+    occurs : array of one bit a feature, or of none
+        The bits of features that occur are set, if the matrix is canonical.
+
+    Returns
+    -------
+    ordered : bool
+        Whether the indices of each row rise, from at least 0 to less than n_features.
+    ordinary : bool
+        Whether no number is zero, infinite or NaN; without meaning if not ordered.
     """
-    cdef Py_ssize_t n_rows = indptr.shape[0] - 1, n = indptr[n_rows], row, start = 0
-    cdef Py_ssize_t n_falls = 0
-    if n == 0:
-        return True
+    cdef Py_ssize_t n_rows = indptr.shape[0] - 1, row = 0, first, start, stop, i
+    cdef bint ordinary = True, ordered = True, marks = occurs.shape[0] > 0
     with nogil:
-        # All places where they fall, less those between two rows.
-        while start < n - 1:
-            n_falls += falls(&indices[start], min(n - 1 - start, <Py_ssize_t>BLOCK))
-            start += BLOCK
-        for row in range(n_rows):
-            if indptr[row] == indptr[row + 1]:
+        while row < n_rows:
+            # a row, and those after it as far as they are short
+            first, start = row, indptr[row]
+            row += 1
+            while row < n_rows and indptr[row + 1] - start <= BLOCK:
+                row += 1
+            stop = indptr[row]
+            if start == stop:
                 continue
-            if indices[indptr[row]] < 0 or indices[indptr[row + 1] - 1] >= n_features:
-                n_falls += n
-            if indptr[row] > 0:
-                n_falls -= indices[indptr[row]] <= indices[indptr[row] - 1]
+            if not rows_are_ordered(&indices[0], &indptr[0], first, row, n_features):
+                ordered = False
+                break
+            ordinary = ordinary and are_ordinary(&numbers[start], stop - start)
+            if marks:
+                for i in range(start, stop):
+                    occurs[indices[i] >> 3] |= <unsigned char>(1 << (indices[i] & 7))
+    return ordered, ordinary
+
+
+cdef inline bint rows_are_ordered(
+    const index* indices, const index* indptr, Py_ssize_t first, Py_ssize_t end,
+    Py_ssize_t n_features,
+) noexcept nogil:
+    # All places where indices fall, less those between two rows. The count has the width of the
+    # indices, for the loop to be vectorised.
+    cdef index n_falls = 0
+    cdef Py_ssize_t i, row, start, stop
+    for i in range(indptr[first], indptr[end] - 1):
+        n_falls += indices[i + 1] <= indices[i]
+    for row in range(first, end):
+        start, stop = indptr[row], indptr[row + 1]
+        if start == stop:
+            continue
+        if indices[start] < 0 or indices[stop - 1] >= n_features:
+            return False
+        if start > indptr[first]:
+            n_falls -= indices[start] <= indices[start - 1]
     return n_falls == 0
 
 
-cdef inline Py_ssize_t falls(const index* indices, Py_ssize_t n) noexcept nogil:
-    cdef index count = 0
+cdef inline bint are_ordinary(const word* numbers, Py_ssize_t n) noexcept nogil:
+    # Without its sign, a number is zero if subtracting 1 sets the highest bit, and not finite
+    # if adding 1 to its exponent does.
+    cdef word sign = <word>1 << (31 if word is uint32_t else 63)
+    cdef word exponent = <word>1 << (23 if word is uint32_t else 52)
+    cdef word size, found = 0
     cdef Py_ssize_t i
     for i in range(n):
-        count += indices[i + 1] <= indices[i]
-    return count
+        size = numbers[i] & ~sign
+        found |= (size - 1) | (size + exponent)
+    return not found & sign
 
 
-def zeros_and_finiteness(const number[::1] data):
-    """Whether a number is zero, and whether all are finite."""
-    cdef Py_ssize_t n = data.shape[0], start = 0
-    cdef bint any_zero = False, finite = True
+def sizes_of_rows(const number[::1] data, const index[::1] indptr, const int64_t[::1] rows):
+    """The largest absolute values of these rows, summed, the squares of their entries, summed.
+
+    And how many of the rows have entries.
+    """
+    cdef Py_ssize_t k, i, start, stop, n = 0
+    cdef double size, largest, sum_of_largest = 0.0, sum_of_squares = 0.0
     with nogil:
-        while start < n:
-            look(&data[start], min(n - start, <Py_ssize_t>BLOCK), &any_zero, &finite)
-            start += BLOCK
-    return any_zero, finite
-
-
-cdef inline void look(
-    const number* data, Py_ssize_t n, bint* any_zero, bint* finite
-) noexcept nogil:
-    # counted in integers of the width of the numbers, for the loops to be vectorised
-    cdef Py_ssize_t i
-    cdef int32_t single = 0, single_infinite = 0
-    cdef int64_t whole = 0, whole_infinite = 0
-    if number is float:
-        for i in range(n):
-            single += data[i] == 0
-            # inf and NaN times zero are NaN, which is not equal to zero
-            single_infinite += data[i] * 0 != 0
-    else:
-        for i in range(n):
-            whole += data[i] == 0
-            whole_infinite += data[i] * 0 != 0
-    any_zero[0] |= single > 0 or whole > 0
-    finite[0] &= single_infinite == 0 and whole_infinite == 0
+        for k in range(rows.shape[0]):
+            start, stop = indptr[rows[k]], indptr[rows[k] + 1]
+            largest = 0.0
+            for i in range(start, stop):
+                size = data[i] if data[i] > 0 else -data[i]
+                largest = max(largest, size)
+                sum_of_squares += size * size
+            sum_of_largest += largest
+            n += stop > start
+    return sum_of_largest, sum_of_squares, n
 
 
 def normalised(
@@ -136,11 +176,3 @@ cdef inline number raised(number* scale, number value) noexcept nogil:
     if size > scale[0]:
         scale[0] = max(size, least)
     return scale[0]
-
-
-def mark(const index[::1] indices, unsigned char[::1] occurs):
-    """Set the elements that the indices name to 1."""
-    cdef Py_ssize_t i
-    with nogil:
-        for i in range(indices.shape[0]):
-            occurs[indices[i]] = 1

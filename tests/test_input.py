@@ -9,9 +9,9 @@ import scipy.sparse as sp
 from comparison import assert_same_model
 
 from sk_adaptive import AdaptiveSGDClassifier, AdaptiveSGDRegressor
-from sk_adaptive._input import ROWS_OF_RATE, kernel_matrix, typical_row
+from sk_adaptive._input import ROWS_OF_RATE, integer_classes, kernel_matrix, typical_row
 from sk_adaptive._registry import OPTIMIZERS
-from sk_adaptive._scan import is_ordered, zeros_and_finiteness
+from sk_adaptive._scan import scan
 
 ESTIMATORS = [AdaptiveSGDClassifier, AdaptiveSGDRegressor]
 
@@ -310,26 +310,54 @@ def test_scan_finds_each_single_fault(index, dtype):
     n_features, n_rows = 50, 600
     dense = (rng.random((n_rows, n_features)) < 0.3) * rng.random((n_rows, n_features))
     dense[[0, 7, 8, -1]] = 0
+    dense[:, [3, 17]] = 0
     X = sp.csr_matrix(dense.astype(dtype))
     indices, indptr = X.indices.astype(index), X.indptr.astype(index)
-    assert is_ordered(indices, indptr, n_features)
-    assert zeros_and_finiteness(X.data) == (False, True)
-    assert not is_ordered(indices, indptr, int(indices.max()))
+    bits = f"u{np.dtype(dtype).itemsize}"
+    numbers = X.data.view(bits)
+    occurs = np.zeros(-(-n_features // 8), np.uint8)
+    assert scan(numbers, indices, indptr, n_features, occurs) == (True, True)
+    found = np.unpackbits(occurs, count=n_features, bitorder="little")
+    np.testing.assert_array_equal(found, dense.any(axis=0))
+
+    def is_ordered(indices, n_features):
+        return scan(numbers, indices, indptr, n_features, np.empty(0, np.uint8))[0]
+
+    assert not is_ordered(indices, int(indices.max()))
     starts = set(indptr.tolist())
     for place in [*rng.choice(X.nnz, size=40, replace=False).tolist(), 0, X.nnz - 1]:
         for column in (-1, n_features):
             changed = indices.copy()
             changed[place] = column
-            assert not is_ordered(changed, indptr, n_features)
+            assert not is_ordered(changed, n_features)
         if place not in starts:
             changed = indices.copy()
             changed[place] = changed[place - 1]
-            assert not is_ordered(changed, indptr, n_features)
-        for number, found in (
-            (0, (True, True)),
-            (np.nan, (False, False)),
-            (-np.inf, (False, False)),
-        ):
+            assert not is_ordered(changed, n_features)
+        least, most = np.finfo(dtype).smallest_subnormal, np.finfo(dtype).max
+        for number in (0.0, -0.0, np.nan, -np.nan, np.inf, -np.inf, least, -least, most, -most):
             data = X.data.copy()
             data[place] = number
-            assert zeros_and_finiteness(data) == found
+            ordinary = bool(number != 0 and np.isfinite(number))
+            nothing = np.empty(0, np.uint8)
+            scanned = scan(data.view(bits), indices, indptr, n_features, nothing)
+            assert scanned == (True, ordinary)
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.int32, np.int64])
+def test_integer_classes_are_the_unique_ones(dtype):
+    rng = np.random.default_rng(0)
+    for least, most in ((-128, 127), (0, 1), (5, 5), (-3, 40)):
+        y = rng.integers(least, most, endpoint=True, size=600).astype(dtype)
+        classes = integer_classes(y)
+        np.testing.assert_array_equal(classes, np.unique(y))
+        assert classes.dtype == y.dtype
+    extremes = np.array([np.iinfo(dtype).min, np.iinfo(dtype).max] * 3, dtype)
+    for other in (
+        extremes,
+        np.array([]),
+        np.arange(4.0),
+        np.array(["a", "b"]),
+        np.eye(3, dtype=int),
+    ):
+        assert integer_classes(other) is None
