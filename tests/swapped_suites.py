@@ -1,4 +1,4 @@
-"""scikit-learn's own tests of SGDClassifier and SGDRegressor, run on the estimators of this package.
+"""scikit-learn's own tests of SGDClassifier and SGDRegressor, run on our estimators.
 
 `python tests/swapped_suites.py` replaces the two names and runs the installed tests. It prints
 two tables: what passed and failed, and why. It exits with 1 if a test fails that no reason is

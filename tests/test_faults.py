@@ -118,6 +118,14 @@ def huge_entry(X):
     return X.tocsr()
 
 
+def with_columns(X, n_features):
+    """The same entries in a matrix that has more columns."""
+    return sp.csr_matrix(
+        (X.data, X.indices.astype(np.int64), X.indptr.astype(np.int64)),
+        shape=(X.shape[0], n_features),
+    )
+
+
 def label(value, place=4):
     return of_y(lambda y: [value if row == place else int(one) for row, one in enumerate(y)])
 
@@ -345,6 +353,7 @@ FAULTS = {
         for what, value, message in [
             ("of another size", np.ones(3), "does not match dataset"),
             ("of text", ["word"], "is not an array of numbers"),
+            ("of another size, sparse", sp.csr_matrix(np.ones(3)), "does not match dataset"),
         ]
     },
     "coef_init with NaN": Fault(
@@ -393,11 +402,45 @@ FAULTS = {
     ),
     "warm start of another size": Fault(
         of_X(lambda X: X[:, 1:]),
-        "coef_init does not match",
+        r"warm_start=True.*\(1, 20\).*\(1, 19\)",
         methods=("fit",),
         parameters={"warm_start": True},
         needs_model=True,
     ),
+    "warm start with more classes": Fault(
+        of_y(lambda y: np.arange(len(y)) % 3),
+        r"warm_start=True.*\(1, 20\).*\(3, 20\)",
+        methods=("fit",),
+        estimators=(CLASSIFIER,),
+        parameters={"warm_start": True},
+        needs_model=True,
+    ),
+    "warm start with more targets": Fault(
+        of_y(lambda y: np.column_stack([y, y, y])),
+        r"warm_start=True.*\(1, 20\).*\(3, 20\)",
+        methods=("fit",),
+        estimators=(REGRESSOR,),
+        parameters={"warm_start": True},
+        needs_model=True,
+    ),
+    "negative power that the schedule reads": Fault(
+        unchanged,
+        "power_t.*invscaling",
+        parameters={"power_t": -0.5, "learning_rate": "invscaling"},
+    ),
+    "misspelt scorer": Fault(
+        unchanged, "The 'scoring' parameter of .* 'acc'", parameters={"scoring": "acc"}
+    ),
+    # -- more than any memory has --
+    **{
+        f"2^{bits} features": Fault(
+            of_X(lambda X, bits=bits: with_columns(X, 2**bits)),
+            rf"{2**bits:,} features.* \d+ bytes.*n_features",
+            MemoryError,
+            needs_model=False,
+        )
+        for bits in (45, 60)
+    },
     "softmax of another loss": Fault(
         unchanged,
         "multi_class='multinomial' needs loss='log_loss'",
@@ -439,7 +482,7 @@ BAD_VALUES = {
     "batch_size": [0, 2.5, "all", None],
     "learning_rate": ["optimal", None, 0.1],
     "eta0": [0.0, -1.0, np.nan, np.inf, "large", None],
-    "power_t": [-0.5, np.nan, np.inf, None],
+    "power_t": [np.nan, np.inf, None],
     "rho": [1.0, -0.1, np.nan, None],
     "beta_1": [1.0, -0.1, np.nan, None],
     "beta_2": [0.0, 1.0, np.nan, None],
@@ -447,7 +490,7 @@ BAD_VALUES = {
     "sparse_update": ["lazy", None, True],
     "epsilon": [-0.1, np.nan, np.inf, None],
     "early_stopping": ["yes", None],
-    "scoring": [1.0, ["accuracy"]],
+    "scoring": [1.0, ["accuracy"], "acc", "Loss"],
     "validation_fraction": [0.0, 1.0, np.nan, None],
     "n_iter_no_change": [0, 1.5, None],
     "warm_start": ["no", None],
@@ -633,3 +676,91 @@ def test_classes_of_the_first_call(rows, optimizer):
         with pytest.raises(ValueError, match=message):
             model.partial_fit(X, np.ones_like(y), classes=classes)
         assert set(vars(model)) == set(model.get_params())
+
+
+@every_optimizer
+@pytest.mark.parametrize("estimator", [CLASSIFIER, REGRESSOR])
+def test_numbers_larger_than_there_is_anything_of(rows, estimator, optimizer):
+    """A batch of more rows than there are is one of all rows, and so on: no number is too large."""
+    X, y = rows
+    first = {"classes": [0, 1]} if estimator is CLASSIFIER else {}
+    for huge in (10**10, 2**31, 2**63, 2**70):
+        models = {
+            "all": estimator(optimizer=optimizer, batch_size=N_ROWS),
+            "more": estimator(optimizer=optimizer, batch_size=huge),
+        }
+        for model in models.values():
+            model.set_params(random_state=0, max_iter=3, tol=None)
+            model.fit(X, y).partial_fit(X, y)
+        assert_same_model(*models.values())
+        for model in models.values():
+            model.set_params(batch_size=N_ROWS if model is models["all"] else huge)
+            model.fit(X[:30], y[:30]).partial_fit(X, y, sample_weight=np.arange(N_ROWS) % 3)
+        assert_same_model(*models.values())
+        for name in ("n_iter_no_change", "average"):
+            model = estimator(optimizer=optimizer, random_state=0, max_iter=3, tol=None)
+            expected = estimator(optimizer=optimizer, random_state=0, max_iter=3, tol=None)
+            model.set_params(**{name: huge})
+            assert_same_model(model.fit(X, y), expected.fit(X, y))
+        model = estimator(optimizer=optimizer, max_iter=huge, random_state=0, tol=0.1)
+        expected = estimator(optimizer=optimizer, max_iter=100, random_state=0, tol=0.1)
+        assert_same_model(model.fit(X, y), expected.fit(X, y))
+        new = estimator(optimizer=optimizer, batch_size=huge).partial_fit(X, y, **first)
+        assert new.t_ == 2
+
+
+@every_optimizer
+def test_coefficients_of_a_sparsified_model_are_where_to_start_from(rows, optimizer):
+    X, y = rows
+    settings = {"optimizer": optimizer, "random_state": 0, "max_iter": 2, "tol": None}
+    for estimator in (CLASSIFIER, REGRESSOR):
+        before = estimator(penalty="l1", alpha=0.01, **settings).fit(X, y)
+        coef = before.coef_
+        expected = estimator(**settings).fit(X, y, coef_init=coef)
+        sparse = before.sparsify().coef_
+        assert sp.issparse(sparse)
+        for form in (sp.csr_matrix, sp.csc_array, sp.coo_matrix):
+            assert_same_model(estimator(**settings).fit(X, y, coef_init=form(sparse)), expected)
+
+
+@pytest.mark.parametrize("estimator", [CLASSIFIER, REGRESSOR])
+def test_a_negative_power_that_nothing_reads_is_a_warning(rows, estimator):
+    """As scikit-learn has it."""
+    X, y = rows
+    first = {"classes": [0, 1]} if estimator is CLASSIFIER else {}
+    settings = {"random_state": 0, "max_iter": 2, "tol": None}
+    expected = estimator(**settings).fit(X, y)
+    model = estimator(power_t=-1.0, **settings)
+    with pytest.warns(FutureWarning, match="Negative values for `power_t` are deprecated"):
+        assert_same_model(model.fit(X, y), expected)
+    with pytest.warns(FutureWarning, match="Negative values for `power_t` are deprecated"):
+        estimator(power_t=-1.0).partial_fit(X, y, **first)
+
+
+def test_messages_are_those_of_scikit_learn(rows):
+    """Programs that look for them find them."""
+    X, y = rows
+    huge = huge_entry(X)
+    weight = np.zeros(N_ROWS)
+    for (model, method, arguments), message in [
+        (
+            (CLASSIFIER(), "fit", {"X": huge}),
+            r"Floating-point under-/overflow occurred at epoch #.* Scaling input data with "
+            r"StandardScaler or MinMaxScaler might help\.",
+        ),
+        (
+            (CLASSIFIER(), "fit", {"sample_weight": weight}),
+            "Sample weights must contain at least one non-zero number.",
+        ),
+        (
+            (CLASSIFIER(early_stopping=True), "fit", {"sample_weight": weight}),
+            "The sample weights for validation set are all zero, consider using a different "
+            "random state.",
+        ),
+        (
+            (CLASSIFIER(early_stopping=True), "partial_fit", {"classes": [0, 1]}),
+            "early_stopping should be False with partial_fit",
+        ),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            getattr(model, method)(**{"X": X, "y": y, **arguments})

@@ -141,3 +141,38 @@ def test_new_settings_leave_the_moments(rows, optimizer, update):
         np.testing.assert_allclose(values, before[name], rtol=1e-9, atol=1e-15)
     expected = textbook_rate(optimizer, before, len(X), 2 * ETA0, 100 * EPS)
     np.testing.assert_allclose(model.effective_learning_rate_, expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("estimator", [AdaptiveSGDClassifier, AdaptiveSGDRegressor])
+@pytest.mark.parametrize("n_outputs", [1, 3])
+def test_what_is_handed_out_as_a_copy_is_read_only(rows, estimator, optimizer, n_outputs):
+    """A change of one element would be lost: it raises instead. Assigning is for changes."""
+    X, classes = rows
+    y = classes > 0 if n_outputs == 1 else np.eye(3)[classes % 3]
+    model = estimator(optimizer=optimizer).partial_fit(
+        X,
+        y,
+        **({"classes": [0, 1]} if estimator is AdaptiveSGDClassifier and n_outputs == 1 else {}),
+    )
+    before = pickle.dumps(model)
+    arrays = []
+    for form in (model.densify, model.sparsify):
+        form()
+        for name in [name for name in dir(model) if name.endswith("_") and name[0] != "_"]:
+            # what is in the dict of the estimator is no copy
+            value = None if name in vars(model) else getattr(model, name)
+            parts = value.values() if hasattr(value, "values") else [value]
+            for part in parts:
+                arrays += [part.data, part.indices, part.indptr] if sp.issparse(part) else [part]
+    arrays = [array for array in arrays if isinstance(array, np.ndarray)]
+    # coef_ twice, of which one has three arrays, intercept_, the rate and the moments
+    assert len(arrays) >= 2 * 3 + 2
+    for array in arrays:
+        with pytest.raises(ValueError, match="read-only"):
+            array[...] = 1
+    with pytest.raises(ValueError, match="read-only"):
+        model.intercept_ += 1
+    assert pickle.dumps(model.densify()) == before
+    model.intercept_ = model.intercept_ + 1
+    assert pickle.dumps(model) != before

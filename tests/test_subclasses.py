@@ -133,7 +133,7 @@ def test_what_training_reads_is_checked(rows, subclass):
     X, y = rows
     model = subclass()
     for bad in ({"penalty": "l3"}, {"rho": 2.0}, {"optimizer": "sgd"}):
-        (name, value), good = *bad.items(), getattr(model, [*bad][0])
+        (name, value), good = *bad.items(), getattr(model, next(iter(bad)))
         setattr(model, name, value)
         for method in (model.fit, model.partial_fit):
             with pytest.raises(ValueError, match=f"The {name!r} parameter of {subclass.__name__}"):

@@ -135,12 +135,43 @@ with open("learned.pickle", "wb") as file:
         assert_same_model(other, model)
 
 
-def test_a_mapped_model_takes_new_intercepts(rows, tmp_path):
+@every_mode
+@pytest.mark.parametrize("mmap_mode", ["r", "r+", "c"])
+@pytest.mark.parametrize("kind", ["average", "normalize"])
+def test_a_mapped_model_leaves_its_file_as_it_was(rows, parameters, mmap_mode, kind, tmp_path):
     X, y = rows
-    joblib.dump(start(X, y), tmp_path / "model.joblib")
-    model = joblib.load(tmp_path / "model.joblib", mmap_mode="r")
-    model.intercept_ = [0.25]
-    assert model.intercept_ == 0.25
+    file = tmp_path / "model.joblib"
+    model = start(X, y, **parameters, **{kind: True})
+    joblib.dump(model, file)
+    saved = file.read_bytes()
+    mapped = joblib.load(file, mmap_mode=mmap_mode)
+    mapped.predict(X)
+    for each in (mapped, model):
+        each.partial_fit(X[200:], y[200:])
+    assert_same_model(mapped, model)
+    for each in (mapped, model):
+        each.set_params(alpha=1e-3).partial_fit(X[:50], y[:50])
+    assert_same_model(mapped, model)
+    mapped.reset_progressive_loss()
+    mapped.intercept_ = [0.25]
+    mapped.coef_ = mapped.coef_ + 1
+    assert mapped.intercept_ == 0.25
+    mapped.partial_fit(X, y)
+    del mapped
+    assert file.read_bytes() == saved
+
+
+def test_arrays_in_the_memory_of_others_are_not_learned_into(rows):
+    """As those that a process shares with others, or that came by network."""
+    X, y = rows
+    model, buffers = start(X, y, normalize=True), []
+    plain = pickle.dumps(model, protocol=5, buffer_callback=buffers.append)
+    shared = [bytearray(buffer.raw()) for buffer in buffers]
+    assert shared
+    before = [bytes(buffer) for buffer in shared]
+    other = pickle.loads(plain, buffers=shared)
+    assert_same_model(other.partial_fit(X, y), model.partial_fit(X, y))
+    assert shared == before
 
 
 @every_mode
