@@ -8,6 +8,10 @@ Each row is predicted before it is learned. The log loss of these predictions (t
 log loss) tells how a model does that is always up to date. AdaptiveSGDClassifier and SGDClassifier,
 with its own schedule and with a constant rate, learn the same rows; "rate only" predicts the share
 of clicks so far. Memory is that of one chunk of rows and of the models.
+
+A chunk is predicted as a whole, then learned. So chunks are small at first, a hundred rows, and
+grow with the rows that have been learned: a short file is not predicted by models that have seen
+nothing.
 """
 
 import argparse
@@ -29,6 +33,11 @@ N_INTEGERS, N_CATEGORIES = 13, 26
 COLUMNS = [f"I{i}" for i in range(1, N_INTEGERS + 1)] + [
     f"C{i}" for i in range(1, N_CATEGORIES + 1)
 ]
+
+# Rows of the first chunk, and what share a later one is of the rows before it.
+FIRST_CHUNK, SHARE = 100, 0.1
+# Rows of the first line of the table. A later line has at most as many as all lines before it.
+FIRST_LINE = 1000
 
 
 class BadLine(ValueError):
@@ -60,16 +69,18 @@ def parse_criteo(line):
 
 def parse_svmlight(line):
     """The label and the (index, value) pairs of a line. A label is a click if positive."""
-    label, *pairs = line.split("#", 1)[0].split()
     entries = []
     try:
+        label, *pairs = line.split("#", 1)[0].split()
         clicked = float(label) > 0
         for pair in pairs:
             index, value = pair.split(":")
             if index != "qid":
                 entries.append((index, float(value)))
     except ValueError:
-        raise BadLine("expected 'label index:value index:value ...'") from None
+        raise BadLine(
+            "expected 'label index:value index:value ...', or the tab-separated fields of Criteo's"
+        ) from None
     if not all(math.isfinite(value) for _, value in entries):
         raise BadLine("a value is not finite")
     return int(clicked), entries
@@ -78,9 +89,10 @@ def parse_svmlight(line):
 def read_file(path):
     """The kind of hasher input, and an iterator of (label, tokens or pairs), line by line."""
     opener = gzip.open if path.suffix == ".gz" else open
-    file = opener(path, "rt", encoding="utf-8", errors="replace")
+    # some programs begin a file with a byte-order mark, which is not a part of the first line
+    file = opener(path, "rt", encoding="utf-8-sig", errors="replace")
     numbered = ((n, line.rstrip("\r\n")) for n, line in enumerate(file, 1))
-    lines = ((n, line) for n, line in numbered if line and not line.startswith("#"))
+    lines = ((n, line) for n, line in numbered if line.strip(" ") and not line.startswith("#"))
     first = next(lines, None)
     if first is None:
         raise SystemExit(f"{path} is empty: there is nothing to learn")
@@ -150,8 +162,16 @@ class Progressive:
         self.total += loss
 
 
-def run(rows, hasher, models, chunk_size, every):
-    """Learn the stream and print the table. Returns the number of rows."""
+def chunks(rows, largest):
+    """Lists of consecutive rows, see FIRST_CHUNK."""
+    seen = 0
+    while chunk := list(islice(rows, min(largest, max(FIRST_CHUNK, int(SHARE * seen))))):
+        seen += len(chunk)
+        yield chunk
+
+
+def run(rows, hasher, models, largest_chunk, every):
+    """Learn the stream and print the table."""
     names = ["rate only", *models]
     tracks = [Progressive(model) for model in models.values()]
     rate_only = Progressive(None)
@@ -159,13 +179,19 @@ def run(rows, hasher, models, chunk_size, every):
     print(f"{'':>12}{'progressive log loss of the rows since the line before':^64}{'rows/s':>12}")
     print(f"{'rows':>12}" + "".join(f"{name:>16}" for name in names) + f"{'in all':>12}")
     seen = reported = clicks = 0
+    due = min(FIRST_LINE, every)
     begin = time.perf_counter()
 
     def report(label, losses):
         speed = seen / (time.perf_counter() - begin)
         print(f"{label:>12}" + "".join(f"{loss:16.4f}" for loss in losses) + f"{speed:12,.0f}")
 
-    while chunk := list(islice(rows, chunk_size)):
+    def report_recent():
+        report(f"{seen:,}", [track.recent / (seen - reported) for track in columns])
+        for track in columns:
+            track.recent = 0.0
+
+    for chunk in chunks(rows, largest_chunk):
         X = hasher.transform(row for _, row in chunk)
         y = np.array([label for label, _ in chunk])
         for track in tracks:
@@ -173,11 +199,11 @@ def run(rows, hasher, models, chunk_size, every):
         rate_only.add(y, np.full(len(y), (clicks + 1) / (seen + 2)))
         seen += len(y)
         clicks += int(y.sum())
-        if seen - reported >= every:
-            report(f"{seen:,}", [track.recent / (seen - reported) for track in columns])
-            reported = seen
-            for track in columns:
-                track.recent = 0.0
+        if seen >= due:
+            report_recent()
+            reported, due = seen, seen + min(seen, every)
+    if reported < seen:
+        report_recent()
     report("all", [track.total / seen for track in columns])
     print(f"\n{seen:,} rows, {clicks / seen:.1%} clicks. Predicting and learning alone:")
     for name, track in zip(models, tracks, strict=True):
@@ -197,9 +223,11 @@ def main():
     )
     parser.add_argument("--rows", type=int, help="stop after so many rows (generated: 200,000)")
     parser.add_argument("--bits", type=int, default=20, help="hash to 2^BITS features (20)")
-    parser.add_argument("--chunk", type=int, default=5000, help="rows a call of partial_fit (5000)")
     parser.add_argument(
-        "--every", type=int, default=20_000, help="rows a line of the table (20000)"
+        "--chunk", type=int, default=5000, help="rows a call of partial_fit at most (5000)"
+    )
+    parser.add_argument(
+        "--every", type=int, default=20_000, help="rows a line of the table at most (20000)"
     )
     parser.add_argument(
         "--drift", type=float, default=0.0, help="radians the generated truth turns by (0)"
@@ -235,8 +263,10 @@ def main():
                 sparse_update=arguments.sparse_update,
                 eta0=arguments.eta0 or "auto",
             ),
-            "SGD, defaults": SGDClassifier(loss="log_loss"),
-            "SGD, constant": SGDClassifier(loss="log_loss", learning_rate="constant", eta0=0.01),
+            "SGD, defaults": SGDClassifier(loss="log_loss", random_state=0),
+            "SGD, constant": SGDClassifier(
+                loss="log_loss", learning_rate="constant", eta0=0.01, random_state=0
+            ),
         }
         run(rows, hasher, models, arguments.chunk, arguments.every)
     except (BadLine, OSError, EOFError) as error:

@@ -16,6 +16,7 @@ Without a file, one is generated in a temporary folder.
 
 import argparse
 import csv
+import gzip
 import os
 import pickle
 import sys
@@ -61,18 +62,30 @@ def generate(path, n_rows, seed=0):
             )
 
 
-def read_chunks(path, target, size):
-    """Tokens "column=value" of so many rows at a time, and their labels."""
-    with open(path, newline="", encoding="utf-8") as file:
+def read_rows(path, target):
+    """Tokens "column=value" of one row after the other, and its label."""
+    opener = gzip.open if path.suffix == ".gz" else open
+    # some programs begin a file with a byte-order mark, which is not a part of the first name
+    with opener(path, "rt", newline="", encoding="utf-8-sig", errors="replace") as file:
         reader = csv.DictReader(file)
         if target not in (reader.fieldnames or ()):
             sys.exit(f"error: {path} has no column {target!r}")
-        while rows := list(islice(reader, size)):
-            labels = np.array([int(row.pop(target)) for row in rows])
-            yield (
-                [[f"{name}={value}" for name, value in row.items() if value] for row in rows],
-                labels,
-            )
+        for row in reader:
+            where = f"error: {path}, line {reader.line_num}"
+            if None in row:
+                sys.exit(f"{where} has more fields than the header")
+            label = row.pop(target)
+            if label not in ("0", "1"):
+                sys.exit(f"{where}: {target!r} is {label!r}, not 0 or 1")
+            yield [f"{name}={value}" for name, value in row.items() if value], int(label)
+
+
+def read_chunks(path, target, size):
+    """Tokens of so many rows at a time, and their labels."""
+    rows = read_rows(path, target)
+    while chunk := list(islice(rows, size)):
+        tokens, labels = zip(*chunk, strict=True)
+        yield tokens, np.array(labels)
 
 
 def save(path, model):
@@ -91,24 +104,31 @@ def run(path, target, model, model_path, n_features, chunk, every):
     print(f"{'rows':>10}{'progressive loss':>18}{'rows/s':>10}{'peak MB':>9}")
     seen = reported = 0
     begin = time.perf_counter()
+
+    def report():
+        save(model_path, model)
+        speed = seen / (time.perf_counter() - begin)
+        print(f"{seen:10,}{model.progressive_loss_:18.4f}{speed:10,.0f}{peak_memory():9.0f}")
+        # the next line is of the rows to come
+        model.reset_progressive_loss()
+
     for tokens, labels in read_chunks(path, target, chunk):
         model.partial_fit(hasher.transform(tokens), labels, classes=[0, 1])
         seen += len(labels)
         if seen - reported >= every:
+            report()
             reported = seen
-            save(model_path, model)
-            speed = seen / (time.perf_counter() - begin)
-            print(f"{seen:10,}{model.progressive_loss_:18.4f}{speed:10,.0f}{peak_memory():9.0f}")
-            # the next line is of the rows to come
-            model.reset_progressive_loss()
-    save(model_path, model)
+    if not seen:
+        sys.exit(f"error: {path} has no rows")
+    if reported < seen:
+        report()
 
 
 def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("path", nargs="?", type=Path, help="a CSV file with a header")
+    parser.add_argument("path", nargs="?", type=Path, help="a CSV file with a header, plain or .gz")
     parser.add_argument("--target", default="click", help="the column of 0 and 1 (click)")
     parser.add_argument("--model", type=Path, help="to go on from, if it exists, and to save to")
     parser.add_argument("--rows", type=int, default=200_000, help="to generate (200,000)")
@@ -121,9 +141,14 @@ def main():
         if path is None:
             path = Path(folder) / "clicks.csv"
             generate(path, arguments.rows)
+        elif not path.is_file():
+            sys.exit(f"error: there is no file {path}")
         if model_path.exists():
             with open(model_path, "rb") as file:
                 model = pickle.load(file)
+            if model.n_features_in_ != 1 << arguments.bits:
+                bits = model.n_features_in_.bit_length() - 1
+                sys.exit(f"error: {model_path} has 2^{bits} features: --bits {bits}")
         else:
             model = AdaptiveSGDClassifier()
         run(
