@@ -10,6 +10,10 @@ from sklearn.utils.validation import check_is_fitted
 from . import _state
 from ._locking import lock_of
 
+# Optimizers that a thread was within when the process was forked. To free one might free a buffer
+# that the thread was about to replace.
+_abandoned = []
+
 
 class StateAttributes(BaseEstimator):
     """The attributes that `_state` holds.
@@ -47,25 +51,30 @@ class StateAttributes(BaseEstimator):
             optimizer = self._cache["optimizer"] = _state.make_optimizer(self._state)
         return optimizer
 
+    def _end_step(self):
+        """Make a whole model of one that a fork has copied in the midst of a step."""
+        if "_state" in self.__dict__:
+            state = self._current_state("_state")
+            if "optimizer" in self._cache:
+                _abandoned.append(self._cache["optimizer"])
+            self._adopt(state)
+            _state.end_step(state)
+
     @property
     def coef_(self):
         with self._lock:
             state = self._current_state("coef_")
             if "coef" not in self._cache:
                 coef = _state.coefficients(state, optimizer=self._optimizer())
-                if self._sparse_coef:
-                    coef = sp.csr_matrix(self._public_coef(coef))
-                else:
-                    # It is a copy: writing to an element would change nothing. Assigning does.
-                    coef = self._read_only(coef)
-                self._cache["coef"] = coef
+                coef = self._public_coef(coef)
+                coef = sp.csr_matrix(coef) if self._sparse_coef else coef
+                self._cache["coef"] = _read_only(coef)
             return self._cache["coef"]
 
     @coef_.setter
     def coef_(self, value):
         with self._lock:
             state = self._current_state("coef_")
-            value = value.toarray() if sp.issparse(value) else value
             shape = (state["intercept"].shape[1], state["records"].shape[0])
             coef = initial_values(value, shape, _state.precision(state), "coef_")
             self._adopt(_state.with_coefficients(state, coef))
@@ -74,7 +83,7 @@ class StateAttributes(BaseEstimator):
     def intercept_(self):
         with self._lock:
             state = self._current_state("intercept_")
-            return _state.intercepts(state).astype(_state.precision(state))
+            return _read_only(_state.intercepts(state).astype(_state.precision(state)))
 
     @intercept_.setter
     def intercept_(self, value):
@@ -98,19 +107,15 @@ class StateAttributes(BaseEstimator):
     def optimizer_state_(self):
         with self._lock:
             moments = _state.textbook_state(self._current_state("optimizer_state_"))
-        return MappingProxyType({name: self._read_only(values) for name, values in moments.items()})
+        return MappingProxyType(
+            {name: _read_only(self._public_coef(values)) for name, values in moments.items()}
+        )
 
     @property
     def effective_learning_rate_(self):
         with self._lock:
             state = self._current_state("effective_learning_rate_")
-            return self._read_only(_state.effective_learning_rates(state))
-
-    def _read_only(self, values):
-        """An array of shape (n_outputs, n_features), in that of coef_."""
-        values = self._public_coef(values)
-        values.flags.writeable = False
-        return values
+            return _read_only(self._public_coef(_state.effective_learning_rates(state)))
 
     @property
     def eps_(self):
@@ -152,7 +157,8 @@ class StateAttributes(BaseEstimator):
     def __setstate__(self, attributes):
         if "_state" in attributes:
             _state.check(attributes["_state"], attributes.get("n_features_in_"))
-            attributes = {**attributes, "_cache": {}}
+            state = _state.with_numbers_of_its_own(attributes["_state"])
+            attributes = {**attributes, "_state": state, "_cache": {}}
         super().__setstate__(attributes)
 
     def sparsify(self):
@@ -183,9 +189,18 @@ class StateAttributes(BaseEstimator):
         return self
 
 
+def _read_only(values):
+    """An array or CSR matrix that is a copy: to write to it would change nothing, and raises."""
+    parts = (values.data, values.indices, values.indptr) if sp.issparse(values) else (values,)
+    for part in parts:
+        part.flags.writeable = False
+    return values
+
+
 def initial_values(value, shape, dtype, name):
     """A user's coefficients or intercepts in the state's shape."""
     try:
+        value = value.toarray() if sp.issparse(value) else value
         value = np.asarray(value, dtype=dtype)
     except (TypeError, ValueError):
         raise ValueError(f"Provided {name} is not an array of numbers.") from None

@@ -11,8 +11,13 @@ import numpy as np
 import scipy.sparse as sp
 from sklearn import get_config
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import get_scorer_names
 from sklearn.utils import _safe_indexing, check_random_state
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import (
+    Interval,
+    StrOptions,
+    validate_parameter_constraints,
+)
 from sklearn.utils.extmath import safe_sparse_dot
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -20,11 +25,11 @@ from . import _state
 from ._attributes import StateAttributes, initial_values
 from ._callbacks import CallbackSupportMixin, begin_fit
 from ._data import training_data
-from ._input import check_structure, is_ready
-from ._locking import parameter_names, unchanged_if_it_fails
+from ._input import check_structure, in_precision, is_ready
+from ._locking import parameter_constraints, parameter_names, unchanged_if_it_fails
 from ._registry import OPTIMIZERS
 from ._start import check_decay, least_gain, start_of
-from ._training import RunSettings, TrainingFailure, fit_epochs, train_rows
+from ._training import OVERFLOW_ADVICE, RunSettings, TrainingFailure, fit_epochs, train_rows
 from ._validation_rows import check_validation_data, rows_to_learn
 
 LARGEST_SEED = np.iinfo(np.int32).max
@@ -66,7 +71,7 @@ class AdaptiveSGD(CallbackSupportMixin, StateAttributes):
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "learning_rate": [StrOptions({"constant", "invscaling", "adaptive"})],
         "eta0": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
-        "power_t": [Interval(Real, 0, None, closed="left")],
+        "power_t": [Interval(Real, None, None, closed="neither")],
         "rho": [Interval(Real, 0, 1, closed="left")],
         "beta_1": [Interval(Real, 0, 1, closed="left")],
         "beta_2": [Interval(Real, 0, 1, closed="neither")],
@@ -76,7 +81,7 @@ class AdaptiveSGD(CallbackSupportMixin, StateAttributes):
         "average": ["boolean", Interval(Integral, 0, None, closed="left")],
         "epsilon": [Interval(Real, 0, None, closed="left")],
         "early_stopping": ["boolean", StrOptions({"auto"})],
-        "scoring": [str, callable, None],
+        "scoring": [StrOptions({"loss", *get_scorer_names()}), callable, None],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
         "warm_start": ["boolean"],
@@ -103,17 +108,19 @@ class AdaptiveSGD(CallbackSupportMixin, StateAttributes):
     def _validate(self, X, y, dtype, reset):
         """X and y checked as scikit-learn does, X as an array or CSR matrix of a dtype given."""
 
-    def _validate_arrays(self, X, y, **settings):
-        return validate_data(
+    def _validate_arrays(self, X, y, dtype, **settings):
+        X, y = validate_data(
             self,
             X,
             y,
             accept_sparse="csr",
+            dtype=dtype,
             multi_output=True,
             # `kernel_matrix` sees to it in a pass that it makes anyway
             ensure_all_finite=not sp.issparse(X),
             **settings,
         )
+        return in_precision(X, dtype), y
 
     @abstractmethod
     def _ready_targets(self, y, n_rows):
@@ -149,10 +156,31 @@ class AdaptiveSGD(CallbackSupportMixin, StateAttributes):
 
     # -- training --
 
+    def _validate_params(self):
+        # BaseEstimator's leaves out what a subclass does not take as a parameter
+        names = parameter_names(type(self))
+        validate_parameter_constraints(
+            parameter_constraints(type(self)),
+            {name: getattr(self, name) for name in names},
+            caller_name=type(self).__name__,
+        )
+
     def _check_parameters(self, for_fit):
         """What the constraints on single parameters can't say."""
         if not for_fit and self.early_stopping != "auto" and self.early_stopping:
-            raise ValueError("early_stopping should be False or 'auto' with partial_fit")
+            raise ValueError("early_stopping should be False with partial_fit, or 'auto'")
+        if self.power_t < 0:
+            if self.learning_rate == "invscaling":
+                raise ValueError(
+                    f"power_t must not be negative with learning_rate='invscaling', as learning "
+                    f"rates would grow. Got {self.power_t!r}."
+                )
+            warnings.warn(
+                "Negative values for `power_t` are deprecated, as they are in scikit-learn. Use "
+                "values in the range [0.0, inf) instead.",
+                FutureWarning,
+                stacklevel=6 if for_fit else 5,
+            )
         if self.penalty == "elasticnet" and self.l1_ratio is None:
             raise ValueError("l1_ratio must be set when penalty is 'elasticnet'")
 
@@ -168,8 +196,6 @@ class AdaptiveSGD(CallbackSupportMixin, StateAttributes):
         X, y = self._validate(X, y, PRECISIONS, reset=True)
         self._begin_fit(y)
         training = training_data(self, X, y, sample_weight, find_features=True)
-        if training.sample_weight.size and not training.sample_weight.any():
-            raise ValueError("Sample weights must contain at least one non-zero number.")
         rows, validation_score = rows_to_learn(self, X, y, training, validation_data)
         scale = None
         if self.normalize:
@@ -204,8 +230,9 @@ class AdaptiveSGD(CallbackSupportMixin, StateAttributes):
 
     def _state_to_fit(self, training, start, scale, coef, intercept):
         """A state before the first step, of the user's weights, those of before, or the start's."""
-        if self._is_warm():
+        if self._is_warm() and (coef is None or intercept is None):
             previous = self._current_state("_state")
+            _check_shape_of_before(previous, training, coef is None)
             coef = _state.coefficients(previous) if coef is None else coef
             intercept = _state.intercepts(previous) if intercept is None else intercept
         if coef is None and intercept is None:
@@ -352,7 +379,7 @@ class AdaptiveSGD(CallbackSupportMixin, StateAttributes):
             targets = self._ready_targets(y, X.shape[0])
             if targets is not None:
                 return X, targets
-        return self._validate(X, y, dtype, reset=False)
+        return self._validate(X, y, [dtype], reset=False)
 
     def _is_ready(self, X, dtypes):
         # rows of a model that knows names have to have them, or get a warning
@@ -377,8 +404,7 @@ class AdaptiveSGD(CallbackSupportMixin, StateAttributes):
         except TrainingFailure as failure:
             stopped = ValueError(
                 f"Floating-point under-/overflow occurred at row {failure.row}. The rows before it "
-                "have been learned, it has not. Scaling input data with MaxAbsScaler or "
-                "StandardScaler, or a smaller eta0, might help."
+                f"have been learned, it has not. {OVERFLOW_ADVICE}"
             )
         except BaseException as exception:
             stopped = exception
@@ -410,6 +436,7 @@ class AdaptiveSGD(CallbackSupportMixin, StateAttributes):
                 check_is_fitted(self)  # raises
             if not (self._is_ready(X, PRECISIONS) and np.isfinite(X.data).all()):
                 X = validate_data(self, X, accept_sparse="csr", dtype=PRECISIONS, reset=False)
+                X = in_precision(X, PRECISIONS)
             if sp.issparse(X):
                 check_structure(X)
             few = sp.issparse(X) and X.indptr[-1] < X.shape[1] // ENTRY_COST
@@ -443,6 +470,17 @@ def _products_of_few(X, weights):
         return sums[:, -1:].T if n_entries else np.zeros((1, sums.shape[0]), sums.dtype)
     places = sp.csr_matrix((data, np.arange(n_entries), X.indptr), (n_rows, n_entries))
     return places @ weights.T
+
+
+def _check_shape_of_before(state, training, takes_coefficients):
+    """Refuse the weights of a call on rows or targets of another kind."""
+    before = state["intercept"].shape[1], state["records"].shape[0]
+    now = training.n_outputs, training.n_features
+    if before[0] != now[0] or (takes_coefficients and before != now):
+        raise ValueError(
+            f"warm_start=True starts from the coefficients of the call before, of shape {before}, "
+            f"but this X and y need {now}: set warm_start=False to start anew."
+        )
 
 
 def _with_intercept_of(start, state):

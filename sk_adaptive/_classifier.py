@@ -332,7 +332,7 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
             raise ValueError("A sparse y has to be an indicator matrix of several labels.")
         else:
             label_format = None
-            y = column_or_1d(y, warn=True)
+            y = _without_objects(column_or_1d(y, warn=True))
             if kind not in ("binary", "multiclass"):
                 check_classification_targets(y)
         if reset:
@@ -347,9 +347,13 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
     def _ready_targets(self, y, n_rows):
         if self._label_format is None and type(y) in (np.ndarray, list):
             y = np.asarray(y)
+            if y.shape != (n_rows,):
+                return None
+            y = _without_objects(y)
             # Of a kind that classes are of, so none is continuous; `_begin_partial_fit` finds
             # what is no class.
-            ready = y.shape == (n_rows,) and y.dtype.kind == self.classes_.dtype.kind in "biuUf"
+            kind, known = y.dtype.kind, self.classes_.dtype.kind
+            ready = kind == known in "biuUf" or (kind in "biu" and known in "biuf")
             if ready and (y.dtype.kind != "f" or np.isfinite(y).all()):
                 return y
         return None
@@ -359,7 +363,8 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
             classes = np.arange(y.shape[1])
         else:
             classes = integer_classes(y)
-            classes = np.unique(y) if classes is None else classes
+            # unique_labels, as in partial_fit, makes the types those of SGDClassifier
+            classes = unique_labels(np.unique(y)) if classes is None else classes
         self._set_classes(classes)
 
     def _begin_partial_fit(self, y, classes, first_call):
@@ -653,3 +658,13 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
         return tags
+
+
+def _without_objects(labels):
+    """Words that are Python objects, as columns of data frames have them, as NumPy's strings."""
+    if labels.dtype.kind in "OT" and all(isinstance(label, str) for label in labels):
+        words = labels.astype(str)
+        # which have no zeros at the end
+        if (words == labels).all():
+            return words
+    return labels

@@ -169,6 +169,7 @@ def training_data(estimator, X, y, sample_weight, *, class_weighted=True, find_f
         class_weight=np.empty((0, 0)) if class_weight is None else class_weight,
         loss=estimator._make_loss(),
         n_outputs=n_outputs,
-        batch_size=int(estimator.batch_size),
+        # more than there are is all, however many
+        batch_size=min(int(estimator.batch_size), X.shape[0]),
         fit_intercept=bool(estimator.fit_intercept),
     )

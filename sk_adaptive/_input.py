@@ -71,6 +71,11 @@ def scan_arrays(arrays, n_features, occurs):
     return scan(data.view(f"u{data.itemsize}"), indices, indptr, n_features, occurs)
 
 
+def in_precision(X, dtypes):
+    """Validated X in one of these types: scikit-learn leaves sparse data frames as they are."""
+    return X if X.dtype in dtypes else X.astype(dtypes[0])
+
+
 def _entries(X, dtype):
     """data, indices and indptr in the types of the kernel, without room behind the entries."""
     n_entries = int(X.indptr[-1])

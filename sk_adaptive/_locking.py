@@ -1,23 +1,72 @@
 """Threads take turns at an estimator, and a call that fails leaves it as it was."""
 
+import os
 from contextlib import contextmanager
 from functools import cache, wraps
 from threading import RLock
-from weakref import WeakKeyDictionary
+from weakref import ref
 
-# The lock of each estimator. It is no attribute, as those are saved, copied and compared.
-_locks = WeakKeyDictionary()
+# A weak reference to each estimator, and its lock, by the estimator's id: a subclass may have no
+# hash, or call two estimators equal. A lock is no attribute, as those are saved, copied and
+# compared.
+_locks = {}
+
+# The ids of estimators that a thread which this process does not have was at when it was forked.
+_left_midway = set()
 
 
 def lock_of(estimator):
     """The lock that whoever reads or changes the estimator's state holds."""
-    lock = _locks.get(estimator)
-    return _locks.setdefault(estimator, RLock()) if lock is None else lock
+    known, lock = _locks.get(id(estimator), (None, None))
+    return lock if known is not None and known() is estimator else _new_lock(estimator)
+
+
+def _new_lock(estimator):
+    key, lock = id(estimator), RLock()
+
+    def forget(_, locks=_locks):
+        locks.pop(key, None)
+
+    # Nobody else takes it before the estimator is fit to be used.
+    with lock:
+        _, agreed = _locks.setdefault(key, (ref(estimator, forget), lock))
+        if agreed is lock and key in _left_midway:
+            _left_midway.discard(key)
+            estimator._end_step()
+    return agreed
+
+
+def _renew_locks():
+    """In a forked process, forget the locks that nobody can let go of: those of other threads.
+
+    The thread that forked goes on in the child, and keeps its own.
+    """
+    for key, (_, lock) in list(_locks.items()):
+        if lock.acquire(blocking=False):
+            lock.release()
+        else:
+            del _locks[key]
+            _left_midway.add(key)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_locks)
+
+
+@cache
+def parameter_constraints(estimator_class):
+    """The constraints of all parameters that training reads, which a subclass may not take."""
+    constraints = {}
+    for base in reversed(estimator_class.__mro__):
+        constraints.update(vars(base).get("_parameter_constraints", {}))
+    return constraints
 
 
 @cache
 def parameter_names(estimator_class):
-    return tuple(estimator_class._get_param_names())
+    """What training reads, and what a subclass takes beside."""
+    own = estimator_class._get_param_names()
+    return tuple(dict.fromkeys([*parameter_constraints(estimator_class), *own]))
 
 
 @contextmanager

@@ -39,6 +39,9 @@ from ._registry import OPTIMIZERS, kernel
 VERSION = 3
 CACHE_LINE = 64
 
+# Those whose size does not follow the number of features.
+SMALL_ARRAYS = ("intercept", "intercept_integral", "progressive_loss")
+
 # Steps are counted with 64 bits.
 LAST_STEP = 2**63 - 1
 
@@ -117,8 +120,17 @@ def record_dtype(settings, n_outputs, dtype):
 
 
 def allocate(n, dtype):
-    """n zeroed records that begin at a cache line; untouched ones cost no memory."""
-    buffer = np.zeros(n * dtype.itemsize + CACHE_LINE, np.uint8)
+    """n zeroed records that begin at a cache line; untouched pages cost no memory."""
+    size = n * dtype.itemsize + CACHE_LINE
+    try:
+        buffer = np.zeros(size, np.uint8)
+    except (MemoryError, ValueError, OverflowError):
+        raise MemoryError(
+            f"There is no memory for {n:,} features of {dtype.itemsize} bytes each, which are "
+            f"{size / 1e9:,.1f} GB. Hash to fewer features, as n_features of FeatureHasher and "
+            "HashingVectorizer says; float32 rows, and optimizers with fewer moments, take fewer "
+            "bytes."
+        ) from None
     start = -buffer.ctypes.data % CACHE_LINE
     return buffer[start : start + n * dtype.itemsize].view(dtype)
 
@@ -175,16 +187,30 @@ def precision(state):
     return state["records"].dtype.fields[moment.field][0].base
 
 
+def _is_own(array):
+    """Whether nobody else sees what is written to it, as whoever maps the same file does."""
+    owner = array
+    while isinstance(owner.base, np.ndarray):
+        owner = owner.base
+    return array.flags.writeable and owner.flags.owndata
+
+
+def with_numbers_of_its_own(state):
+    """This state, with copies of all small arrays that are in the memory of others."""
+    copies = {name: state[name].copy() for name in SMALL_ARRAYS if not _is_own(state[name])}
+    return {**state, **copies}
+
+
 def make_optimizer(state):
     """The kernel's optimizer on this state. It changes the arrays; `save_clock` the rest."""
     records = state["records"]
-    if records.ctypes.data % CACHE_LINE or not records.flags.writeable:
+    if records.ctypes.data % CACHE_LINE or not _is_own(records):
         # as after unpickling
         aligned = allocate(records.shape[0], records.dtype)
         aligned[...] = records
         state["records"] = records = aligned
-    for name in ("intercept", "intercept_integral", "progressive_loss", "scale"):
-        if name in state and not state[name].flags.writeable:
+    for name in (*SMALL_ARRAYS, "scale"):
+        if name in state and not _is_own(state[name]):
             state[name] = state[name].copy()
     settings = state["settings"]
     spec = OPTIMIZERS[settings["optimizer"]]
@@ -211,6 +237,18 @@ def save_clock(state, optimizer):
     state["t"] = optimizer.t
     state["learning_rate_sum"] = optimizer.learning_rate_sum
     state["average_start"] = optimizer.average_start
+
+
+def end_step(state):
+    """Let no record be of a step that the clock has not come to, as after half a step."""
+    records = state["records"]
+    for name, clock in (("last_step", "t"), ("charged", "charged"), ("integrated", "charged")):
+        if name in records.dtype.names:
+            field = records[name]
+            now = field.dtype.type(state[clock])
+            # few: the others' pages stay shared
+            late = np.flatnonzero(field > now)
+            field[late] = now
 
 
 def all_features(state):
@@ -398,7 +436,7 @@ def check(state, n_features):
     t = state["t"]
     require(isinstance(t, Integral) and 0 <= t <= LAST_STEP, f"t is {t!r}, not a number of steps")
 
-    for name in ("intercept", "intercept_integral", "progressive_loss"):
+    for name in SMALL_ARRAYS:
         value = state[name]
         require(
             isinstance(value, np.ndarray) and value.dtype == np.float64,

@@ -16,6 +16,12 @@ ENTRIES_PER_CALL = 1 << 20
 RATE_DIVISOR = 5.0
 LEAST_SHARE = 1e-6
 
+# The first sentence is scikit-learn's, for programs that look for it.
+OVERFLOW_ADVICE = (
+    "Scaling input data with StandardScaler or MinMaxScaler might help. So might MaxAbsScaler, "
+    "which keeps sparse rows sparse, or a smaller eta0."
+)
+
 
 class TrainingFailure(ValueError):
     """A step would have made the model non-finite."""
@@ -274,10 +280,7 @@ def fit_epochs(state, training, rows, features, settings, validation_score=None,
 
 def _overflow(epoch, row):
     where = f"at epoch #{epoch}" if row is None else f"at epoch #{epoch}, row {row}"
-    return ValueError(
-        f"Floating-point under-/overflow occurred {where}. Scaling input data with "
-        "MaxAbsScaler or StandardScaler, or a smaller eta0, might help."
-    )
+    return ValueError(f"Floating-point under-/overflow occurred {where}. {OVERFLOW_ADVICE}")
 
 
 def _print_epoch(progress, max_iter, seconds):

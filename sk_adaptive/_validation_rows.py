@@ -53,16 +53,19 @@ def rows_to_learn(estimator, X, y, training, given):
     score : callable or None
         Takes a state and its optimizer.
     """
-    rows = np.arange(training.n_rows, dtype=np.int64)
+    rows = training.with_weight(np.arange(training.n_rows, dtype=np.int64))
     if given[0] is not None:
-        return training.with_weight(rows), _score_on_given_rows(estimator, *given, X.dtype)
-    if estimator.early_stopping == "auto":
-        many = training.with_weight(rows).size > MANY_ROWS
-        sets_aside = many and estimator.tol is not None
+        sets_aside = False
+    elif estimator.early_stopping == "auto":
+        sets_aside = rows.size > MANY_ROWS and estimator.tol is not None
     else:
         sets_aside = estimator.early_stopping
     if not sets_aside:
-        return training.with_weight(rows), None
+        if not rows.size:
+            raise ValueError("Sample weights must contain at least one non-zero number.")
+        if given[0] is not None:
+            return rows, _score_on_given_rows(estimator, *given, X.dtype)
+        return rows, None
     rows, held_out = _split(estimator, y, training)
     return rows, _score_on_held_out_rows(estimator, X, y, training, held_out)
 
@@ -74,7 +77,8 @@ def _split(estimator, y, training):
     )
     rows, held_out = next(split.split(np.zeros((y.shape[0], 1)), y))
     rows, held_out = training.with_weight(rows.astype(np.int64)), training.with_weight(held_out)
-    for part, what in ((rows, "training"), (held_out, "validation")):
+    # in the order of SGDClassifier, whose message on weights that are all zero this is
+    for part, what in ((held_out, "validation"), (rows, "training")):
         if not part.size:
             raise ValueError(
                 f"The sample weights for {what} set are all zero, consider using a "
@@ -93,7 +97,7 @@ def _score_on_held_out_rows(estimator, X, y, training, rows):
 def _score_on_given_rows(estimator, X, y, sample_weight, dtype):
     """On rows of their own, to which no class weights belong."""
     try:
-        X, y = estimator._validate(X, y, dtype, reset=False)
+        X, y = estimator._validate(X, y, [dtype], reset=False)
         estimator._check_validation_targets(y)
         validation = training_data(estimator, X, y, sample_weight, class_weighted=False)
         rows = validation.with_weight(np.arange(validation.n_rows))

@@ -437,7 +437,8 @@ FAULTS = {
             of_X(lambda X, bits=bits: with_columns(X, 2**bits)),
             rf"{2**bits:,} features.* \d+ bytes.*n_features",
             MemoryError,
-            needs_model=False,
+            # of a model there is the number is known
+            methods=("fit",),
         )
         for bits in (45, 60)
     },
