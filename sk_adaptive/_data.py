@@ -130,7 +130,11 @@ def room_for_features(n_features, n_entries):
     """Room for a bit for each feature, or none where nearly all will occur."""
     if n_features * ENTRIES_PER_FEATURE <= n_entries:
         return NOTHING
-    return np.empty(-(-n_features // 8), np.uint8)
+    try:
+        return np.empty(-(-n_features // 8), np.uint8)
+    except MemoryError:
+        # then there is none for the records either, whose error tells the user what to do
+        return NOTHING
 
 
 def training_data(estimator, X, y, sample_weight, *, class_weighted=True, find_features=False):

@@ -242,10 +242,11 @@ def save_clock(state, optimizer):
 def end_step(state):
     """Let no record be of a step that the clock has not come to, as after half a step."""
     records = state["records"]
-    for name, clock in (("last_step", "t"), ("charged", "charged"), ("integrated", "charged")):
+    t, total = state["t"], state["learning_rate_sum"]
+    for name, clock in (("last_step", t), ("charged", total), ("integrated", total)):
         if name in records.dtype.names:
             field = records[name]
-            now = field.dtype.type(state[clock])
+            now = field.dtype.type(clock)
             # few: the others' pages stay shared
             late = np.flatnonzero(field > now)
             field[late] = now
