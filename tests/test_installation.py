@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import sysconfig
 from importlib.metadata import version
 from importlib.resources import files
 
@@ -58,3 +59,24 @@ def test_what_is_installed():
     assert {name.rpartition(".")[2] for name in names} <= {
         *("py", "pyi", "typed", "so", "pyd", "__pycache__")
     }
+
+
+@pytest.mark.skipif(
+    not sysconfig.get_config_var("Py_GIL_DISABLED"), reason="a Python that has no choice"
+)
+def test_a_free_threaded_python_stays_so():
+    """Importing the package, its kernels too, turns no global lock on."""
+    program = """
+import sys, sklearn
+before = sys._is_gil_enabled()
+import sk_adaptive
+sk_adaptive.AdaptiveSGDRegressor().fit([[1.0], [2.0]], [1, 2])
+print(before, sys._is_gil_enabled())
+"""
+    told = subprocess.run(
+        [sys.executable, "-P", "-W", "error", "-c", program],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout.split()
+    assert told[0] == told[1]

@@ -370,6 +370,74 @@ def test_dask_ml():
     assert_same_model(search.best_estimator_, clone(search.best_estimator_).fit(X, y))
 
 
+@pytest.fixture
+def dask_parts():
+    """Rows and classes, also in parts of 100."""
+    pytest.importorskip("dask_ml")
+    import dask
+    import dask.array
+
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(400, 5))
+    y = (X[:, 0] > 0).astype(int)
+    with dask.config.set(scheduler="threads"):
+        yield X, y, dask.array.from_array(X, (100, 5)), dask.array.from_array(y, 100)
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+@pytest.mark.parametrize("form", ["parts", "arrays"])
+def test_dask_ml_finds_what_was_learned_in_the_estimator(dask_parts, method, form):
+    """Incremental copies what is in `vars()`: of the attributes, those that are no copies."""
+    from dask_ml.wrappers import Incremental
+
+    X, y, X_parts, y_parts = dask_parts
+    given = (X_parts, y_parts) if form == "parts" else (X, y)
+    base = AdaptiveSGDClassifier(eta0=0.1, eps=1e-8)
+    model = Incremental(base, shuffle_blocks=False)
+    expected = clone(base)
+    for _ in range(2):
+        assert getattr(model, method)(*given, classes=[0, 1]) is model
+        expected = clone(base) if method == "fit" else expected
+        expected.partial_fit(X, y, classes=[0, 1])
+    assert model.estimator is base
+    assert not hasattr(base, "coef_")
+    assert_same_model(model.estimator_, expected)
+    assert set(dir(model.estimator_)) == set(dir(expected))
+    np.testing.assert_array_equal(model.classes_, expected.classes_)
+    assert not hasattr(model, "coef_")
+    for parts in (X_parts, X):
+        np.testing.assert_array_equal(np.asarray(model.predict(parts)), expected.predict(X))
+    assert model.score(X_parts, y_parts) == expected.score(X, y)
+
+
+@pytest.mark.parametrize("scoring", ["accuracy", "neg_mean_squared_error", "r2", None])
+def test_dask_ml_scores(dask_parts, scoring):
+    from dask_ml.wrappers import Incremental
+
+    _, _, X_parts, y_parts = dask_parts
+    model = Incremental(AdaptiveSGDClassifier(), scoring=scoring)
+    model.set_params(estimator__alpha=1e-5).fit(X_parts, y_parts, classes=[0, 1])
+    assert model.estimator_.alpha == model.get_params()["estimator__alpha"] == 1e-5
+    assert np.isfinite(model.score(X_parts, y_parts))
+
+
+def test_dask_ml_in_a_search_and_a_pipeline(dask_parts):
+    from dask_ml.wrappers import Incremental
+    from sklearn.feature_extraction.text import HashingVectorizer
+
+    X, y, _, _ = dask_parts
+    search = GridSearchCV(
+        Incremental(AdaptiveSGDClassifier(random_state=0)), {"estimator__alpha": [1e-6, 10]}, cv=3
+    )
+    search.fit(X, y, classes=[0, 1])
+    assert search.best_params_ == {"estimator__alpha": 1e-6}
+    pipeline = make_pipeline(HashingVectorizer(), Incremental(AdaptiveSGDClassifier()))
+    texts = ["a list", "of words", "for classification"] * 50
+    pipeline.fit(texts, [0, 0, 1] * 50, incremental__classes=[0, 1])
+    assert pipeline[-1].estimator_.coef_.shape == (1, HashingVectorizer().n_features)
+    np.testing.assert_array_equal(pipeline.predict(texts[:3]), [0, 0, 1])
+
+
 @pytest.mark.parametrize("form", [np.asarray, sp.csr_matrix])
 def test_shap_values_of_a_linear_model(form):
     """Without correlations they are coefficients times distances from the mean."""
