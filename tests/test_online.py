@@ -1,10 +1,7 @@
 """Online learning: what a call costs, what ends it early, threads, saved states, validation."""
 
 import copy
-import os
 import pickle
-import subprocess
-import sys
 import threading
 import time
 import tracemalloc
@@ -91,35 +88,6 @@ def test_ready_rows_are_not_validated_again_and_give_the_same(
         model.partial_fit(X[part], y[part], sample_weight=weight[part])
     np.testing.assert_array_equal(predicted, expected)
     assert_same_model(model, twin)
-
-
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the system does not tell")
-@every_optimizer
-def test_untouched_pages_take_no_memory(optimizer):
-    """As long as NumPy does not ask the system for huge pages."""
-    program = f"""
-import numpy as np, scipy.sparse as sp
-from sk_adaptive import AdaptiveSGDClassifier
-
-def resident():
-    with open("/proc/self/status") as file:
-        return 1024 * int(file.read().split("VmRSS:")[1].split()[0])
-
-features = np.random.default_rng(0).integers(2**24, size=1000)
-X = sp.csr_matrix((np.ones(1000), features, np.arange(0, 1001, 20)), shape=(50, 2**24))
-X.sum_duplicates()
-AdaptiveSGDClassifier(optimizer={optimizer!r}).partial_fit(X[:, :50], np.arange(50) % 2, [0, 1])
-before = resident()
-model = AdaptiveSGDClassifier(optimizer={optimizer!r})
-model.partial_fit(X, np.arange(50) % 2, classes=[0, 1]).predict(X)
-print(resident() - before, model._state["records"].nbytes)
-"""
-    environment = {**os.environ, "NUMPY_MADVISE_HUGEPAGE": "0"}
-    command = [sys.executable, "-P", "-c", program]
-    told = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
-    taken, size = map(int, told.stdout.split())
-    # a page of 4 kB for each entry, and some
-    assert taken < 2 * 4096 * 1000 < size / 16
 
 
 WORDS = np.array(["no", "yes"])
