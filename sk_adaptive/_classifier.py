@@ -71,7 +71,8 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
     shuffle : bool, default=True
         Whether to shuffle the rows before each epoch.
     batch_size : int, default=1
-        Rows a step. The last step of an epoch, or of a call of `partial_fit`, may have fewer.
+        Rows a step. The last step of an epoch, or of a call of `partial_fit`, may have fewer; a
+        number that is larger than that of the rows means all.
     learning_rate : {'constant', 'invscaling', 'adaptive'}, default='constant'
         The learning rate of step t, counted from 1:
 
@@ -84,7 +85,8 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
         call and the optimizer; `partial_fit` does so anew when `optimizer`, `sparse_update` or
         `normalize` is another. `eta0_` tells the result.
     power_t : float, default=0.5
-        The exponent of 'invscaling', in [0, inf).
+        The exponent of 'invscaling', in [0, inf). For the other schedules a negative one is a
+        `FutureWarning`, as in scikit-learn.
     rho : float, default=0.99
         The memory of 'rmsprop', in [0, 1).
     beta_1 : float, default=0.9
@@ -160,7 +162,7 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
         Coefficients, of the second shape with more than two classes or several labels. It is
         a copy: to change the model, assign to it.
     intercept_ : ndarray of shape (1,) or (n_classes,)
-        Intercepts.
+        Intercepts, a copy as `coef_` is.
     classes_ : ndarray of shape (n_classes,)
         The classes, sorted; with several labels a row the numbers of the labels.
     n_iter_ : int
@@ -516,7 +518,7 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
             Training data. It is not changed.
         y : array-like of shape (n_samples,), or array or sparse matrix (n_samples, n_labels)
             Classes; or labels, several of which a row may have, as 0 and 1.
-        coef_init : array of shape (n_outputs, n_features), default=None
+        coef_init : array or sparse matrix of shape (n_outputs, n_features), default=None
             Coefficients to start from.
         intercept_init : array of shape (n_outputs,), default=None
             Intercepts to start from.

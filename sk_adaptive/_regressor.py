@@ -64,7 +64,8 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
     shuffle : bool, default=True
         Whether to shuffle the rows before each epoch.
     batch_size : int, default=1
-        Rows a step. The last step of an epoch, or of a call of `partial_fit`, may have fewer.
+        Rows a step. The last step of an epoch, or of a call of `partial_fit`, may have fewer; a
+        number that is larger than that of the rows means all.
     learning_rate : {'constant', 'invscaling', 'adaptive'}, default='constant'
         The learning rate of step t, counted from 1:
 
@@ -81,7 +82,8 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
         and the intercept starts at the logarithm of the mean. Several targets share one rate,
         made of the geometric mean of their distances: bring them to about the same scale.
     power_t : float, default=0.5
-        The exponent of 'invscaling', in [0, inf).
+        The exponent of 'invscaling', in [0, inf). For the other schedules a negative one is a
+        `FutureWarning`, as in scikit-learn.
     rho : float, default=0.99
         The memory of 'rmsprop', in [0, 1).
     beta_1 : float, default=0.9
@@ -149,7 +151,7 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
         Coefficients, of the second shape if y is a matrix. It is a copy: to change the model,
         assign to it.
     intercept_ : ndarray of shape (1,) or (n_targets,)
-        Intercepts.
+        Intercepts, a copy as `coef_` is.
     n_iter_ : int
         Epochs done by `fit`.
     best_iteration_ : int
@@ -367,7 +369,7 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
             Training data. It is not changed.
         y : array-like of shape (n_samples,) or (n_samples, n_targets)
             Targets.
-        coef_init : array of shape (n_outputs, n_features), default=None
+        coef_init : array or sparse matrix of shape (n_outputs, n_features), default=None
             Coefficients to start from.
         intercept_init : array of shape (n_outputs,), default=None
             Intercepts to start from.

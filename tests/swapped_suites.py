@@ -2,7 +2,7 @@
 
 `python tests/swapped_suites.py` replaces the two names and runs the installed tests. It prints
 two tables: what passed and failed, and why. It exits with 1 if a test fails that no reason is
-given for, or if one passes that should not.
+given for, or if one passes that should not. docs/moving_from_sgdclassifier.md has the tables.
 """
 
 import os
