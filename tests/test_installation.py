@@ -74,7 +74,7 @@ sk_adaptive.AdaptiveSGDRegressor().fit([[1.0], [2.0]], [1, 2])
 print(before, sys._is_gil_enabled())
 """
     told = subprocess.run(
-        [sys.executable, "-P", "-W", "error", "-c", program],
+        [sys.executable, "-P", "-W", "error::RuntimeWarning", "-c", program],
         check=True,
         capture_output=True,
         text=True,
