@@ -28,7 +28,8 @@ from ._data import training_data
 from ._input import check_structure, in_precision, is_ready
 from ._locking import parameter_constraints, parameter_names, unchanged_if_it_fails
 from ._registry import OPTIMIZERS
-from ._start import check_decay, least_gain, start_of
+from ._refit import find_and_refit
+from ._start import check_decay, least_gain, start_of, takes_from_rows
 from ._training import OVERFLOW_ADVICE, RunSettings, TrainingFailure, fit_epochs, train_rows
 from ._validation_rows import check_validation_data, rows_to_learn
 
@@ -62,7 +63,7 @@ class AdaptiveSGD(CallbackSupportMixin, StateAttributes):
         # a view of the registry, which may be added to
         "optimizer": [StrOptions(OPTIMIZERS.keys())],
         "penalty": [StrOptions({"l2", "l1", "elasticnet"}), None],
-        "alpha": [Interval(Real, 0, None, closed="left")],
+        "alpha": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
         "l1_ratio": [Interval(Real, 0, 1, closed="both"), None],
         "fit_intercept": ["boolean"],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
@@ -82,6 +83,7 @@ class AdaptiveSGD(CallbackSupportMixin, StateAttributes):
         "epsilon": [Interval(Real, 0, None, closed="left")],
         "early_stopping": ["boolean", StrOptions({"auto"})],
         "scoring": [StrOptions({"loss", *get_scorer_names()}), callable, None],
+        "refit": ["boolean"],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
         "warm_start": ["boolean"],
@@ -196,28 +198,51 @@ class AdaptiveSGD(CallbackSupportMixin, StateAttributes):
         X, y = self._validate(X, y, PRECISIONS, reset=True)
         self._begin_fit(y)
         training = training_data(self, X, y, sample_weight, find_features=True)
-        rows, validation_score = rows_to_learn(self, X, y, training, validation_data)
+        rows, validation_score, all_rows = rows_to_learn(self, X, y, training, validation_data)
+        refits = self.refit and rows is not all_rows
+        learned = all_rows if refits else rows
         scale = None
         if self.normalize:
-            scale = training.scale_of(rows)
-            training = training.normalised(rows, scale)
-        start = start_of(self, training, rows)
-        state = self._state_to_fit(training, start, scale, coef_init, intercept_init)
+            scale = training.scale_of(learned)
+            training = training.normalised(learned, scale)
+        start = start_of(self, training, learned)
+
+        def new_state(eta0):
+            return self._state_to_fit(training, start, eta0, scale, coef_init, intercept_init)
+
         # A weight of a feature that does not occur is zero, unless it was so from the start.
         features = training.features() if coef_init is None and not self._is_warm() else None
         settings = self._run_settings(training, rows, validation_score is not None)
-        task = self._begin_task(given, X, y, training, rows)
+        task = self._begin_task(given, X, y, training, learned, None if refits else self.max_iter)
 
         # -- train --
-        progress = fit_epochs(state, training, rows, features, settings, validation_score, task)
+        if refits:
+            progress = find_and_refit(
+                new_state,
+                start.eta0,
+                training,
+                rows,
+                all_rows,
+                features,
+                settings,
+                validation_score,
+                searches=self.eta0 == "auto",
+                task=task,
+            )
+        else:
+            progress = fit_epochs(
+                new_state(start.eta0), training, rows, features, settings, validation_score, task
+            )
 
         # -- publish --
         self._become(progress)
         if task is not None:
             task.end(progress)
-        if self.tol is not None and self.stopped_by_ == "max_iter":
+        if self.tol is not None and progress.is_unfinished:
+            what = "objective" if validation_score is None else "score on the validation rows"
             warnings.warn(
-                "Maximum number of iteration reached before convergence. "
+                f"Maximum number of iteration reached before convergence: the {what} was best "
+                f"after the last of max_iter={self.max_iter} epochs. "
                 "Consider increasing max_iter to improve the fit.",
                 ConvergenceWarning,
                 # the caller of fit, which two decorators wrap
@@ -228,7 +253,7 @@ class AdaptiveSGD(CallbackSupportMixin, StateAttributes):
     def _is_warm(self):
         return self.warm_start and "_state" in self.__dict__
 
-    def _state_to_fit(self, training, start, scale, coef, intercept):
+    def _state_to_fit(self, training, start, eta0, scale, coef, intercept):
         """A state before the first step, of the user's weights, those of before, or the start's."""
         if self._is_warm() and (coef is None or intercept is None):
             previous = self._current_state("_state")
@@ -244,7 +269,7 @@ class AdaptiveSGD(CallbackSupportMixin, StateAttributes):
         if intercept is not None:
             intercept = initial_values(intercept, (n_outputs,), np.float64, "intercept_init")
         return _state.new_state(
-            start.settings, start.eta0, n_features, n_outputs, dtype, coef, intercept, scale
+            start.settings, eta0, n_features, n_outputs, dtype, coef, intercept, scale
         )
 
     def _run_settings(self, training, rows, validated):
@@ -258,7 +283,7 @@ class AdaptiveSGD(CallbackSupportMixin, StateAttributes):
             verbose=self.verbose,
         )
 
-    def _begin_task(self, given, X, y, training, rows):
+    def _begin_task(self, given, X, y, training, rows, max_epochs):
         """The task of callbacks. Hooks get the rows that are learned, made when asked for."""
         # with the names of their columns
         seen = given if "feature_names_in_" in self.__dict__ else X
@@ -266,7 +291,7 @@ class AdaptiveSGD(CallbackSupportMixin, StateAttributes):
         weight = training.weight_or_none
         return begin_fit(
             self,
-            self.max_iter,
+            max_epochs,
             X=cache(lambda: _safe_indexing(seen, rows)) if some else seen,
             y=cache(lambda: y[rows]) if some else y,
             metadata=None if weight is None else cache(lambda: {"sample_weight": weight[rows]}),
@@ -327,9 +352,13 @@ class AdaptiveSGD(CallbackSupportMixin, StateAttributes):
             if state is not self.__dict__.get("_state"):
                 self._adopt(state)
             # Until rows have taught something, each call looks again.
-            if state["settings"]["typical_gradient"]:
+            if self._is_settled(state["settings"]):
                 self._cache["parameters"] = parameters
         return training, rows
+
+    def _is_settled(self, settings):
+        """Whether rows have told what they are to tell."""
+        return settings["typical_gradient"] > 0 or not takes_from_rows(self)
 
     def _check_outputs(self, training):
         n_outputs = self._state["intercept"].shape[1]
@@ -353,9 +382,9 @@ class AdaptiveSGD(CallbackSupportMixin, StateAttributes):
     def _next_state(self, training, rows):
         """The state as it goes on after a change of parameters."""
         state = self._current_state("_state")
-        typical_gradient, eta0 = state["settings"]["typical_gradient"], state["eta0"]
-        settings = _state.settings_of(self, typical_gradient)
-        if typical_gradient and _state.is_same_kind(state, settings):
+        units, eta0 = _state.units_of(state["settings"]), state["eta0"]
+        settings = _state.settings_of(self, units)
+        if self._is_settled(settings) and _state.is_same_kind(state, settings):
             # A rate that "auto" or "adaptive" has settled stays; a new number replaces it.
             if self.eta0 != "auto" and self.learning_rate != "adaptive":
                 eta0 = float(self.eta0)

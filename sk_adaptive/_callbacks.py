@@ -19,7 +19,8 @@ def begin_fit(estimator, max_iter, **data):
     Parameters
     ----------
     estimator : AdaptiveSGD
-    max_iter : int
+    max_iter : int or None
+        None: the number of epochs is not known.
     **data
         What hooks may ask for: X, y and metadata, or functions that return them.
     """

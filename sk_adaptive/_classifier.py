@@ -262,7 +262,7 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
         *,
         optimizer="adagrad",
         penalty="l2",
-        alpha=3e-7,
+        alpha="auto",
         l1_ratio=0.15,
         fit_intercept=True,
         max_iter=100,
@@ -283,6 +283,7 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
         multi_class="auto",
         early_stopping="auto",
         scoring="loss",
+        refit=True,
         validation_fraction=0.1,
         n_iter_no_change=5,
         warm_start=False,
@@ -314,6 +315,7 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
         self.multi_class = multi_class
         self.early_stopping = early_stopping
         self.scoring = scoring
+        self.refit = refit
         self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change
         self.warm_start = warm_start
@@ -481,7 +483,7 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
         rarest, n_classes = np.unique(y, return_counts=True)[1].min(), self.classes_.size
         share = min(self.validation_fraction, 1 - self.validation_fraction)
         few = rarest < 2 or n_classes > int(share * y.shape[0])
-        return ShuffleSplit if few and self.early_stopping == "auto" else StratifiedShuffleSplit
+        return ShuffleSplit if few else StratifiedShuffleSplit
 
     # -- training --
 

@@ -183,17 +183,21 @@ def integer_classes(y):
 
 
 def typical_row(data, indptr, rows):
-    """The mean largest entry of these rows, and the rate that suits them; 1 where there is none.
+    """What these rows are like; 1 where none has an entry.
 
-    The rate is the mean largest entry over the mean squared norm. A step of AdaGrad changes each
-    weight by about the rate, and so the raw prediction by the rate times the row's 1-norm. This
-    rate is 1 over the number of ones for one-hot rows, and like a weight it shrinks as the entries
-    grow. A sample of the rows tells both well enough.
+    A sample of them tells it well enough.
+
+    Returns
+    -------
+    largest : float
+        The mean largest entry of a row.
+    norm : float
+        The root of the mean squared norm.
     """
     sample = np.ascontiguousarray(rows[:: max(1, rows.size // ROWS_OF_RATE)])
     sum_of_largest, sum_of_squares, n_rows = sizes_of_rows(data, indptr, sample)
     if n_rows == 0:
         return 1.0, 1.0
-    largest = sum_of_largest / n_rows
-    rate = sum_of_largest / sum_of_squares if sum_of_squares else 1.0
-    return largest, rate if 0 < rate < np.inf else 1.0
+    largest, norm = sum_of_largest / n_rows, float(np.sqrt(sum_of_squares / n_rows))
+    # The squares of extreme entries are not numbers of the precision.
+    return largest, norm if 0 < norm < np.inf else largest

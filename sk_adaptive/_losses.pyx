@@ -29,6 +29,9 @@ cdef enum:
 # For a class of any share one of these raw predictions is as good as the best, to a few percent.
 GRID = np.linspace(-20, 20, 401)
 
+# Training starts from the shares of the classes and this much more of each.
+SHARE_ADDED = 0.01
+
 
 cdef class Loss:
     """A loss function of a target and a raw prediction.
@@ -162,6 +165,16 @@ cdef class Loss:
         """The size of the derivative by the raw prediction of a row's class."""
         return float(np.abs(self([-1.0, 1.0], 0.0)[1]).max())
 
+    def best_constants(self, positive, negative):
+        """Intercepts to start from, or None: those of a model without coefficients.
+
+        Parameters
+        ----------
+        positive, negative : arrays of shape (n_outputs,)
+            The weights of the rows whose target is 1, and of those whose target is -1.
+        """
+        return None
+
     def least_loss_of_constants(self, positive, negative, fit_intercept):
         """The weighted loss of the best constant, or of 0 without intercept.
 
@@ -191,6 +204,11 @@ cdef class LogLoss(Loss):
     """log(1 + exp(-y p)): logistic regression."""
 
     has_probabilities = True
+
+    def best_constants(self, positive, negative):
+        """The log odds, each share a hundredth more: a class may be missing from the first rows."""
+        more = SHARE_ADDED * (positive + negative)
+        return np.log((positive + more) / (negative + more)) if more.all() else None
 
     cdef double evaluate(self, double y, double p, double* gradient) noexcept nogil:
         # The exponential of a negative number never overflows, whatever the margin.
@@ -293,6 +311,14 @@ cdef class MultinomialLogLoss(Loss):
     def log_probabilities(self, raw_predictions, exclusive):
         """See `LogLoss.log_probabilities`."""
         return log_softmax(raw_predictions, axis=1)
+
+    def best_constants(self, positive, negative):
+        """The logarithms of the shares, see `LogLoss.best_constants`."""
+        more = SHARE_ADDED * positive.sum()
+        if not more > 0:
+            return None
+        logits = np.log(positive + more)
+        return logits - logits.mean()
 
     def typical_derivative_of_classes(self, n_outputs):
         return 1 - 1 / n_outputs

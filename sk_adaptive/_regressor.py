@@ -247,7 +247,7 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
         *,
         optimizer="adagrad",
         penalty="l2",
-        alpha=3e-7,
+        alpha="auto",
         l1_ratio=0.15,
         fit_intercept=True,
         max_iter=100,
@@ -267,6 +267,7 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
         quantile=0.5,
         early_stopping="auto",
         scoring="loss",
+        refit=True,
         validation_fraction=0.1,
         n_iter_no_change=5,
         warm_start=False,
@@ -297,6 +298,7 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
         self.quantile = quantile
         self.early_stopping = early_stopping
         self.scoring = scoring
+        self.refit = refit
         self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change
         self.warm_start = warm_start

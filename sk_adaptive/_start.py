@@ -8,8 +8,9 @@ from . import _state
 from ._input import typical_row
 from ._registry import OPTIMIZERS
 
-# A typical gradient is taken to be within these bounds, for its square to be a float32.
-BOUNDS_OF_GRADIENT = 1e-18, 1e18
+# A typical gradient and a typical coefficient are taken to be within these bounds, for products
+# of two of them to be numbers of the precision.
+BOUNDS = {np.float32: (1e-18, 1e18), np.float64: (1e-150, 1e150)}
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,11 @@ class Start:
     intercept: np.ndarray | None = None
 
 
+def takes_from_rows(estimator):
+    """Whether rows tell anything: not where both eta0 and eps are numbers."""
+    return estimator.eta0 == "auto" or estimator.eps is None
+
+
 def start_of(estimator, training, rows):
     """The start of an estimator on these rows; with normalize they have to be normalised.
 
@@ -38,23 +44,29 @@ def start_of(estimator, training, rows):
     ValueError
         If the decay of adamw would turn the signs of weights.
     """
-    if not rows.size:
-        # the next call will tell
+    if not (takes_from_rows(estimator) and rows.size):
+        # without rows the next call will tell
         eta0 = 0.0 if estimator.eta0 == "auto" else float(estimator.eta0)
-        return Start(_state.settings_of(estimator, 0.0), eta0)
-    largest, rate = typical_row(training.data, training.indptr, rows)
-    # of a feature that one row of the batch has
+        return Start(_state.settings_of(estimator, _state.Units()), eta0)
+    largest, norm = typical_row(training.data, training.indptr, rows)
+    intercept, scale = starting_point(training, rows)
     gradient = largest * typical_derivative(training, rows)
-    gradient /= min(training.batch_size, rows.size)
-    # 0 where these rows teach nothing: then the next call will tell
-    gradient = float(np.clip(gradient, *BOUNDS_OF_GRADIENT)) if gradient > 0 else 0.0
-    settings = _state.settings_of(estimator, gradient)
+    bounds = BOUNDS[training.data.dtype.type]
+    units = _state.Units(
+        intercept=norm,
+        # 0 where these rows teach nothing: then the next call will tell
+        gradient=float(np.clip(gradient, *bounds)) if gradient > 0 else 0.0,
+        coef=float(np.clip(scale / largest, *bounds)),
+    )
+    settings = _state.settings_of(estimator, units)
     if estimator.eta0 == "auto":
-        intercept, scale = starting_point(training, rows)
+        # A step of AdaGrad changes each weight by about the rate, so that of the margin is the
+        # rate times the row's 1-norm: this rate is 1 over the number of ones for one-hot rows,
+        # and like a weight it shrinks as the entries grow.
         factor = OPTIMIZERS[estimator.optimizer].rate[estimator.sparse_update]
-        eta0 = rate * factor * scale
+        eta0 = factor * scale * (largest / norm) / norm
     else:
-        intercept, eta0 = None, float(estimator.eta0)
+        eta0 = float(estimator.eta0)
     check_decay(estimator, settings, eta0)
     return Start(settings, eta0, intercept)
 
@@ -62,9 +74,11 @@ def start_of(estimator, training, rows):
 def check_decay(estimator, settings, eta0):
     """Refuse a decay of adamw that would turn the signs of weights."""
     if OPTIMIZERS[estimator.optimizer].decoupled and eta0 * settings["l2"] >= 1:
+        found = ", which was found from the rows" if estimator.eta0 == "auto" else ""
         raise ValueError(
             f"eta0 * alpha must be less than 1 with optimizer={estimator.optimizer!r}, as weights "
-            f"are multiplied by 1 - eta0 * alpha. Got eta0={eta0!r}, alpha={estimator.alpha!r}."
+            f"are multiplied by 1 - eta0 * alpha. Got eta0={eta0!r}{found}, "
+            f"alpha={estimator.alpha!r}. alpha='auto' follows the unit of the rows."
         )
 
 
@@ -90,7 +104,10 @@ def typical_derivative(training, rows):
 def starting_point(training, rows):
     """Intercepts to start from, or None, and the scale of what is to be learned."""
     if training.of_classes:
-        return None, 1.0
+        constants = None
+        if training.fit_intercept:
+            constants = training.loss.best_constants(*training.weights_of_classes(rows))
+        return constants, 1.0
     targets = training.targets[rows]
     constant = best_constant(training, targets)
     return constant if training.fit_intercept else None, training.loss.scale(targets, constant)
@@ -101,6 +118,29 @@ def best_constant(training, targets):
     if training.fit_intercept:
         return training.loss.fit_intercept_only(targets)
     return np.zeros(targets.shape[1])
+
+
+def gradients_of_constant(training, rows):
+    """How much each row pulls at the intercepts of a model without coefficients, nearly."""
+    targets, weight = training.targets[rows], training.weight_or_none
+    if not training.of_classes:
+        gradients = np.abs(training.loss(targets, best_constant(training, targets))[1])
+        say = gradients.sum(axis=1)
+    else:
+        positive, negative = training.weights_of_classes(rows)
+        share = positive / np.where(positive + negative > 0, positive + negative, 1.0)
+        if training.classes_exclude_each_other:
+            codes = targets[:, 0].astype(np.intp)
+            share = positive / (positive.sum() or 1.0)
+            say = 1 - share[codes]
+            if training.class_weight.size:
+                say *= training.class_weight[1, codes]
+        else:
+            says = np.where(targets > 0, 1 - share, share)
+            if training.class_weight.size:
+                says *= np.where(targets > 0, training.class_weight[1], training.class_weight[0])
+            say = says.sum(axis=1)
+    return say if weight is None else say * weight[rows]
 
 
 def loss_of_best_constant(training, rows):

@@ -31,6 +31,7 @@ estimators saves it:
 """
 
 from numbers import Integral, Real
+from typing import NamedTuple
 
 import numpy as np
 
@@ -42,39 +43,86 @@ CACHE_LINE = 64
 # Those whose size does not follow the number of features.
 SMALL_ARRAYS = ("intercept", "intercept_integral", "progressive_loss")
 
+# What alpha="auto" is where everything is of the unit 1.
+AUTOMATIC_ALPHA = 3e-7
+
 # Steps are counted with 64 bits.
 LAST_STEP = 2**63 - 1
 
 
-def settings_of(estimator, typical_gradient):
+class Units(NamedTuple):
+    """What is typical of the first rows: the units of X, of y and of the sample weights.
+
+    Attributes
+    ----------
+    intercept : float
+        The size of the constant feature that the intercept is the coefficient of.
+    gradient : float
+        Of a coefficient, before anything is learned; 0 where rows have not told it.
+    coef : float
+        The size of a coefficient that matters.
+    """
+
+    intercept: float = 1.0
+    gradient: float = 0.0
+    coef: float = 1.0
+
+
+def units_of(settings):
+    """The units that settings were made with."""
+    names = ("intercept_scaling", "typical_gradient", "typical_coef")
+    return Units(*(settings[name] for name in names))
+
+
+def settings_of(estimator, units):
     """All that records depend on, but the learning rate.
 
     Parameters
     ----------
     estimator : AdaptiveSGD
-    typical_gradient : float
-        What ``eps=None`` is made from; 0 before the first row.
+    units : Units
+        What ``eps=None`` and ``alpha="auto"`` are made from.
     """
     spec = OPTIMIZERS[estimator.optimizer]
+    # where rows have not told it, any number will do: there has been no step yet
+    gradient = units.gradient or 1.0
     eps = estimator.eps
     if eps is None:
-        # any number will do before the first row
-        eps = spec.eps[estimator.sparse_update] * (typical_gradient or 1.0) ** spec.eps_power
-    l1_ratio = {None: 0.0, "l2": 0.0, "l1": 1.0}.get(estimator.penalty, estimator.l1_ratio)
-    alpha = 0.0 if estimator.penalty is None else float(estimator.alpha)
+        # of a feature that one row of a batch has
+        gradient_of_step = gradient / estimator.batch_size
+        eps = spec.eps[estimator.sparse_update] * gradient_of_step**spec.eps_power
+    l1, l2 = _penalties_of(estimator, gradient, units.coef)
     settings = {
         "optimizer": estimator.optimizer,
         "sparse_update": estimator.sparse_update,
         "normalize": bool(estimator.normalize),
-        "typical_gradient": typical_gradient,
+        "intercept_scaling": units.intercept,
+        "typical_gradient": units.gradient,
+        "typical_coef": units.coef,
         "eps": float(eps),
-        "l1": alpha * l1_ratio,
-        "l2": alpha * (1 - l1_ratio),
+        "l1": l1,
+        "l2": l2,
         "power_t": float(estimator.power_t) if estimator.learning_rate == "invscaling" else 0.0,
         "average": min(int(estimator.average), LAST_STEP),
     }
     settings.update({name: float(getattr(estimator, name)) for name in spec.parameters})
     return settings
+
+
+def _penalties_of(estimator, gradient, coef):
+    """The strengths of L1 and L2."""
+    if estimator.penalty is None:
+        return 0.0, 0.0
+    share = {"l2": 0.0, "l1": 1.0}.get(estimator.penalty, estimator.l1_ratio)
+    if estimator.alpha != "auto":
+        l1 = l2 = float(estimator.alpha)
+    elif OPTIMIZERS[estimator.optimizer].decoupled:
+        # A decay of the weights has no unit of the loss, but the inverse one of the rate.
+        l1, l2 = AUTOMATIC_ALPHA, AUTOMATIC_ALPHA / coef
+    else:
+        # The penalty's gradient on a typical coefficient is a share of the loss's.
+        l1, l2 = AUTOMATIC_ALPHA * gradient, AUTOMATIC_ALPHA * gradient / coef
+    return float(l1 * share), float(l2 * (1 - share))
 
 
 def record_dtype(settings, n_outputs, dtype):
@@ -226,6 +274,7 @@ def make_optimizer(state):
         l2=settings["l2"],
         exact=settings["sparse_update"] == "exact",
         eps=settings["eps"],
+        intercept_scaling=settings["intercept_scaling"],
         average=settings["average"],
         average_start=state["average_start"],
         intercept_integral=state["intercept_integral"],
@@ -412,7 +461,8 @@ def check(state, n_features):
     require(isinstance(settings, dict), "its settings are no dict")
     optimizer = settings.get("optimizer")
     require(optimizer in OPTIMIZERS, f"its optimizer {optimizer!r} is not one of {[*OPTIMIZERS]}")
-    numbers = {"typical_gradient", "eps", "l1", "l2", "power_t", *OPTIMIZERS[optimizer].parameters}
+    numbers = {"intercept_scaling", "typical_gradient", "typical_coef", "eps", "l1", "l2", "power_t"}
+    numbers |= {*OPTIMIZERS[optimizer].parameters}
     names = {"optimizer", "sparse_update", "normalize", "average", *numbers}
     missing = sorted(names - set(settings))
     require(not missing, f"its settings lack {missing}")

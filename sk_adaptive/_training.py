@@ -22,6 +22,9 @@ OVERFLOW_ADVICE = (
     "which keeps sparse rows sparse, or a smaller eta0."
 )
 
+# Runs are compared from this epoch on: the first ones of a small rate are behind in any case.
+EPOCHS_OF_GRACE = 3
+
 
 class TrainingFailure(ValueError):
     """A step would have made the model non-finite."""
@@ -142,15 +145,21 @@ class Progress:
         None without validation.
     best_iteration : int
         The epoch, counted from 1, of the best score.
+    divisions : list of int
+        The epochs after which the rate was divided.
     stopped_by : {"tol", "callback", "max_iter"} or None
         None while it runs.
+    is_unfinished : bool
+        Whether max_iter ended it and the last epoch was the best.
     """
 
     state: dict
     loss_curve: list = field(default_factory=list)
     validation_scores: list | None = None
     best_iteration: int = 0
+    divisions: list = field(default_factory=list)
     stopped_by: str | None = None
+    is_unfinished: bool = False
 
     @property
     def n_iter(self):
@@ -172,6 +181,12 @@ class RunSettings:
     adaptive : bool
         Whether to divide the learning rate when there is no gain any more.
     verbose : int
+    divisions : tuple of int
+        The epochs after which to divide the rate in any case.
+    keeps_best : bool
+        Whether the result is the state of the epoch with the best score, or of the last one.
+    rival : list of float or None
+        The scores of another run: when this one is behind, it ends.
     """
 
     max_iter: int
@@ -181,6 +196,9 @@ class RunSettings:
     seed: int
     adaptive: bool
     verbose: int
+    divisions: tuple = ()
+    keeps_best: bool = True
+    rival: list | None = None
 
 
 def fit_epochs(state, training, rows, features, settings, validation_score=None, task=None):
@@ -208,7 +226,7 @@ def fit_epochs(state, training, rows, features, settings, validation_score=None,
 
     Raises
     ------
-    ValueError
+    NotFinite
         If a step, the objective or a score would not be finite.
     """
     features = _state.all_features(state) if features is None else features
@@ -243,10 +261,11 @@ def fit_epochs(state, training, rows, features, settings, validation_score=None,
         else:
             score = validation_score(state, optimizer)
             if not np.isfinite(score):
-                raise ValueError(f"The validation score is {score} after epoch #{epoch}.")
+                raise NotFinite(f"The validation score is {score} after epoch #{epoch}.")
             # of equal ones the first
             if not progress.validation_scores or score > max(progress.validation_scores):
-                checkpoint.keep(state)
+                if settings.keeps_best:
+                    checkpoint.keep(state)
                 progress.best_iteration = epoch
             progress.validation_scores.append(score)
             value = -score
@@ -260,27 +279,42 @@ def fit_epochs(state, training, rows, features, settings, validation_score=None,
             progress.stopped_by = "callback"
         elif epoch == settings.max_iter:
             progress.stopped_by = "max_iter"
+            progress.is_unfinished = progress.best_iteration == epoch
+        elif settings.rival is not None and _is_behind(progress.validation_scores, settings.rival):
+            progress.stopped_by = "rival"
         if progress.stopped_by is not None:
             break
-        if stalled:
+        if stalled or epoch in settings.divisions:
+            progress.divisions.append(epoch)
             state = _state.with_settings(state, state["settings"], state["eta0"] / RATE_DIVISOR)
             progress.state = state
             optimizer = _state.make_optimizer(state)
             convergence.without_gain = 0
-    if progress.best_iteration < epoch:
+    if progress.best_iteration < epoch and settings.keeps_best:
         progress.state = checkpoint.restored(state)
     if settings.verbose:
         print(
             f"Stopped by {progress.stopped_by} after {epoch} epochs and "
-            f"{time.perf_counter() - begin:.2f} s, with the weights of epoch "
-            f"{progress.best_iteration}"
+            f"{time.perf_counter() - begin:.2f} s. The best epoch is {progress.best_iteration}"
         )
     return progress
 
 
+def _is_behind(scores, rival):
+    """Whether the last score is worse than the rival's at that epoch, and all are than its best."""
+    epoch = len(scores)
+    if epoch < EPOCHS_OF_GRACE or epoch > len(rival):
+        return False
+    return scores[-1] < rival[epoch - 1] and max(scores) < max(rival)
+
+
+class NotFinite(ValueError):
+    """A step, the objective or a score would not be finite."""
+
+
 def _overflow(epoch, row):
     where = f"at epoch #{epoch}" if row is None else f"at epoch #{epoch}, row {row}"
-    return ValueError(f"Floating-point under-/overflow occurred {where}. {OVERFLOW_ADVICE}")
+    return NotFinite(f"Floating-point under-/overflow occurred {where}. {OVERFLOW_ADVICE}")
 
 
 def _print_epoch(progress, max_iter, seconds):

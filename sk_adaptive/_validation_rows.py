@@ -8,10 +8,10 @@ from sklearn.metrics import check_scoring
 
 from . import _state
 from ._data import training_data
+from ._start import gradients_of_constant
 
-# With more rows than these early_stopping="auto" sets some aside: enough to judge by, and those
-# that are left learn as well.
-MANY_ROWS = 20_000
+# early_stopping="auto" sets rows aside where they count as at least so many, see `n_telling`.
+LEAST_ROWS = 50
 
 
 def check_validation_data(estimator, X_val, y_val, sample_weight_val):
@@ -34,7 +34,7 @@ def check_validation_data(estimator, X_val, y_val, sample_weight_val):
 
 
 def rows_to_learn(estimator, X, y, training, given):
-    """The rows to learn, and a function that scores a model on other rows, or None.
+    """The rows to learn, a function that scores a model on other rows, or None, and all rows.
 
     Parameters
     ----------
@@ -52,22 +52,40 @@ def rows_to_learn(estimator, X, y, training, given):
         Those with a weight.
     score : callable or None
         Takes a state and its optimizer.
+    all_rows : int64 ndarray
+        `rows` and those set aside.
     """
-    rows = training.with_weight(np.arange(training.n_rows, dtype=np.int64))
+    all_rows = training.with_weight(np.arange(training.n_rows, dtype=np.int64))
     if given[0] is not None:
         sets_aside = False
     elif estimator.early_stopping == "auto":
-        sets_aside = rows.size > MANY_ROWS and estimator.tol is not None
+        told_by = estimator.validation_fraction * n_telling(training, all_rows)
+        sets_aside = told_by >= LEAST_ROWS and estimator.tol is not None
     else:
         sets_aside = estimator.early_stopping
     if not sets_aside:
-        if not rows.size:
+        if not all_rows.size:
             raise ValueError("Sample weights must contain at least one non-zero number.")
         if given[0] is not None:
-            return rows, _score_on_given_rows(estimator, *given, X.dtype)
-        return rows, None
+            return all_rows, _score_on_given_rows(estimator, *given, X.dtype), all_rows
+        return all_rows, None, all_rows
     rows, held_out = _split(estimator, y, training)
-    return rows, _score_on_held_out_rows(estimator, X, y, training, held_out)
+    return rows, _score_on_held_out_rows(estimator, X, y, training, held_out), all_rows
+
+
+def n_telling(training, rows):
+    """How many rows of equal say tell as much as these do.
+
+    The say of a row is its weighted gradient before anything is learned, by its raw prediction:
+    ten rows of a rare class are ten and ten more, whatever the class weights and however many
+    the others are; outliers are few.
+    """
+    say = gradients_of_constant(training, rows)
+    largest = say.max(initial=0.0)
+    if not 0 < largest < np.inf:
+        return 0.0
+    say /= largest
+    return float(say.sum() ** 2 / (say @ say))
 
 
 def _split(estimator, y, training):

@@ -1,0 +1,70 @@
+"""The number of epochs, and the rate, found on rows set aside; then all rows are learned."""
+
+from dataclasses import replace
+
+from ._training import NotFinite, fit_epochs
+
+# Times the automatic rate. Once one of them is better, the others are not tried.
+RATES = (3.0, 1 / 3)
+
+
+def find_and_refit(new_state, eta0, training, rows, all_rows, features, settings, score, **options):
+    """Learn some of the rows to find the number of epochs, and then all.
+
+    Parameters
+    ----------
+    new_state : callable
+        Takes a learning rate and returns the state to start from.
+    eta0 : float
+    training, features, settings, score
+        See `fit_epochs`.
+    rows, all_rows : int64 ndarrays
+        Without and with those set aside.
+    searches : bool
+        Whether to try other rates, too.
+    task : FitTask or None
+        Told of each epoch of each run.
+
+    Returns
+    -------
+    Progress
+        Of the model of all rows, with the scores of the run that its number of epochs is from.
+    """
+    searches, task = options["searches"], options["task"]
+    settings = replace(settings, keeps_best=False)
+
+    def run(rate, settings, rows=rows, score=score):
+        if settings.verbose:
+            print(f"Learning {rows.size} rows at the rate {rate:.3g}")
+        return fit_epochs(new_state(rate), training, rows, features, settings, score, task)
+
+    first = run(eta0, settings)
+    best_rate, best = eta0, first
+    if searches and first.stopped_by != "callback":
+        scores = first.validation_scores
+        # A rate that suits needs no more epochs: a larger one hurries, a smaller one is for what
+        # is learned in a few.
+        shorter = replace(
+            settings, max_iter=min(settings.max_iter, first.best_iteration + 1), rival=scores
+        )
+        for factor in RATES:
+            try:
+                rival = run(factor * eta0, shorter)
+            except NotFinite:
+                continue
+            stopped = rival.stopped_by == "callback"
+            if max(rival.validation_scores) > max(scores):
+                best_rate, best = factor * eta0, rival
+                break
+            if stopped:
+                break
+    # As many epochs as were best, whatever they do for the objective.
+    repeat = replace(
+        settings, max_iter=best.best_iteration, tol=None, divisions=tuple(best.divisions)
+    )
+    final = run(best_rate, repeat, all_rows, None)
+    final.validation_scores = best.validation_scores
+    if final.stopped_by != "callback":
+        final.stopped_by = first.stopped_by
+    final.is_unfinished = best is first and first.is_unfinished
+    return final
