@@ -205,7 +205,7 @@ class AdaptiveSGD(CallbackSupportMixin, StateAttributes):
         if self.normalize:
             scale = training.scale_of(learned)
             training = training.normalised(learned, scale)
-        start = start_of(self, training, learned)
+        start = start_of(self, training, learned, self.max_iter)
 
         def new_state(eta0):
             return self._state_to_fit(training, start, eta0, scale, coef_init, intercept_init)
@@ -399,7 +399,7 @@ class AdaptiveSGD(CallbackSupportMixin, StateAttributes):
             n_features, dtype = training.n_features, training.data.dtype
             scale = np.zeros(n_features, dtype) if scale is None else scale.copy()
             training = training.normalised(rows, scale)
-        return start_of(self, training, rows)
+        return start_of(self, training, rows, n_epochs=1)
 
     def _validate_again(self, X, y):
         """X and y, validated, of a call that is not the first."""

@@ -6,7 +6,7 @@ one class in `_losses.pyx` and one entry here. Nothing else knows their names.
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
@@ -114,7 +114,12 @@ class OptimizerSpec:
         By ``sparse_update``: ``eps=None`` is this times a typical gradient to the power of
         `eps_power`.
     rate : dict of float
-        By ``sparse_update``: ``eta0="auto"`` is this times the rate of `_input.typical_row`.
+        By ``sparse_update``: ``eta0="auto"`` is this times what `_start.automatic_rate` makes of
+        the rows.
+    hurry : dict of float
+        By ``sparse_update``: how many times as much suits a single pass over rows of classes.
+    rate_follows_classes : bool
+        Whether an exact rate has to grow with the number of classes that exclude each other.
     eps_power : int
         2 where ``eps`` is added to squares of gradients.
     metric : {"stored", "moment", "none"}
@@ -136,6 +141,8 @@ class OptimizerSpec:
     parameters: tuple
     eps: dict
     rate: dict
+    hurry: dict = field(default_factory=lambda: {"exact": 3.0, "masked": 3.0})
+    rate_follows_classes: bool = False
     eps_power: int = 1
     metric: str = "stored"
     decoupled: bool = False
@@ -171,6 +178,8 @@ OPTIMIZERS = {
         ("rho",),
         eps={"exact": 0.03, "masked": 0.3},
         rate={"exact": 0.004, "masked": 0.1},
+        hurry={"exact": 9.0, "masked": 3.0},
+        rate_follows_classes=True,
     ),
     "adam": OptimizerSpec(
         "Adam",
@@ -179,6 +188,8 @@ OPTIMIZERS = {
         ("beta_1", "beta_2"),
         eps={"exact": 0.03, "masked": 0.1},
         rate={"exact": 0.005, "masked": 0.05},
+        hurry={"exact": 9.0, "masked": 3.0},
+        rate_follows_classes=True,
     ),
     "adamw": OptimizerSpec(
         "AdamW",
@@ -187,6 +198,8 @@ OPTIMIZERS = {
         ("beta_1", "beta_2"),
         eps={"exact": 0.03, "masked": 0.1},
         rate={"exact": 0.005, "masked": 0.05},
+        hurry={"exact": 9.0, "masked": 3.0},
+        rate_follows_classes=True,
         metric="none",
         decoupled=True,
     ),

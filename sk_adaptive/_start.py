@@ -36,8 +36,20 @@ def takes_from_rows(estimator):
     return estimator.eta0 == "auto" or estimator.eps is None
 
 
-def start_of(estimator, training, rows):
+def start_of(estimator, training, rows, n_epochs):
     """The start of an estimator on these rows; with normalize they have to be normalised.
+
+    Parameters
+    ----------
+    estimator : AdaptiveSGD
+    training : TrainingData
+    rows : int64 ndarray
+    n_epochs : int
+        How many passes over the rows there will be, at most.
+
+    Returns
+    -------
+    Start
 
     Raises
     ------
@@ -60,15 +72,30 @@ def start_of(estimator, training, rows):
     )
     settings = _state.settings_of(estimator, units)
     if estimator.eta0 == "auto":
-        # A step of AdaGrad changes each weight by about the rate, so that of the margin is the
-        # rate times the row's 1-norm: this rate is 1 over the number of ones for one-hot rows,
-        # and like a weight it shrinks as the entries grow.
-        factor = OPTIMIZERS[estimator.optimizer].rate[estimator.sparse_update]
-        eta0 = factor * scale * (largest / norm) / norm
+        eta0 = automatic_rate(estimator, training, n_epochs) * scale * (largest / norm) / norm
     else:
         eta0 = float(estimator.eta0)
     check_decay(estimator, settings, eta0)
     return Start(settings, eta0, intercept)
+
+
+def automatic_rate(estimator, training, n_epochs):
+    """The rate where rows and targets are of the unit 1.
+
+    A step of AdaGrad changes each weight by about the rate, so that of the raw prediction is the
+    rate times the row's 1-norm. `start_of` multiplies by the mean largest entry over the mean
+    squared norm, which is 1 over the number of ones for one-hot rows and shrinks like a weight as
+    the entries grow.
+    """
+    spec, update = OPTIMIZERS[estimator.optimizer], estimator.sparse_update
+    rate, hurry = spec.rate[update], spec.hurry[update]
+    if not training.of_classes:
+        # the noise of numbers is larger, that of the last step stays
+        hurry /= 3
+    if spec.rate_follows_classes and update == "exact" and training.classes_exclude_each_other:
+        # What the rows of other classes leave of the moments is far below eps.
+        rate *= np.sqrt(training.n_outputs / 2)
+    return rate * max(1.0, hurry / n_epochs)
 
 
 def check_decay(estimator, settings, eta0):
