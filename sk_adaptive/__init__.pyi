@@ -24,7 +24,7 @@ _Schedule: TypeAlias = Literal["constant", "invscaling", "adaptive"]
 class _AdaptiveSGD(BaseEstimator):
     optimizer: str
     penalty: _Penalty
-    alpha: float
+    alpha: float | Literal["auto"]
     l1_ratio: float | None
     fit_intercept: bool
     max_iter: int
@@ -43,6 +43,7 @@ class _AdaptiveSGD(BaseEstimator):
     epsilon: float
     early_stopping: bool | Literal["auto"]
     scoring: str | Callable[..., float] | None
+    refit: bool
     validation_fraction: float
     n_iter_no_change: int
     warm_start: bool
@@ -104,7 +105,7 @@ class AdaptiveSGDClassifier(ClassifierMixin, _AdaptiveSGD):
         *,
         optimizer: str = "adagrad",
         penalty: _Penalty = "l2",
-        alpha: float = 3e-7,
+        alpha: float | Literal["auto"] = "auto",
         l1_ratio: float | None = 0.15,
         fit_intercept: bool = True,
         max_iter: int = 100,
@@ -125,6 +126,7 @@ class AdaptiveSGDClassifier(ClassifierMixin, _AdaptiveSGD):
         multi_class: Literal["auto", "multinomial", "ovr"] = "auto",
         early_stopping: bool | Literal["auto"] = "auto",
         scoring: str | Callable[..., float] | None = "loss",
+        refit: bool = True,
         validation_fraction: float = 0.1,
         n_iter_no_change: int = 5,
         warm_start: bool = False,
@@ -153,7 +155,7 @@ class AdaptiveSGDRegressor(RegressorMixin, _AdaptiveSGD):
         *,
         optimizer: str = "adagrad",
         penalty: _Penalty = "l2",
-        alpha: float = 3e-7,
+        alpha: float | Literal["auto"] = "auto",
         l1_ratio: float | None = 0.15,
         fit_intercept: bool = True,
         max_iter: int = 100,
@@ -173,6 +175,7 @@ class AdaptiveSGDRegressor(RegressorMixin, _AdaptiveSGD):
         quantile: float = 0.5,
         early_stopping: bool | Literal["auto"] = "auto",
         scoring: str | Callable[..., float] | None = "loss",
+        refit: bool = True,
         validation_fraction: float = 0.1,
         n_iter_no_change: int = 5,
         warm_start: bool = False,

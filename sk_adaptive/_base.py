@@ -25,11 +25,11 @@ from . import _state
 from ._attributes import StateAttributes, initial_values
 from ._callbacks import CallbackSupportMixin, begin_fit
 from ._data import training_data
-from ._input import check_structure, in_precision, is_ready
+from ._input import ROWS_OF_RATE, check_structure, in_precision, is_ready
 from ._locking import parameter_constraints, parameter_names, unchanged_if_it_fails
-from ._registry import OPTIMIZERS
 from ._refit import find_and_refit
-from ._start import check_decay, least_gain, start_of, takes_from_rows
+from ._registry import OPTIMIZERS
+from ._start import check_decay, least_gain, start_of, takes_from_rows, warn_of_other_units
 from ._training import OVERFLOW_ADVICE, RunSettings, TrainingFailure, fit_epochs, train_rows
 from ._validation_rows import check_validation_data, rows_to_learn
 
@@ -226,8 +226,8 @@ class AdaptiveSGD(CallbackSupportMixin, StateAttributes):
                 features,
                 settings,
                 validation_score,
-                searches=self.eta0 == "auto",
-                task=task,
+                self.eta0 == "auto",
+                task,
             )
         else:
             progress = fit_epochs(
@@ -354,6 +354,8 @@ class AdaptiveSGD(CallbackSupportMixin, StateAttributes):
             # Until rows have taught something, each call looks again.
             if self._is_settled(state["settings"]):
                 self._cache["parameters"] = parameters
+        if not first_call and self._state["t"] < ROWS_OF_RATE:
+            warn_of_other_units(self, training, rows, self._state["settings"])
         return training, rows
 
     def _is_settled(self, settings):

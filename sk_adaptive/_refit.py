@@ -8,7 +8,9 @@ from ._training import NotFinite, fit_epochs
 RATES = (3.0, 1 / 3)
 
 
-def find_and_refit(new_state, eta0, training, rows, all_rows, features, settings, score, **options):
+def find_and_refit(
+    new_state, eta0, training, rows, all_rows, features, settings, score, searches, task
+):
     """Learn some of the rows to find the number of epochs, and then all.
 
     Parameters
@@ -23,46 +25,47 @@ def find_and_refit(new_state, eta0, training, rows, all_rows, features, settings
     searches : bool
         Whether to try other rates, too.
     task : FitTask or None
-        Told of each epoch of each run.
+        Told of the epochs of the first run and of the last.
 
     Returns
     -------
     Progress
         Of the model of all rows, with the scores of the run that its number of epochs is from.
+        Where a callback has stopped the first run, that of its best epoch.
     """
-    searches, task = options["searches"], options["task"]
-    settings = replace(settings, keeps_best=False)
 
-    def run(rate, settings, rows=rows, score=score):
+    def run(rate, settings, rows=rows, score=score, task=None):
         if settings.verbose:
             print(f"Learning {rows.size} rows at the rate {rate:.3g}")
         return fit_epochs(new_state(rate), training, rows, features, settings, score, task)
 
-    first = run(eta0, settings)
-    best_rate, best = eta0, first
-    if searches and first.stopped_by != "callback":
-        scores = first.validation_scores
-        # A rate that suits needs no more epochs: a larger one hurries, a smaller one is for what
-        # is learned in a few.
-        shorter = replace(
-            settings, max_iter=min(settings.max_iter, first.best_iteration + 1), rival=scores
-        )
-        for factor in RATES:
-            try:
-                rival = run(factor * eta0, shorter)
-            except NotFinite:
-                continue
-            stopped = rival.stopped_by == "callback"
-            if max(rival.validation_scores) > max(scores):
-                best_rate, best = factor * eta0, rival
-                break
-            if stopped:
-                break
+    first = run(eta0, settings, task=task)
+    if first.stopped_by == "callback":
+        return first
+    # the memory is needed for the next one
+    first.state = None
+    best_rate, best, scores = eta0, first, first.validation_scores
+    # A rate that suits needs no more epochs: a larger one hurries, a smaller one is for what is
+    # learned in a few.
+    shorter = replace(
+        settings,
+        max_iter=min(settings.max_iter, first.best_iteration + 1),
+        keeps_best=False,
+        rival=scores,
+    )
+    for factor in RATES if searches else ():
+        try:
+            other = run(factor * eta0, shorter)
+        except NotFinite:
+            continue
+        if max(other.validation_scores) > max(scores):
+            best_rate, best = factor * eta0, other
+            break
     # As many epochs as were best, whatever they do for the objective.
     repeat = replace(
         settings, max_iter=best.best_iteration, tol=None, divisions=tuple(best.divisions)
     )
-    final = run(best_rate, repeat, all_rows, None)
+    final = run(best_rate, repeat, all_rows, None, task)
     final.validation_scores = best.validation_scores
     if final.stopped_by != "callback":
         final.stopped_by = first.stopped_by

@@ -46,13 +46,22 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
         gradients that the optimizer sees: a proximal step in the optimizer's own metric
         applies it, also for the time that a feature was absent. With 'adamw' it is the
         decoupled weight decay.
-    alpha : float, default=3e-7
-        Strength of the penalty, in [0, inf).
+    alpha : float or 'auto', default='auto'
+        Strength of the penalty, in [0, inf). 'auto' is 3e-7 in the units of the rows of the first
+        call, so that it matters equally in each: the penalty's gradient on a coefficient of a
+        typical size is this share of a typical gradient of the loss, both before anything is
+        learned. With 'adamw' it is 3e-7 over the typical size. Where `eta0` and `eps` are
+        numbers, it is 3e-7.
     l1_ratio : float or None, default=0.15
         Share of L1 in 'elasticnet', in [0, 1]; the penalty is
         ``alpha * (l1_ratio * |w| + (1 - l1_ratio) * w**2 / 2)``.
     fit_intercept : bool, default=True
-        Whether to learn an intercept. Every step moves it, and no penalty.
+        Whether to learn an intercept. Every step moves it, and no penalty. It is the coefficient
+        of a feature that is always as large as the rows of the first call are (the root of their
+        mean squared norm), and starts at the median of `y`, with 'poisson' at
+        the logarithm of its mean, unless there are
+        coefficients or intercepts to start from. Where `eta0` and `eps` are numbers, the feature
+        is 1 and the start 0.
     max_iter : int, default=100
         The largest number of epochs of `fit`.
     tol : float or None, default=3e-4
@@ -75,12 +84,13 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
           less than a millionth of that.
     eta0 : float or 'auto', default='auto'
         The initial learning rate, in (0, inf). 'auto' derives it from the rows of the first
-        call and the optimizer; `partial_fit` does so anew when `optimizer`, `sparse_update` or
-        `normalize` is another. `eta0_` tells the result. It is proportional to the mean
-        distance of `y` from its median, and the intercept starts at the median, unless there
-        are coefficients or intercepts to start from. With 'poisson' it does not depend on `y`,
-        and the intercept starts at the logarithm of the mean. Several targets share one rate,
-        made of the geometric mean of their distances: bring them to about the same scale.
+        call, the optimizer and the number of epochs; `partial_fit` does so anew when `optimizer`,
+        `sparse_update` or `normalize` is another. Where `fit` sets rows aside and `refit` is
+        True, it tries three times and a third of that as well, and takes what predicts these
+        rows best. `eta0_` tells the result.
+        It is proportional to the mean distance of `y` from its median. With 'poisson' it does not
+        depend on `y`. Several targets share one rate, made of the geometric mean of their
+        distances: bring them to about the same scale.
     power_t : float, default=0.5
         The exponent of 'invscaling', in [0, inf). For the other schedules a negative one is a
         `FutureWarning`, as in scikit-learn.
@@ -114,13 +124,17 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
     quantile : float, default=0.5
         The quantile that 'quantile' estimates, in (0, 1).
     early_stopping : bool or 'auto', default='auto'
-        Whether `fit` stops by the score of rows that it does not learn, and ends with the
-        weights of the epoch whose score was best: the first, if several were. These rows are
-        `X_val`, `y_val` and `sample_weight_val` of `fit`, or without them a part of the
-        training rows that is set aside at random.
-        'auto': with `X_val`, or with more than 20,000 rows, unless `tol` is None. Without the
-        rows set aside the model does not reach the optimum of its objective on all rows: turn
-        it off for that.
+        Whether `fit` stops by the score of rows that it does not learn. These rows are
+        `X_val`, `y_val` and `sample_weight_val` of `fit`, and it ends with the weights of the
+        epoch whose score was best: the first, if several were. Without them a part of the
+        training rows is set aside at random, see `refit`.
+        'auto': with `X_val`, or where the rows set aside can tell, unless `tol` is None. They
+        can if they count as 50 or more. Each counts by its gradient before anything is learned,
+        so that outliers and rows of little weight count little.
+    refit : bool, default=True
+        Whether `fit` learns all rows in the end, where it has set some aside: from the start, for
+        as many epochs as gave the best score without them, and at the rate that did, see `eta0`.
+        False: it ends with the weights of the best epoch, and has not learned the others.
     scoring : str, callable or None, default='loss'
         That score. 'loss' is the negative mean of the losses, weighted by the sample weights,
         without the penalty. A name of one of scikit-learn's scorers, a function of an
@@ -153,14 +167,17 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
     intercept_ : ndarray of shape (1,) or (n_targets,)
         Intercepts, a copy as `coef_` is.
     n_iter_ : int
-        Epochs done by `fit`.
+        Epochs done by `fit`. With `refit` those in which all rows were learned.
     best_iteration_ : int
-        The epoch of the last `fit`, counted from 1, whose weights it ended with: that of the
-        best score with `early_stopping`, else the last one.
+        The epoch of the last `fit`, counted from 1, of the best score with `early_stopping`, else
+        the last one. It ended with the weights of that epoch, or with `refit` learned all rows
+        for so many.
     stopped_by_ : {'tol', 'callback', 'max_iter'}
-        What ended the last `fit`.
+        What ended the last `fit`; with `refit` what ended the run without the rows set aside.
     validation_scores_ : list of float or None
         The score of each epoch of the last `fit`, see `scoring`; None without `early_stopping`.
+        With `refit` they are of the run without the rows set aside that was best, so there may be
+        more of them than `n_iter_`.
     t_ : int
         Number of steps done, plus 1.
     eta0_ : float

@@ -1,5 +1,6 @@
 """What rows tell before anything is learned: eps, eta0, intercepts, and the unit of tol."""
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,10 @@ from ._registry import OPTIMIZERS
 # A typical gradient and a typical coefficient are taken to be within these bounds, for products
 # of two of them to be numbers of the precision.
 BOUNDS = {np.float32: (1e-18, 1e18), np.float64: (1e-150, 1e150)}
+
+
+# Rows whose size is so many times that of the first ones, or less than its inverse, need others.
+FAR = 100.0
 
 
 @dataclass(frozen=True)
@@ -69,6 +74,7 @@ def start_of(estimator, training, rows, n_epochs):
         # 0 where these rows teach nothing: then the next call will tell
         gradient=float(np.clip(gradient, *bounds)) if gradient > 0 else 0.0,
         coef=float(np.clip(scale / largest, *bounds)),
+        rows_a_step=float(min(training.batch_size, rows.size)),
     )
     settings = _state.settings_of(estimator, units)
     if estimator.eta0 == "auto":
@@ -96,6 +102,24 @@ def automatic_rate(estimator, training, n_epochs):
         # What the rows of other classes leave of the moments is far below eps.
         rate *= np.sqrt(training.n_outputs / 2)
     return rate * max(1.0, hurry / n_epochs)
+
+
+def warn_of_other_units(estimator, training, rows, settings):
+    """Say it where rows are far from those that told the units, which stay."""
+    told = settings["typical_gradient"] > 0 and takes_from_rows(estimator)
+    if not told or not rows.size or estimator.normalize:
+        return
+    _, norm = typical_row(training.data, training.indptr, rows)
+    ratio = norm / settings["intercept_scaling"]
+    if not 1 / FAR < ratio < FAR:
+        warnings.warn(
+            f"The entries of these rows are {ratio:.0e} times those of the first call of "
+            "partial_fit, which eta0 and eps were found from. Let the first call have rows like "
+            "those to come, or set eta0 and eps.",
+            UserWarning,
+            # the caller of partial_fit
+            stacklevel=5,
+        )
 
 
 def check_decay(estimator, settings, eta0):

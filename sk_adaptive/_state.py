@@ -58,19 +58,23 @@ class Units(NamedTuple):
     intercept : float
         The size of the constant feature that the intercept is the coefficient of.
     gradient : float
-        Of a coefficient, before anything is learned; 0 where rows have not told it.
+        Of one row's loss by a coefficient, before anything is learned; 0 where rows have not
+        told it.
     coef : float
         The size of a coefficient that matters.
+    rows_a_step : float
+        Of the first batches.
     """
 
     intercept: float = 1.0
     gradient: float = 0.0
     coef: float = 1.0
+    rows_a_step: float = 1.0
 
 
 def units_of(settings):
     """The units that settings were made with."""
-    names = ("intercept_scaling", "typical_gradient", "typical_coef")
+    names = ("intercept_scaling", "typical_gradient", "typical_coef", "rows_a_step")
     return Units(*(settings[name] for name in names))
 
 
@@ -89,7 +93,7 @@ def settings_of(estimator, units):
     eps = estimator.eps
     if eps is None:
         # of a feature that one row of a batch has
-        gradient_of_step = gradient / estimator.batch_size
+        gradient_of_step = gradient / units.rows_a_step
         eps = spec.eps[estimator.sparse_update] * gradient_of_step**spec.eps_power
     l1, l2 = _penalties_of(estimator, gradient, units.coef)
     settings = {
@@ -99,6 +103,7 @@ def settings_of(estimator, units):
         "intercept_scaling": units.intercept,
         "typical_gradient": units.gradient,
         "typical_coef": units.coef,
+        "rows_a_step": units.rows_a_step,
         "eps": float(eps),
         "l1": l1,
         "l2": l2,
@@ -461,8 +466,8 @@ def check(state, n_features):
     require(isinstance(settings, dict), "its settings are no dict")
     optimizer = settings.get("optimizer")
     require(optimizer in OPTIMIZERS, f"its optimizer {optimizer!r} is not one of {[*OPTIMIZERS]}")
-    numbers = {"intercept_scaling", "typical_gradient", "typical_coef", "eps", "l1", "l2", "power_t"}
-    numbers |= {*OPTIMIZERS[optimizer].parameters}
+    numbers = {"intercept_scaling", "typical_gradient", "typical_coef", "rows_a_step", "eps"}
+    numbers |= {"l1", "l2", "power_t", *OPTIMIZERS[optimizer].parameters}
     names = {"optimizer", "sparse_update", "normalize", "average", *numbers}
     missing = sorted(names - set(settings))
     require(not missing, f"its settings lack {missing}")

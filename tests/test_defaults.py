@@ -1,6 +1,7 @@
 """What is chosen from the data serves every unit of it: rate, eps, start, and when to stop."""
 
 import pickle
+import warnings
 from itertools import product
 
 import numpy as np
@@ -8,8 +9,15 @@ import pytest
 import scipy.sparse as sp
 from comparison import assert_same_model, relative_difference
 from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
 
-from sk_adaptive import AdaptiveSGDClassifier, AdaptiveSGDRegressor, _validation_rows
+from sk_adaptive import (
+    AdaptiveSGDClassifier,
+    AdaptiveSGDRegressor,
+    _refit,
+    _state,
+    _validation_rows,
+)
 from sk_adaptive._registry import CLASSIFICATION_LOSSES, OPTIMIZERS, REGRESSION_LOSSES
 
 ADDITIVE_LOSSES = [name for name, spec in REGRESSION_LOSSES.items() if not spec.make.log_link]
@@ -35,6 +43,12 @@ def regressor(loss="squared_error", unit=1.0, **parameters):
     """Two epochs of one that keeps no unit: no penalty, epsilon in y's unit."""
     fixed = {"max_iter": 2, "tol": None, "penalty": None, "random_state": 0}
     return AdaptiveSGDRegressor(loss, epsilon=0.05 * unit, **{**fixed, **parameters})
+
+
+def classifier(loss="log_loss", **parameters):
+    """Two epochs of one that keeps no unit, as `regressor`."""
+    fixed = {"max_iter": 2, "tol": None, "penalty": None, "random_state": 0}
+    return AdaptiveSGDClassifier(loss, **{**fixed, **parameters})
 
 
 @pytest.mark.parametrize("factor", FACTORS)
@@ -116,24 +130,40 @@ def test_fit_stops_where_nothing_is_to_be_learned(rows, loss):
         np.testing.assert_allclose(model.predict(X), value, rtol=0.1)
 
 
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
-def test_auto_is_a_rate_and_a_start(rows, optimizer):
+@every_mode
+@pytest.mark.parametrize("make", [regressor, classifier])
+def test_a_rate_that_was_found_does_the_same_when_given(rows, make, optimizer, sparse_update):
+    """Whatever else the rows tell: the start, eps, the penalty and the intercept's size."""
     X, y = rows
-    auto = regressor(optimizer=optimizer).fit(X, y)
-    for eps in (None, auto.eps_):
-        explicit = regressor(optimizer=optimizer, eta0=auto.eta0_, eps=eps)
-        assert_same_model(explicit.fit(X, y, intercept_init=[np.median(y)]), auto)
-        assert explicit.eps_ == auto.eps_
+    y = y if make is regressor else y > 1
+    mode = {"optimizer": optimizer, "sparse_update": sparse_update, "penalty": "l2"}
+    auto = make(**mode).fit(X, y)
+    assert_same_model(make(**mode, eta0=auto.eta0_).fit(X, y), auto)
+    first = {} if make is regressor else {"classes": [False, True]}
+    auto = make(**mode).partial_fit(X, y, **first)
+    assert_same_model(make(**mode, eta0=auto.eta0_).partial_fit(X, y, **first), auto)
 
 
 @pytest.mark.parametrize("loss", REGRESSION_LOSSES)
-def test_an_explicit_rate_is_taken_as_it_is(rows, loss):
+def test_nothing_is_taken_from_rows_where_rate_and_eps_are_given(rows, loss):
     X, y = rows
-    model = regressor(loss, eta0=0.03).fit(X, y)
-    from_zero = regressor(loss, eta0=0.03).fit(X, y, intercept_init=[0.0])
-    assert model.eta0_ == 0.03
-    np.testing.assert_array_equal(model.coef_, from_zero.coef_)
-    np.testing.assert_array_equal(model.intercept_, from_zero.intercept_)
+    numbers = {"eta0": 0.03, "eps": 1e-3, "penalty": "l2"}
+    model = regressor(loss, **numbers).fit(X, y)
+    from_zero = regressor(loss, **numbers, alpha=_state.AUTOMATIC_ALPHA)
+    assert_same_model(from_zero.fit(X, y, intercept_init=[0.0]), model)
+    # steps of nothing show where it starts
+    still = regressor(loss, eta0=1e-300, eps=1.0).partial_fit(X, y)
+    np.testing.assert_allclose(still.intercept_, 0, atol=1e-200)
+
+
+@every_mode
+def test_a_rate_that_is_asked_for_later_is_found(rows, optimizer, sparse_update):
+    X, y = rows
+    mode = {"optimizer": optimizer, "sparse_update": sparse_update}
+    model = regressor(**mode, eta0=0.1, eps=0.1).partial_fit(X[:9], y[:9])
+    model.set_params(eta0="auto", eps=None).partial_fit(X, y)
+    fresh = regressor(**mode).partial_fit(X, y)
+    assert (model.eta0_, model.eps_) == (fresh.eta0_, fresh.eps_)
 
 
 def test_a_start_that_is_given_is_kept(rows):
@@ -205,12 +235,6 @@ def test_nothing_tuned_learns_something(rows, optimizer, sparse_update):
 
 
 # --- eps ---
-
-
-def classifier(loss="log_loss", **parameters):
-    """Two epochs of one that keeps no unit, as `regressor`."""
-    fixed = {"max_iter": 2, "tol": None, "penalty": None, "random_state": 0}
-    return AdaptiveSGDClassifier(loss, **{**fixed, **parameters})
 
 
 def of_gradient(size, optimizer, sparse_update="exact"):
@@ -337,14 +361,96 @@ def test_whatever_the_rows_the_model_is_finite(rows, optimizer, sparse_update):
             assert np.isfinite(model.coef_).all() and np.isfinite(model.intercept_).all()
 
 
-# --- early stopping ---
+# --- units ---
+
+# The largest is the square root of the largest number, nearly; float32 has less room.
+EXTREMES = {np.float64: [1e-150, 1e-24, 1e-3, 1e24, 1e150], np.float32: [1e-12, 1e-3, 1e12]}
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("dtype", EXTREMES)
+@pytest.mark.parametrize("batch_size", [1, 8])
+@every_mode
+def test_no_unit_matters(rows, optimizer, sparse_update, batch_size, dtype):
+    """Neither that of X, of y nor of the weights: with intercept and penalty, fit and partial_fit.
+
+    float32 rounds what is scaled by other numbers than powers of two.
+    """
+    X, y = rows
+    mode = {"optimizer": optimizer, "sparse_update": sparse_update, "batch_size": batch_size}
+    # The penalty matters as much as it can by itself.
+    mode.update(penalty="l2", max_iter=5, tol=None, random_state=0)
+    X = X.astype(dtype)
+    tolerance = 1e-6 if dtype is np.float64 else 0.05
+
+    def check(scaled, plain, unit):
+        difference = scaled.astype(np.float64) / unit - plain
+        assert np.abs(difference).max() < tolerance * np.abs(plain - np.median(plain)).max()
+
+    for factor in EXTREMES[dtype]:
+        factor = 2.0 ** np.round(np.log2(factor))
+        X_scaled = (X * dtype(factor)).astype(dtype)
+        weight = np.full(y.size, factor)
+        for learn in ("fit", "partial_fit"):
+            model = getattr(AdaptiveSGDRegressor(**mode), learn)(X, y)
+            for rows_of, target, unit, named in (
+                (X_scaled, y, 1.0, {}),
+                (X, factor * y, factor, {}),
+                (X, y, 1.0, {"sample_weight": weight}),
+            ):
+                other = getattr(AdaptiveSGDRegressor(**mode), learn)(rows_of, target, **named)
+                check(other.predict(rows_of), model.predict(X), unit)
+            for target in (y > 1, classes_of(y)):
+                first = {} if learn == "fit" else {"classes": np.unique(target)}
+                model = getattr(AdaptiveSGDClassifier(**mode), learn)(X, target, **first)
+                for rows_of, named in ((X_scaled, {}), (X, {"sample_weight": weight})):
+                    other = AdaptiveSGDClassifier(**mode)
+                    getattr(other, learn)(rows_of, target, **first, **named)
+                    check(other.decision_function(rows_of), model.decision_function(X), 1.0)
+
+
+@pytest.mark.parametrize("penalty", ["l1", "l2", "elasticnet"])
+@every_mode
+def test_the_automatic_penalty_has_a_unit(rows, monkeypatch, optimizer, sparse_update, penalty):
+    """Also a strong one, which decides on the weights."""
+    X, y = rows
+    monkeypatch.setattr(_state, "AUTOMATIC_ALPHA", 0.05)
+    mode = {"optimizer": optimizer, "sparse_update": sparse_update, "penalty": penalty}
+    for loss in ADDITIVE_LOSSES:
+        model = regressor(loss, **mode).fit(X, y)
+        free = regressor(loss, **{**mode, "penalty": None}).fit(X, y)
+        assert np.abs(model.coef_).sum() < 0.999 * np.abs(free.coef_).sum()
+        for factor in FACTORS:
+            scaled = regressor(loss, factor, **mode).fit(X, factor * y)
+            np.testing.assert_allclose(scaled.coef_, factor * model.coef_, rtol=1e-7, atol=1e-9)
+            scaled = regressor(loss, **mode).fit(factor * X, y)
+            np.testing.assert_allclose(factor * scaled.coef_, model.coef_, rtol=1e-7, atol=1e-9)
+            weight = np.full(y.size, factor)
+            scaled = regressor(loss, **mode).fit(X, y, sample_weight=weight)
+            np.testing.assert_allclose(scaled.coef_, model.coef_, rtol=1e-7, atol=1e-9)
+
+
+@every_mode
+def test_the_intercept_is_the_coefficient_of_a_constant_column(rows, optimizer, sparse_update):
+    X, y = rows
+    mode = {"optimizer": optimizer, "sparse_update": sparse_update, "eta0": 0.05}
+    norm = np.sqrt(X.multiply(X).sum() / (np.diff(X.indptr) > 0).sum())
+    model = regressor(**mode).fit(X, y)
+    column = sp.hstack([X, np.full((y.size, 1), norm)]).tocsr()
+    units = {"eps": model.eps_, "fit_intercept": False}
+    twin = regressor(**mode, **units).fit(column, y - np.median(y))
+    np.testing.assert_allclose(twin.coef_[:-1], model.coef_, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(norm * twin.coef_[-1] + np.median(y), model.intercept_, rtol=1e-9)
+
+
+# --- rows set aside, epochs and rate found, all rows learned ---
 
 
 @pytest.fixture
-def many_rows(rows, monkeypatch):
-    """Rows that are one more than few."""
+def telling_rows(rows, monkeypatch):
+    """Rows that are just enough to set some aside, whatever the target."""
     X, y = rows
-    monkeypatch.setattr(_validation_rows, "MANY_ROWS", y.size - 1)
+    monkeypatch.setattr(_validation_rows, "LEAST_ROWS", 5)
     return X, y
 
 
@@ -353,32 +459,130 @@ def sets_aside(model, *arguments, **named):
 
 
 @pytest.mark.parametrize("make", [AdaptiveSGDClassifier, AdaptiveSGDRegressor])
-def test_early_stopping_is_for_many_rows_or_rows_given(rows, make, monkeypatch):
+def test_early_stopping_is_for_rows_that_tell_or_rows_given(rows, make, monkeypatch):
     X, y = rows
-    y = (y > 1).astype(int)
+    y = (y > np.median(y)).astype(int)
     given = {"X_val": X[:50], "y_val": y[:50]}
+    n_telling = 0.1 * y.size
+    monkeypatch.setattr(_validation_rows, "LEAST_ROWS", n_telling + 0.1)
     assert not sets_aside(make(), X, y)
     assert sets_aside(make(), X, y, **given)
-    monkeypatch.setattr(_validation_rows, "MANY_ROWS", y.size - 1)
-    few = np.ones(y.size)
-    few[7] = 0
+    monkeypatch.setattr(_validation_rows, "LEAST_ROWS", n_telling - 0.1)
     assert sets_aside(make(), X, y)
-    # a row without weight is no row
-    assert not sets_aside(make(), X, y, sample_weight=few)
+    assert sets_aside(make(), X, y, sample_weight=np.full(y.size, 1e-30))
+    # a row without weight is no row, and rows of little weight say little
+    weight = np.where(np.arange(y.size) % 3, 1.0, 0.0)
+    assert not sets_aside(make(), X, y, sample_weight=weight)
+    assert not sets_aside(make(), X, y, sample_weight=weight + 1e-3)
     assert not sets_aside(make(tol=None, max_iter=2), X, y)
     assert not sets_aside(make(early_stopping=False), X, y)
-    monkeypatch.setattr(_validation_rows, "MANY_ROWS", y.size)
-    assert not sets_aside(make(), X, y)
     first = {"classes": [0, 1]} if make is AdaptiveSGDClassifier else {}
-    monkeypatch.setattr(_validation_rows, "MANY_ROWS", 1)
     whole = make().partial_fit(X, y, **first)
     assert_same_model(whole, make(early_stopping=False).partial_fit(X, y, **first))
     assert whole.t_ == 1 + y.size
 
 
+@pytest.mark.parametrize("class_weight", [None, "balanced", {0: 1.0, 1: 1e6}])
+def test_rows_of_rare_classes_decide(class_weight):
+    """Whatever their weights: so few of them can't tell when to stop."""
+    rng = np.random.default_rng(0)
+    X = sp.random(5000, 30, density=0.2, random_state=0, format="csr")
+    for n_rare, told in ((3, False), (60, False), (600, True)):
+        y = np.zeros(5000, dtype=int)
+        y[rng.permutation(5000)[:n_rare]] = 1
+        labels = np.column_stack([y, 1 - y])
+        for target in (y, labels):
+            weight = class_weight if target is y or class_weight is None else "balanced"
+            model = AdaptiveSGDClassifier(class_weight=weight, max_iter=10, random_state=0)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ConvergenceWarning)
+                assert sets_aside(model, X, target) == told
+
+
+def test_balanced_rare_rows_are_found():
+    """As the rows that are set aside have none or one of them, say little of recall."""
+    rng = np.random.default_rng(0)
+    X = sp.random(20_000, 200, density=0.05, random_state=0, format="csr")
+    for n_rare in (2, 20):
+        y = np.zeros(20_000, dtype=int)
+        rare = rng.permutation(20_000)[:n_rare]
+        y[rare] = 1
+        own = sp.csr_matrix((np.ones(n_rare), (rare, np.arange(n_rare) % 3)), (20_000, 3))
+        columns = sp.hstack([X, own]).tocsr()
+        model = AdaptiveSGDClassifier(class_weight="balanced", random_state=0)
+        assert (model.fit(columns, y).predict(columns[rare]) == 1).all()
+
+
+@every_mode
 @pytest.mark.parametrize("make", [AdaptiveSGDClassifier, AdaptiveSGDRegressor])
-def test_it_is_early_stopping_that_is_switched_on(many_rows, make):
-    X, y = many_rows
+def test_all_rows_are_learned_for_the_epochs_that_were_best(
+    telling_rows, make, optimizer, sparse_update
+):
+    X, y = telling_rows
+    y = y if make is AdaptiveSGDRegressor else classes_of(y)
+    weight = np.random.default_rng(0).integers(0, 3, y.size)
+    for fixed in ({"eta0": 0.1}, {"eta0": 0.1, "learning_rate": "adaptive"}, {}):
+        mode = {"optimizer": optimizer, "sparse_update": sparse_update, "random_state": 0, **fixed}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            model = make(max_iter=20, **mode).fit(X, y, sample_weight=weight)
+        scores = np.array(model.validation_scores_)
+        assert model.best_iteration_ == scores.argmax() + 1 == model.n_iter_
+        assert len(model.loss_curve_) == model.n_iter_
+        assert model.t_ == 1 + model.n_iter_ * np.count_nonzero(weight)
+        if "learning_rate" in fixed:
+            continue
+        again = make(**{**mode, "eta0": model.eta0_}, max_iter=model.n_iter_, tol=None)
+        assert_same_model(again.fit(X, y, sample_weight=weight), model)
+
+
+@pytest.mark.parametrize("make", [AdaptiveSGDClassifier, AdaptiveSGDRegressor])
+def test_the_rate_is_the_one_that_predicts_the_rows_set_aside_best(telling_rows, make):
+    X, y = telling_rows
+    y = y if make is AdaptiveSGDRegressor else classes_of(y)
+    chosen = set()
+    for step in (1, 2, 3, 5, 8):
+        model = make(random_state=0, max_iter=30, n_iter_no_change=2)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            model.fit(X[::step], y[::step])
+            off = clone(model).set_params(early_stopping=False, tol=None, max_iter=30)
+            automatic = off.fit(X[::step], y[::step]).eta0_
+            fixed = clone(model).set_params(eta0=automatic).fit(X[::step], y[::step])
+        factor = model.eta0_ / automatic
+        chosen.add(round(factor, 6))
+        best, best_of_fixed = max(model.validation_scores_), max(fixed.validation_scores_)
+        assert best > best_of_fixed if factor != 1 else best == best_of_fixed
+    assert chosen <= {1.0, 3.0, round(1 / 3, 6)}
+    assert len(chosen) > 1
+
+
+def test_a_rate_that_overflows_is_not_taken(telling_rows, monkeypatch):
+    X, y = telling_rows
+    monkeypatch.setattr(_refit, "RATES", (1e300, 1e200))
+    model = AdaptiveSGDRegressor(random_state=0).fit(X, y)
+    monkeypatch.setattr(_refit, "RATES", ())
+    assert_same_model(model, AdaptiveSGDRegressor(random_state=0).fit(X, y))
+
+
+@pytest.mark.parametrize("make", [AdaptiveSGDClassifier, AdaptiveSGDRegressor])
+def test_without_refit_the_model_is_that_of_the_best_epoch(telling_rows, make):
+    X, y = telling_rows
+    y = (y > 1).astype(int)
+    part = make(refit=False, random_state=0).fit(X, y)
+    assert part.t_ == 1 + part.best_iteration_ * (y.size - int(np.ceil(0.1 * y.size)))
+    assert part.n_iter_ == len(part.validation_scores_)
+    # rows that were given are not learned, and nothing is set aside
+    given = {"X_val": X[:50], "y_val": y[:50]}
+    for refit in (True, False):
+        model = make(refit=refit, random_state=0).fit(X, y, **given)
+        assert model.t_ == 1 + model.best_iteration_ * y.size
+        assert model.n_iter_ == len(model.validation_scores_) == len(model.loss_curve_)
+
+
+@pytest.mark.parametrize("make", [AdaptiveSGDClassifier, AdaptiveSGDRegressor])
+def test_it_is_early_stopping_that_is_switched_on(telling_rows, make):
+    X, y = telling_rows
     y = (y > 1).astype(int)
     given = {"X_val": X[:50], "y_val": y[:50]}
     for named in ({}, given):
@@ -391,14 +595,61 @@ def test_it_is_early_stopping_that_is_switched_on(many_rows, make):
     assert np.any(off.coef_ != model.coef_)
 
 
-def test_classes_that_cannot_be_in_both_parts_are_no_obstacle(many_rows):
-    X, y = many_rows
+@pytest.mark.parametrize("early_stopping", ["auto", True])
+def test_classes_that_cannot_be_in_both_parts_are_no_obstacle(telling_rows, early_stopping):
+    X, y = telling_rows
     single = classes_of(y)
     single[5] = 9
     # more classes than a part has rows
     for target in (single, np.arange(y.size) % 50):
-        model = AdaptiveSGDClassifier(random_state=0)
-        assert sets_aside(model, X, target)
-        np.testing.assert_array_equal(model.classes_, np.unique(target))
-        with pytest.raises(ValueError, match="class"):
-            model.set_params(early_stopping=True).fit(X, target)
+        for more in ({}, {"class_weight": "balanced"}, {"multi_class": "ovr"}):
+            model = AdaptiveSGDClassifier(early_stopping=early_stopping, random_state=0, **more)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ConvergenceWarning)
+                assert sets_aside(model, X, target)
+            np.testing.assert_array_equal(model.classes_, np.unique(target))
+            # all rows are learned
+            assert (model.t_ - 1) % y.size == 0
+
+
+# --- what is said ---
+
+
+def test_more_epochs_are_advised_only_where_the_last_was_the_best(rows):
+    X, y = rows
+    given = {"X_val": X[:50], "y_val": y[:50]}
+    falling, rising = iter(range(9, 0, -1)), iter(range(9))
+    model = AdaptiveSGDRegressor(early_stopping=True, max_iter=3, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model.set_params(scoring=lambda *arguments: float(next(falling))).fit(X, y, **given)
+    assert (model.stopped_by_, model.best_iteration_) == ("max_iter", 1)
+    model.set_params(scoring=lambda *arguments: float(next(rising)))
+    with pytest.warns(ConvergenceWarning, match="score on the validation rows was best.*=3 epochs"):
+        model.fit(X, y, **given)
+    with pytest.warns(ConvergenceWarning, match="the objective was best.*=3 epochs"):
+        model.set_params(early_stopping=False, scoring="loss").fit(X, y)
+
+
+def test_an_impossible_decay_says_where_the_rate_is_from(rows):
+    X, y = rows
+    message = r"eta0 \* alpha must be less than 1.*found from the rows.*alpha='auto'"
+    with pytest.raises(ValueError, match=message):
+        AdaptiveSGDRegressor(optimizer="adamw", alpha=1e6).fit(X, y)
+    # nothing set, nothing to complain of
+    AdaptiveSGDRegressor(optimizer="adamw", max_iter=2, tol=None).fit(1e-9 * X, 1e9 * y)
+
+
+def test_first_rows_unlike_the_next_are_told(rows):
+    X, y = rows
+    model = AdaptiveSGDRegressor().partial_fit(1e-5 * X[:3], y[:3])
+    with pytest.warns(UserWarning, match="entries of these rows.*first call.*eta0"):
+        model.partial_fit(X[3:9], y[3:9])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for numbers in ({}, {"eta0": 0.1, "eps": 0.1}):
+            other = AdaptiveSGDRegressor(**numbers).partial_fit(X[:3], y[:3])
+            for row in range(3, 9):
+                other.partial_fit(X[row], y[row : row + 1])
+        given = AdaptiveSGDRegressor(eta0=0.1, eps=0.1).partial_fit(1e-5 * X[:3], y[:3])
+        given.partial_fit(X[3:9], y[3:9])

@@ -483,6 +483,7 @@ BAD_VALUES = {
     "batch_size": [0, 2.5, "all", None],
     "learning_rate": ["optimal", None, 0.1],
     "eta0": [0.0, -1.0, np.nan, np.inf, "large", None],
+    "refit": ["yes", 2, None],
     "power_t": [np.nan, np.inf, None],
     "rho": [1.0, -0.1, np.nan, None],
     "beta_1": [1.0, -0.1, np.nan, None],

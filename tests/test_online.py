@@ -366,7 +366,7 @@ def test_ctrl_c_before_the_clock_is_noted_loses_no_step(rows, monkeypatch, optim
 def test_a_first_call_that_learns_nothing_leaves_no_model(rows, monkeypatch, estimator, parameters):
     X, y = rows
     named = first_call(estimator)
-    model = estimator(**parameters, eta0=0.1)
+    model = estimator(**parameters, eta0=0.1, alpha=1e-6)
     before = vars(model).copy()
     hot = X.copy()
     hot.data[:] = 1e200
@@ -455,7 +455,8 @@ def test_a_model_is_read_while_it_learns(optimizer, n_classes):
     X[:, 0] = X[:, n_features - 1] = 1.0
     X = X.tocsr()
     y = rng.integers(n_classes, size=n_rows)
-    model = AdaptiveSGDClassifier(optimizer=optimizer, eta0=0.1, penalty=None)
+    # with eps given, too, the intercept is the coefficient of a feature that is 1
+    model = AdaptiveSGDClassifier(optimizer=optimizer, eta0=0.1, eps=1e-6, penalty=None)
     model.partial_fit(X[:1], y[:1], classes=np.arange(n_classes))
     corner = sp.csr_matrix(([1.0, 1.0], ([0, 1], [0, n_features - 1])), shape=(3, n_features))
     calls = [0, 0]

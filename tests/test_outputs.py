@@ -162,7 +162,7 @@ def test_class_weight_of_the_softmax_is_a_row_weight_and_of_one_vs_rest_the_clas
     parameters = {"max_iter": 2, "tol": None, "random_state": 0, "multi_class": multi_class}
     if multi_class == "ovr":
         # which would be of the weights of all classes
-        parameters["eps"] = 1e-6
+        parameters.update(eps=1e-6, alpha=1e-4)
     weights = compute_class_weight("balanced", classes=np.arange(N_CLASSES), y=y)
     balanced = AdaptiveSGDClassifier(class_weight="balanced", **parameters).fit(X, y)
     by_dict = AdaptiveSGDClassifier(class_weight=dict(enumerate(weights)), **parameters).fit(X, y)
@@ -182,8 +182,8 @@ def test_class_weight_of_the_softmax_is_a_row_weight_and_of_one_vs_rest_the_clas
 def test_class_weight_of_labels(rows):
     X, y, _ = rows
     indicator = np.eye(N_CLASSES, dtype=int)[y]
-    # eps would be of the weights of all labels
-    parameters = {"max_iter": 2, "tol": None, "random_state": 0, "eps": 1e-6}
+    # eps and alpha would be of the weights of all labels
+    parameters = {"max_iter": 2, "tol": None, "random_state": 0, "eps": 1e-6, "alpha": 1e-4}
     for class_weight in ("balanced", {0: 0.5, 1: 3.0}):
         model = AdaptiveSGDClassifier(class_weight=class_weight, **parameters).fit(X, indicator)
         for k in range(N_CLASSES):

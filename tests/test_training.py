@@ -382,7 +382,7 @@ def test_early_stopping_trains_on_the_other_rows(rows, estimator):
     X, y = rows
     weight = np.random.default_rng(0).uniform(0.5, 2, size=len(y))
     parameters = {"shuffle": False, "eta0": 0.1, "random_state": 3}
-    model = estimator(early_stopping=True, validation_fraction=0.25, **parameters)
+    model = estimator(early_stopping=True, refit=False, validation_fraction=0.25, **parameters)
     model.fit(X, y, sample_weight=weight)
     assert model.n_iter_ < model.max_iter
     splitter = StratifiedShuffleSplit if estimator is AdaptiveSGDClassifier else ShuffleSplit
@@ -569,7 +569,7 @@ def test_the_epoch_of_an_overflow_is_the_one_it_happens_in(optimizer):
     # The first row has a margin of zero and no loss, before the second has been learned.
     X, y = np.array([[1e200], [1.0]]), np.array([0.0, 1.0])
     model = AdaptiveSGDRegressor(
-        optimizer=optimizer, eta0=0.1, fit_intercept=False, shuffle=False, tol=None
+        optimizer=optimizer, eta0=0.1, eps=1e-6, fit_intercept=False, shuffle=False, tol=None
     )
     with pytest.raises(ValueError, match="at epoch #2, row 0"):
         model.fit(X, y)
