@@ -231,8 +231,10 @@ def leave_one_out(arguments, chosen):
 
 
 def automatic(name, split, **parameters):
-    """A model that has chosen eta0 and eps, after as many epochs as make no difference to them."""
-    return make(name, max_iter=9, tol=None, **parameters).fit(split.X_train, split.y_train)
+    """A model that has chosen eta0 and eps, after one epoch."""
+    return make(name, **{"max_iter": 1, "tol": None, **parameters}).fit(
+        split.X_train, split.y_train
+    )
 
 
 def multiples(arguments, chosen):
@@ -323,20 +325,16 @@ def units(arguments, chosen):
 
 def passes(arguments, chosen):
     """Every optimizer after few passes, at multiples of the rate that suits many."""
-    head("loss", "passes", *(f"x {value:.3g}" for value in MULTIPLES), "automatic")
+    head("loss", "passes", *(f"x {value:.3g}" for value in MULTIPLES))
     for name, (optimizer, update) in product(chosen, combinations()):
         _, split = _data.load_split(name, arguments)
         parameters = {"optimizer": optimizer, "sparse_update": update, "tol": None}
-        few = split._replace(
-            X_train=split.X_train[: _data.QUICK_ROWS], y_train=split.y_train[: _data.QUICK_ROWS]
-        )
-        many = make(name, max_iter=9, **parameters).fit(few.X_train, few.y_train)
+        auto = automatic(name, split, **parameters)
         for n_passes in PASSES:
             models = [
-                make(name, max_iter=n_passes, **parameters, eta0=value * many.eta0_)
+                make(name, max_iter=n_passes, **parameters, eta0=value * auto.eta0_)
                 for value in MULTIPLES
             ]
-            models.append(make(name, max_iter=n_passes, **parameters))
             cells = [f"{test_loss(model, split):.4f}" for model in models]
             row(name, f"{n_passes}, {short(optimizer, update)}", *cells)
 

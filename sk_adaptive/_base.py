@@ -205,11 +205,13 @@ class AdaptiveSGD(CallbackSupportMixin, StateAttributes):
         if self.normalize:
             scale = training.scale_of(learned)
             training = training.normalised(learned, scale)
-        start = start_of(self, training, learned, self.max_iter)
+        start = start_of(self, training, learned, one_pass=False)
 
         def new_state(eta0):
             return self._state_to_fit(training, start, eta0, scale, coef_init, intercept_init)
 
+        # before what else takes memory
+        state = new_state(start.eta0)
         # A weight of a feature that does not occur is zero, unless it was so from the start.
         features = training.features() if coef_init is None and not self._is_warm() else None
         settings = self._run_settings(training, rows, validation_score is not None)
@@ -218,8 +220,8 @@ class AdaptiveSGD(CallbackSupportMixin, StateAttributes):
         # -- train --
         if refits:
             progress = find_and_refit(
+                state,
                 new_state,
-                start.eta0,
                 training,
                 rows,
                 all_rows,
@@ -230,9 +232,7 @@ class AdaptiveSGD(CallbackSupportMixin, StateAttributes):
                 task,
             )
         else:
-            progress = fit_epochs(
-                new_state(start.eta0), training, rows, features, settings, validation_score, task
-            )
+            progress = fit_epochs(state, training, rows, features, settings, validation_score, task)
 
         # -- publish --
         self._become(progress)
@@ -401,7 +401,7 @@ class AdaptiveSGD(CallbackSupportMixin, StateAttributes):
             n_features, dtype = training.n_features, training.data.dtype
             scale = np.zeros(n_features, dtype) if scale is None else scale.copy()
             training = training.normalised(rows, scale)
-        return start_of(self, training, rows, n_epochs=1)
+        return start_of(self, training, rows, one_pass=True)
 
     def _validate_again(self, X, y):
         """X and y, validated, of a call that is not the first."""

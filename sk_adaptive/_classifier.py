@@ -91,10 +91,10 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
           less than a millionth of that.
     eta0 : float or 'auto', default='auto'
         The initial learning rate, in (0, inf). 'auto' derives it from the rows of the first
-        call, the optimizer and the number of epochs; `partial_fit` does so anew when `optimizer`,
-        `sparse_update` or `normalize` is another. Where `fit` sets rows aside and `refit` is
-        True, it tries three times and a third of that as well, and takes what predicts these
-        rows best. `eta0_` tells the result.
+        call and the optimizer; `partial_fit` does so anew when `optimizer`, `sparse_update` or
+        `normalize` is another, and takes up to nine times as much, for a single pass.
+        Where `fit` sets rows aside and `refit` is True, it tries three times and a third of that
+        as well, and takes what predicts these rows best. `eta0_` tells the result.
     power_t : float, default=0.5
         The exponent of 'invscaling', in [0, inf). For the other schedules a negative one is a
         `FutureWarning`, as in scikit-learn.
@@ -142,15 +142,15 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
         'auto': with `X_val`, or where the rows set aside can tell, unless `tol` is None. They
         can if they count as 50 or more. Each counts by its gradient before anything is learned,
         so that rows of a frequent class and of little weight count little.
-    refit : bool, default=True
-        Whether `fit` learns all rows in the end, where it has set some aside: from the start, for
-        as many epochs as gave the best score without them, and at the rate that did, see `eta0`.
-        False: it ends with the weights of the best epoch, and has not learned the others.
     scoring : str, callable or None, default='loss'
         That score. 'loss' is the negative mean of the losses, weighted by the sample weights,
         without the penalty. A name of one of scikit-learn's scorers, a function of an
         estimator, X and y that returns a number of which more is better, or None for the
         accuracy.
+    refit : bool, default=True
+        Whether `fit` learns all rows in the end, where it has set some aside: from the start, for
+        as many epochs as gave the best score without them, and at the rate that did, see `eta0`.
+        False: it ends with the weights of the best epoch, and has not learned the others.
     validation_fraction : float, default=0.1
         The part of the rows to set aside, in (0, 1).
     n_iter_no_change : int, default=5

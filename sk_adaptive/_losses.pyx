@@ -42,10 +42,13 @@ cdef class Loss:
         Whether predictions are the exponential of raw predictions, and targets not negative.
     has_probabilities : bool
         Whether there are `probabilities` and `log_probabilities`.
+    couples_outputs : bool
+        Whether an output's gradient depends on the other outputs.
     """
 
     log_link = False
     has_probabilities = False
+    couples_outputs = False
 
     cdef double evaluate(self, double y, double p, double* gradient) noexcept nogil:
         gradient[0] = 0.0
@@ -280,9 +283,10 @@ cdef class LogLoss(Loss):
 
 
 cdef class MultinomialLogLoss(Loss):
-    """-log softmax(p)_y: multinomial logistic regression. Its outputs are not independent."""
+    """-log softmax(p)_y: multinomial logistic regression."""
 
     has_probabilities = True
+    couples_outputs = True
 
     cdef double evaluate_outputs(
         self, const double* y, Py_ssize_t n_targets, const double* raw_predictions,

@@ -9,15 +9,16 @@ RATES = (3.0, 1 / 3)
 
 
 def find_and_refit(
-    new_state, eta0, training, rows, all_rows, features, settings, score, searches, task
+    state, new_state, training, rows, all_rows, features, settings, score, searches, task
 ):
     """Learn some of the rows to find the number of epochs, and then all.
 
     Parameters
     ----------
+    state : dict
+        Of the first run.
     new_state : callable
-        Takes a learning rate and returns the state to start from.
-    eta0 : float
+        Takes a learning rate and returns the state that another run starts from.
     training, features, settings, score
         See `fit_epochs`.
     rows, all_rows : int64 ndarrays
@@ -34,16 +35,17 @@ def find_and_refit(
         Where a callback has stopped the first run, that of its best epoch.
     """
 
-    def run(rate, settings, rows=rows, score=score, task=None):
+    def run(state, settings, rows=rows, score=score, task=None):
         if settings.verbose:
-            print(f"Learning {rows.size} rows at the rate {rate:.3g}")
-        return fit_epochs(new_state(rate), training, rows, features, settings, score, task)
+            print(f"Learning {rows.size} rows at the rate {state['eta0']:.3g}")
+        return fit_epochs(state, training, rows, features, settings, score, task)
 
-    first = run(eta0, settings, task=task)
+    eta0 = state["eta0"]
+    first = run(state, settings, task=task)
     if first.stopped_by == "callback":
         return first
     # the memory is needed for the next one
-    first.state = None
+    first.state = state = None
     best_rate, best, scores = eta0, first, first.validation_scores
     # A rate that suits needs no more epochs: a larger one hurries, a smaller one is for what is
     # learned in a few.
@@ -55,7 +57,7 @@ def find_and_refit(
     )
     for factor in RATES if searches else ():
         try:
-            other = run(factor * eta0, shorter)
+            other = run(new_state(factor * eta0), shorter)
         except NotFinite:
             continue
         if max(other.validation_scores) > max(scores):
@@ -65,7 +67,7 @@ def find_and_refit(
     repeat = replace(
         settings, max_iter=best.best_iteration, tol=None, divisions=tuple(best.divisions)
     )
-    final = run(best_rate, repeat, all_rows, None, task)
+    final = run(new_state(best_rate), repeat, all_rows, None, task)
     final.validation_scores = best.validation_scores
     if final.stopped_by != "callback":
         final.stopped_by = first.stopped_by

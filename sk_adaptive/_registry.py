@@ -119,7 +119,7 @@ class OptimizerSpec:
     hurry : dict of float
         By ``sparse_update``: how many times as much suits a single pass over rows of classes.
     rate_follows_classes : bool
-        Whether an exact rate has to grow with the number of classes that exclude each other.
+        Whether an exact rate has to grow with the number of classes of the softmax.
     eps_power : int
         2 where ``eps`` is added to squares of gradients.
     metric : {"stored", "moment", "none"}

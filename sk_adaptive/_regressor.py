@@ -84,10 +84,10 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
           less than a millionth of that.
     eta0 : float or 'auto', default='auto'
         The initial learning rate, in (0, inf). 'auto' derives it from the rows of the first
-        call, the optimizer and the number of epochs; `partial_fit` does so anew when `optimizer`,
-        `sparse_update` or `normalize` is another. Where `fit` sets rows aside and `refit` is
-        True, it tries three times and a third of that as well, and takes what predicts these
-        rows best. `eta0_` tells the result.
+        call and the optimizer; `partial_fit` does so anew when `optimizer`, `sparse_update` or
+        `normalize` is another, and takes up to nine times as much, for a single pass.
+        Where `fit` sets rows aside and `refit` is True, it tries three times and a third of that
+        as well, and takes what predicts these rows best. `eta0_` tells the result.
         It is proportional to the mean distance of `y` from its median. With 'poisson' it does not
         depend on `y`. Several targets share one rate, made of the geometric mean of their
         distances: bring them to about the same scale.
@@ -131,14 +131,14 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
         'auto': with `X_val`, or where the rows set aside can tell, unless `tol` is None. They
         can if they count as 50 or more. Each counts by its gradient before anything is learned,
         so that outliers and rows of little weight count little.
-    refit : bool, default=True
-        Whether `fit` learns all rows in the end, where it has set some aside: from the start, for
-        as many epochs as gave the best score without them, and at the rate that did, see `eta0`.
-        False: it ends with the weights of the best epoch, and has not learned the others.
     scoring : str, callable or None, default='loss'
         That score. 'loss' is the negative mean of the losses, weighted by the sample weights,
         without the penalty. A name of one of scikit-learn's scorers, a function of an
         estimator, X and y that returns a number of which more is better, or None for R2.
+    refit : bool, default=True
+        Whether `fit` learns all rows in the end, where it has set some aside: from the start, for
+        as many epochs as gave the best score without them, and at the rate that did, see `eta0`.
+        False: it ends with the weights of the best epoch, and has not learned the others.
     validation_fraction : float, default=0.1
         The part of the rows to set aside, in (0, 1).
     n_iter_no_change : int, default=5

@@ -11,7 +11,7 @@ from ._registry import OPTIMIZERS
 
 # A typical gradient and a typical coefficient are taken to be within these bounds, for products
 # of two of them to be numbers of the precision.
-BOUNDS = {np.float32: (1e-18, 1e18), np.float64: (1e-150, 1e150)}
+BOUNDS = {np.float32: (1e-18, 1e18), np.float64: (1e-153, 1e153)}
 
 
 # Rows whose size is so many times that of the first ones, or less than its inverse, need others.
@@ -41,7 +41,7 @@ def takes_from_rows(estimator):
     return estimator.eta0 == "auto" or estimator.eps is None
 
 
-def start_of(estimator, training, rows, n_epochs):
+def start_of(estimator, training, rows, one_pass):
     """The start of an estimator on these rows; with normalize they have to be normalised.
 
     Parameters
@@ -49,8 +49,8 @@ def start_of(estimator, training, rows, n_epochs):
     estimator : AdaptiveSGD
     training : TrainingData
     rows : int64 ndarray
-    n_epochs : int
-        How many passes over the rows there will be, at most.
+    one_pass : bool
+        Whether each row is learned once, or over and over.
 
     Returns
     -------
@@ -70,7 +70,7 @@ def start_of(estimator, training, rows, n_epochs):
     gradient = largest * typical_derivative(training, rows)
     bounds = BOUNDS[training.data.dtype.type]
     units = _state.Units(
-        intercept=norm,
+        intercept=float(np.clip(norm, *bounds)),
         # 0 where these rows teach nothing: then the next call will tell
         gradient=float(np.clip(gradient, *bounds)) if gradient > 0 else 0.0,
         coef=float(np.clip(scale / largest, *bounds)),
@@ -78,14 +78,14 @@ def start_of(estimator, training, rows, n_epochs):
     )
     settings = _state.settings_of(estimator, units)
     if estimator.eta0 == "auto":
-        eta0 = automatic_rate(estimator, training, n_epochs) * scale * (largest / norm) / norm
+        eta0 = automatic_rate(estimator, training, one_pass) * scale * (largest / norm) / norm
     else:
         eta0 = float(estimator.eta0)
     check_decay(estimator, settings, eta0)
     return Start(settings, eta0, intercept)
 
 
-def automatic_rate(estimator, training, n_epochs):
+def automatic_rate(estimator, training, one_pass):
     """The rate where rows and targets are of the unit 1.
 
     A step of AdaGrad changes each weight by about the rate, so that of the raw prediction is the
@@ -95,13 +95,13 @@ def automatic_rate(estimator, training, n_epochs):
     """
     spec, update = OPTIMIZERS[estimator.optimizer], estimator.sparse_update
     rate, hurry = spec.rate[update], spec.hurry[update]
-    if not training.of_classes:
-        # the noise of numbers is larger, that of the last step stays
-        hurry /= 3
-    if spec.rate_follows_classes and update == "exact" and training.classes_exclude_each_other:
+    if spec.rate_follows_classes and update == "exact" and training.loss.couples_outputs:
         # What the rows of other classes leave of the moments is far below eps.
         rate *= np.sqrt(training.n_outputs / 2)
-    return rate * max(1.0, hurry / n_epochs)
+    if one_pass:
+        # Of numbers the noise of the last steps is larger, and stays.
+        rate *= hurry if training.of_classes else max(hurry / 3, 1.0)
+    return rate
 
 
 def warn_of_other_units(estimator, training, rows, settings):

@@ -492,7 +492,7 @@ def test_a_model_is_read_while_it_learns(optimizer, n_classes):
     assert calls == [3, 3]
     assert model.t_ == 2 + 6 * n_rows
     # all steps were done whole and one after the other: each pass is of the same rows
-    twin = AdaptiveSGDClassifier(optimizer=optimizer, eta0=0.1, penalty=None)
+    twin = AdaptiveSGDClassifier(optimizer=optimizer, eta0=0.1, eps=1e-6, penalty=None)
     twin.partial_fit(X[:1], y[:1], classes=np.arange(n_classes))
     for _ in range(6):
         twin.partial_fit(X, y)

@@ -22,7 +22,7 @@ def learned(rows, optimizer, batch_size, **numbers):
     _, X, y = rows
     rates = np.atleast_1d(numbers.pop("eta0"))
     n_outputs = rates.size
-    settings = _state.settings_of(AdaptiveSGDRegressor(optimizer=optimizer), 1.0)
+    settings = _state.settings_of(AdaptiveSGDRegressor(optimizer=optimizer), _state.Units())
     settings |= {"l1": 0.0, "l2": 0.0, **numbers}
     state = _state.new_state(settings, tuple(rates), X.shape[1], n_outputs, np.float64)
     training = SimpleNamespace(
