@@ -118,8 +118,8 @@ class OptimizerSpec:
         the rows.
     hurry : dict of float
         By ``sparse_update``: how many times as much suits a single pass over rows of classes.
-    rate_follows_classes : bool
-        Whether an exact rate has to grow with the number of classes of the softmax.
+    rate_follows : bool
+        Whether an exact rate grows with the number of classes of the softmax, and with the batch.
     eps_power : int
         2 where ``eps`` is added to squares of gradients.
     metric : {"stored", "moment", "none"}
@@ -142,7 +142,7 @@ class OptimizerSpec:
     eps: dict
     rate: dict
     hurry: dict = field(default_factory=lambda: {"exact": 3.0, "masked": 3.0})
-    rate_follows_classes: bool = False
+    rate_follows: bool = False
     eps_power: int = 1
     metric: str = "stored"
     decoupled: bool = False
@@ -179,7 +179,7 @@ OPTIMIZERS = {
         eps={"exact": 0.03, "masked": 0.3},
         rate={"exact": 0.004, "masked": 0.1},
         hurry={"exact": 9.0, "masked": 3.0},
-        rate_follows_classes=True,
+        rate_follows=True,
     ),
     "adam": OptimizerSpec(
         "Adam",
@@ -189,7 +189,7 @@ OPTIMIZERS = {
         eps={"exact": 0.03, "masked": 0.1},
         rate={"exact": 0.005, "masked": 0.05},
         hurry={"exact": 9.0, "masked": 3.0},
-        rate_follows_classes=True,
+        rate_follows=True,
     ),
     "adamw": OptimizerSpec(
         "AdamW",
@@ -199,7 +199,7 @@ OPTIMIZERS = {
         eps={"exact": 0.03, "masked": 0.1},
         rate={"exact": 0.005, "masked": 0.05},
         hurry={"exact": 9.0, "masked": 3.0},
-        rate_follows_classes=True,
+        rate_follows=True,
         metric="none",
         decoupled=True,
     ),

@@ -78,14 +78,15 @@ def start_of(estimator, training, rows, one_pass):
     )
     settings = _state.settings_of(estimator, units)
     if estimator.eta0 == "auto":
-        eta0 = automatic_rate(estimator, training, one_pass) * scale * (largest / norm) / norm
+        rate = automatic_rate(estimator, training, one_pass, units.rows_a_step)
+        eta0 = rate * scale * (largest / norm) / norm
     else:
         eta0 = float(estimator.eta0)
     check_decay(estimator, settings, eta0)
     return Start(settings, eta0, intercept)
 
 
-def automatic_rate(estimator, training, one_pass):
+def automatic_rate(estimator, training, one_pass, rows_a_step):
     """The rate where rows and targets are of the unit 1.
 
     A step of AdaGrad changes each weight by about the rate, so that of the raw prediction is the
@@ -94,14 +95,18 @@ def automatic_rate(estimator, training, one_pass):
     the entries grow.
     """
     spec, update = OPTIMIZERS[estimator.optimizer], estimator.sparse_update
-    rate, hurry = spec.rate[update], spec.hurry[update]
-    if spec.rate_follows_classes and update == "exact" and training.loss.couples_outputs:
-        # What the rows of other classes leave of the moments is far below eps.
-        rate *= np.sqrt(training.n_outputs / 2)
+    rate, faster = spec.rate[update], 1.0
+    if spec.rate_follows and update == "exact":
+        if training.loss.couples_outputs:
+            # What the rows of other classes leave of the moments is far below eps.
+            rate *= np.sqrt(training.n_outputs / 2)
+        # Fewer steps of the same length are to go as far.
+        faster = np.sqrt(rows_a_step)
     if one_pass:
         # Of numbers the noise of the last steps is larger, and stays.
-        rate *= hurry if training.of_classes else max(hurry / 3, 1.0)
-    return rate
+        hurry = spec.hurry[update] if training.of_classes else spec.hurry[update] / 3
+        faster = max(faster, hurry)
+    return rate * faster
 
 
 def warn_of_other_units(estimator, training, rows, settings):

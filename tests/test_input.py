@@ -352,8 +352,10 @@ def test_automatic_rate_is_a_multiple_of_the_natural_one(rows, optimizer, sparse
     multinomial = many.fit(X, np.arange(y.size) % 8).eta0_
     ovr = many.set_params(multi_class="ovr").fit(X, np.arange(y.size) % 8).eta0_
     np.testing.assert_allclose(ovr, factor * rate_of(X))
-    follows = spec.rate_follows_classes and sparse_update == "exact"
+    follows = spec.rate_follows and sparse_update == "exact"
     np.testing.assert_allclose(multinomial, (2 if follows else 1) * factor * rate_of(X))
+    batches = clone(model).set_params(max_iter=1, tol=None, batch_size=25).fit(X, y).eta0_
+    np.testing.assert_allclose(batches, (5 if follows else 1) * factor * rate_of(X))
     # partial_fit is a pass
     eta0 = model.partial_fit(X, y, classes=[0, 1]).eta0_
     np.testing.assert_allclose(eta0, hurry * factor * rate_of(X))
