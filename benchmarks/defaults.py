@@ -11,6 +11,8 @@ rows tell nothing about defaults.
 
 import json
 import warnings
+from contextlib import contextmanager
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
@@ -212,8 +214,10 @@ def leave_one_out(arguments, chosen):
             auto = automatic(name, split)
             losses = []
             for rate, eps in candidates:
-                model = make(name, random_state=seed, eta0=rate * auto.eta0_, eps=eps * auto.eps_)
-                losses.append(test_loss(model, split))
+                # eps as a number beside eta0 would leave the intercept and alpha their units
+                with automatic_eps_times(eps):
+                    model = make(name, random_state=seed, eta0=rate * auto.eta0_)
+                    losses.append(test_loss(model, split))
             values.append(100 * (np.array(losses) / tuned - 1))
         excess.append(np.mean(values, axis=0))
         row(name, *(f"{value:+.1f}" for value in excess[-1]))
@@ -228,6 +232,19 @@ def leave_one_out(arguments, chosen):
         rate, eps = candidates[best]
         cells = f"{rate:g}, {eps:g}", f"{excess[k, best]:+.1f}", f"{excess[k, default]:+.1f}"
         row(name, *cells)
+
+
+@contextmanager
+def automatic_eps_times(factor):
+    """Let AdaGrad's automatic eps be so many times as large."""
+    spec = OPTIMIZERS["adagrad"]
+    OPTIMIZERS["adagrad"] = replace(
+        spec, eps={update: factor * value for update, value in spec.eps.items()}
+    )
+    try:
+        yield
+    finally:
+        OPTIMIZERS["adagrad"] = spec
 
 
 def automatic(name, split, **parameters):
