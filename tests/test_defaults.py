@@ -278,6 +278,8 @@ def test_only_the_shares_of_weights_matter(rows, optimizer, sparse_update, facto
     X, y = rows
     mode = {"optimizer": optimizer, "sparse_update": sparse_update}
     weight = np.random.default_rng(0).uniform(0.5, 2, y.size)
+    # Any other factor than a power of two rounds the weights, and steps carry that on.
+    tolerance = 1e-9 if factor > 1 else 1e-8
     # the best margin of Poisson's is near a logarithm, which sees rounding
     cases = [(regressor(loss, **mode), y) for loss in REGRESSION_LOSSES]
     targets = (y > 1, classes_of(y), np.eye(3, dtype=int)[classes_of(y)])
@@ -286,13 +288,13 @@ def test_only_the_shares_of_weights_matter(rows, optimizer, sparse_update, facto
     for model, target in cases:
         coef = model.fit(X, target, sample_weight=weight).coef_
         scaled = model.fit(X, target, sample_weight=factor * weight)
-        assert relative_difference(scaled.coef_, coef) < 1e-9
+        assert relative_difference(scaled.coef_, coef) < tolerance
     for target in targets:
         names = (0, 1) if target.ndim == 2 else np.unique(target).tolist()
         model = classifier(**mode)
         coef = model.set_params(class_weight=dict.fromkeys(names, 2.0)).fit(X, target).coef_
         scaled = model.set_params(class_weight=dict.fromkeys(names, 2.0 * factor)).fit(X, target)
-        assert relative_difference(scaled.coef_, coef) < 1e-9
+        assert relative_difference(scaled.coef_, coef) < tolerance
 
 
 @every_mode
