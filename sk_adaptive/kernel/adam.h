@@ -27,7 +27,8 @@ SKA_INLINE vec adam_tail_by_moments(const ska_model *m, vec y) {
 
 /* The same from Chebyshev's coefficients by Clenshaw's rule at 2 x - 1 with x = y z_0; and where
    there are none from the sum's terms themselves. */
-static vec adam_tail_without_moments(const ska_model *m, const ska_settings *h, vec y, vec s, vec first) {
+static vec adam_tail_without_moments(
+    const ska_model *m, const ska_settings *h, vec y, vec s, vec first) {
     if (m->n_chebyshev) {
         const vec point = (real)4 * (y * m->root_correction) - (real)2;
         vec later = v_all(0), last = v_all(0), here;

@@ -8,7 +8,7 @@ could not foresee it.
 
 cdef enum:
     MOST_NUMBERS = 0xffffffff
-    # In a row numbers and records, and in a list of features records again, are fetched so many places ahead.
+    # So many places ahead numbers and records are fetched in a row, and records again in a list.
     NUMBERS_AHEAD = 16
     FEATURES_AHEAD = 24
 

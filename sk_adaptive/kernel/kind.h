@@ -64,16 +64,16 @@ SKA_INLINE vec NAME(check)(const ska_lanes *c) {
 
 #define INDEX int32_t
 #define BY_INDEX(part) SKA_JOIN(NAME(part), 32)
+#define FIRST_INCLUSION
 #include "one_output.h"
 #include "several_outputs.h"
+#undef FIRST_INCLUSION
 #undef INDEX
 #undef BY_INDEX
 #define INDEX int64_t
 #define BY_INDEX(part) SKA_JOIN(NAME(part), 64)
-#define ONCE
 #include "one_output.h"
 #include "several_outputs.h"
-#undef ONCE
 #undef INDEX
 #undef BY_INDEX
 

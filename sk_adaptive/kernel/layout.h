@@ -24,6 +24,16 @@ typedef struct {
 /* The numbers of a record in their order, as words of sizeof(real); a step is eight bytes long. */
 enum { SKA_WORDS_OF_STEP = 8 / sizeof(real), SKA_MOST_WORDS = 8 };
 
+#ifdef SKA_VECTORS
+/* t - step: exact up to 2^53, and to rounding beyond. */
+SKA_INLINE dvec ska_age(int64_t t, dbits step) {
+    const dbits age = t - step;
+    const dvec low = (dvec)((age & 0xffffffff) | 0x4330000000000000);
+    const dvec high = (dvec)((dbits)((age >> 32) | 0x4530000000000000));
+    return low + (high - 19342813118337666422669312.0);
+}
+#endif
+
 #if defined(SKA_VECTORS) && !defined(SKA_SINGLE)
 
 /* Words `at` and `at + 1`; the lower halves have lanes 0 and 1, the upper ones 2 and 3. */
@@ -61,13 +71,9 @@ SKA_INLINE void ska_store_words(unsigned char *const *record, const int n, const
         ska_store_two(record, at, word);
 }
 
-/* t less the steps in words 0 ...; exact up to 2^53 and to rounding beyond. */
 SKA_INLINE ska_ages ska_ages_at(int64_t t, const unsigned char *const *record, const vec *word) {
-    const dbits age = t - (dbits)word[0];
-    const dvec low = (dvec)((age & 0xffffffff) | 0x4330000000000000);
-    const dvec high = (dvec)((dbits)((age >> 32) | 0x4530000000000000));
     (void)record;
-    return low + (high - 19342813118337666422669312.0);
+    return ska_age(t, (dbits)word[0]);
 }
 
 SKA_INLINE void ska_set_step(int64_t t, vec *word) { word[0] = (vec)((dbits){t, t, t, t}); }
@@ -148,18 +154,11 @@ SKA_INLINE void ska_store_words(unsigned char *const *record, const int n, const
         ska_store_four(record, at, word);
 }
 
-SKA_INLINE dvec ska_age(int64_t t, __m256 step) {
-    const dbits age = t - (dbits)step;
-    const dvec low = (dvec)((age & 0xffffffff) | 0x4330000000000000);
-    const dvec high = (dvec)((dbits)((age >> 32) | 0x4530000000000000));
-    return low + (high - 19342813118337666422669312.0);
-}
-
 SKA_INLINE ska_ages ska_ages_at(int64_t t, const unsigned char *const *record, const vec *word) {
     ska_ages age;
     (void)record;
-    age.first = ska_age(t, _mm256_unpacklo_ps(word[0], word[1]));
-    age.second = ska_age(t, _mm256_unpackhi_ps(word[0], word[1]));
+    age.first = ska_age(t, (dbits)_mm256_unpacklo_ps(word[0], word[1]));
+    age.second = ska_age(t, (dbits)_mm256_unpackhi_ps(word[0], word[1]));
     return age;
 }
 

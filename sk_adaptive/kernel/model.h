@@ -14,7 +14,7 @@ typedef struct {
     ska_layout layout;
     ptrdiff_t n_outputs;
     ptrdiff_t width;        /* K up to whole vectors, or 1 for one output */
-    ptrdiff_t fetched_size; /* bytes of a record to prefetch: processors fetch the rest of a long one */
+    ptrdiff_t fetched_size; /* bytes of a record to prefetch: of a long one not all */
     int has_l1;
     int exact;
 
@@ -87,6 +87,23 @@ typedef struct {
     void (*settle)(const ska_model *, ptrdiff_t n);
 } ska_passes;
 
+/* Numbers from k on, of which there are n_lanes. */
+SKA_INLINE vec ska_load_numbers(const real *numbers, ptrdiff_t k, int n_lanes) {
+    return n_lanes == LANES ? v_load(numbers + k) : v_load_part(numbers + k, n_lanes);
+}
+
+SKA_INLINE void ska_store_numbers(real *numbers, ptrdiff_t k, int n_lanes, vec a) {
+    if (n_lanes == LANES)
+        v_store(numbers + k, a);
+    else
+        v_store_part(numbers + k, a, n_lanes);
+}
+
+/* How many lanes are in use from number k of n on. */
+SKA_INLINE int ska_lanes_from(ptrdiff_t k, ptrdiff_t n) {
+    return n - k < LANES ? (int)(n - k) : LANES;
+}
+
 SKA_INLINE ska_settings ska_settings_of_all(const ska_model *m) {
     ska_settings h;
     h.eta = v_all(m->eta[0]);
@@ -116,7 +133,8 @@ SKA_INLINE vec ska_flow(vec w, vec tau, const ska_settings *h, int has_l1) {
     if (SKA_RARELY(v_any(u >= (real)0.015625))) {
         /* beyond that a weight is 0 to rounding */
         u = v_min(u, v_all((real)(sizeof(real) == 8 ? 700 : 87)));
-        share = v_select(u > (real)0.015625, -ska_expm1_of_negative(-u) / u, ska_growth_of_small(-u));
+        share = v_select(
+            u > (real)0.015625, -ska_expm1_of_negative(-u) / u, ska_growth_of_small(-u));
     } else {
         share = ska_growth_of_small(-u);
     }

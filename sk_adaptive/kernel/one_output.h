@@ -6,6 +6,17 @@
    Pass 2, `move`, takes the step and stores. Nothing else is a pass, unless the step might
    overflow. */
 
+#ifdef FIRST_INCLUSION
+
+SKA_INLINE vec NAME(gradients)(
+    const ska_model *m, const ska_touch *touch, ptrdiff_t j, int n_lanes) {
+    if (touch->x == NULL)
+        return v_load(m->g + j);
+    return touch->derivative[0] * ska_load_numbers(touch->x, j, n_lanes);
+}
+
+#endif
+
 /* The records of features j to j + LANES - 1; what is behind the last one is `other`. */
 SKA_INLINE void BY_INDEX(find)(
     const ska_model *m, const ska_touch *touch, ptrdiff_t j, int n_lanes, unsigned char *other,
@@ -14,10 +25,6 @@ SKA_INLINE void BY_INDEX(find)(
     int k;
     for (k = 0; k < LANES; k++)
         record[k] = k < n_lanes ? m->memory + columns[k] * m->layout.stride : other;
-}
-
-SKA_INLINE vec BY_INDEX(entries)(const ska_touch *touch, ptrdiff_t j, int n_lanes) {
-    return n_lanes == LANES ? v_load(touch->x + j) : v_load_part(touch->x + j, n_lanes);
 }
 
 SKA_INLINE void BY_INDEX(read_lanes)(
@@ -53,7 +60,7 @@ SKA_INLINE void BY_INDEX(read_lanes)(
 #endif
     if (touch->x == NULL)
         return;
-    x = BY_INDEX(entries)(touch, j, n_lanes);
+    x = ska_load_numbers(touch->x, j, n_lanes);
     *largest_x = v_max(*largest_x, v_abs(x));
     ska_add_products(sum, c.w, x);
 }
@@ -84,13 +91,6 @@ static void BY_INDEX(read_one)(const ska_model *restrict m, ska_touch *restrict 
     }
 }
 
-SKA_INLINE vec BY_INDEX(gradients)(
-    const ska_model *m, const ska_touch *touch, ptrdiff_t j, int n_lanes) {
-    if (touch->x == NULL)
-        return v_load(m->g + j);
-    return touch->derivative[0] * BY_INDEX(entries)(touch, j, n_lanes);
-}
-
 SKA_INLINE void BY_INDEX(store_lanes)(
     const ska_model *m, const ska_touch *touch, ptrdiff_t j, int n_lanes, const ska_lanes *c) {
     uint64_t sink[SKA_MOST_WORDS];
@@ -119,7 +119,7 @@ SKA_INLINE void BY_INDEX(move_lanes)(
     const ska_model *m, const ska_settings *h, const ska_touch *touch, ptrdiff_t j, int n_lanes) {
     ska_lanes c;
     NAME(take)(m, j, &c);
-    RULE_STEP(m, h, &c, BY_INDEX(gradients)(m, touch, j, n_lanes), PENALISED);
+    RULE_STEP(m, h, &c, NAME(gradients)(m, touch, j, n_lanes), PENALISED);
     BY_INDEX(store_lanes)(m, touch, j, n_lanes, &c);
 }
 
@@ -138,22 +138,21 @@ static void BY_INDEX(store_one)(const ska_model *restrict m, const ska_touch *re
     ptrdiff_t j;
     for (j = 0; j < touch->n; j += LANES) {
         NAME(take)(m, j, &c);
-        BY_INDEX(store_lanes)(
-            m, touch, j, touch->n - j < LANES ? (int)(touch->n - j) : LANES, &c);
+        BY_INDEX(store_lanes)(m, touch, j, ska_lanes_from(j, touch->n), &c);
     }
 }
 
-#ifdef ONCE
+#ifdef FIRST_INCLUSION
 
 static int NAME(step_one)(const ska_model *restrict m, const ska_touch *restrict touch) {
     const ska_settings h = ska_settings_of_all(m);
     vec check = v_all(0);
     ptrdiff_t j;
     for (j = 0; j < touch->n; j += LANES) {
-        const int n_lanes = touch->n - j < LANES ? (int)(touch->n - j) : LANES;
+        const int n_lanes = ska_lanes_from(j, touch->n);
         ska_lanes c;
         NAME(take)(m, j, &c);
-        RULE_STEP(m, &h, &c, BY_INDEX(gradients)(m, touch, j, n_lanes), PENALISED);
+        RULE_STEP(m, &h, &c, NAME(gradients)(m, touch, j, n_lanes), PENALISED);
         NAME(put)(m, j, &c);
         check += NAME(check)(&c);
     }

@@ -8,6 +8,9 @@ cdef enum:
 OTHER_FIELDS = {"last_step", "coef", "inverse_metric", "charged", "integral", "integrated"}
 
 
+cdef class Batches
+
+
 cdef class Optimizer:
     """Lazy state of a linear model.
 
@@ -63,6 +66,8 @@ cdef class Optimizer:
         Py_ssize_t capacity
         void* buffer
         double* integral
+        # None before the first mini-batch
+        Batches batches
         # averages
         bint averaged
         int64_t average
@@ -115,10 +120,10 @@ cdef class Optimizer:
         self.m.sums = &self.numbers[6, 0]
         self.rate = np.divide(self.eta0, self.eta0[0]) if self.eta0[0] else np.ones(self.m.n_outputs)
         self.m.has_l1 = False
+        first = self.growth_of_sum(self.eta0[0], 0)
         for k in range(self.m.n_outputs):
             self.eps[k] = max(self.eps[k], <double>REAL_TINY)
             growth = self.growth_of_sum(self.rate[k] * self.eta0[0], k)
-            first = self.growth_of_sum(self.eta0[0], 0)
             share = growth / first if first else 1.0
             if self.power_t and abs(share - self.rate[k]) > 1e-15 * share:
                 raise ValueError(

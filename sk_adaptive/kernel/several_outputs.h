@@ -4,29 +4,18 @@
    A record is an array by itself, so nothing is transposed. The weights of the row go to the
    working set, as the step needs them again; moments are read again from the record, which is
    still in the cache. Half of the records of the row to come are fetched in each of the two
-   passes. */
+   passes; those of a batch, which is ahead of itself, in the first. */
 
-SKA_INLINE vec BY_INDEX(numbers)(const unsigned char *record, ptrdiff_t k, int n_lanes) {
-    const real *from = (const real *)record + k;
-    return n_lanes == LANES ? v_load(from) : v_load_part(from, n_lanes);
-}
-
-SKA_INLINE void BY_INDEX(set_numbers)(unsigned char *record, ptrdiff_t k, int n_lanes, vec a) {
-    real *to = (real *)record + k;
-    if (n_lanes == LANES)
-        v_store(to, a);
-    else
-        v_store_part(to, a, n_lanes);
-}
+#ifdef FIRST_INCLUSION
 
 /* What all outputs of a record share. */
 typedef struct {
     vec decay_first, decay_second, owed;
-} BY_INDEX(age);
+} NAME(age);
 
-SKA_INLINE BY_INDEX(age) BY_INDEX(age_of)(
+SKA_INLINE NAME(age) NAME(age_of)(
     const ska_model *m, int64_t t, const unsigned char *record) {
-    BY_INDEX(age) age = {v_all(1), v_all(1), v_all(0)};
+    NAME(age) age = {v_all(1), v_all(1), v_all(0)};
 #if AGED
     const double steps = (double)(t - *(const int64_t *)(record + m->layout.last_step));
     age.decay_first = v_all((real)ska_power(steps, m->log2_decay_first));
@@ -40,26 +29,30 @@ SKA_INLINE BY_INDEX(age) BY_INDEX(age_of)(
     return age;
 }
 
-SKA_INLINE void BY_INDEX(load)(
+SKA_INLINE void NAME(load)(
     const ska_model *m, const unsigned char *record, ptrdiff_t k, int n_lanes, ska_lanes *c) {
-    c->w = HAS_WEIGHT ? BY_INDEX(numbers)(record + m->layout.weight, k, n_lanes) : v_all(0);
-    c->first = BY_INDEX(numbers)(record + m->layout.first, k, n_lanes);
-    c->second = HAS_SECOND ? BY_INDEX(numbers)(record + m->layout.second, k, n_lanes) : v_all(0);
-    c->metric = HAS_METRIC ? BY_INDEX(numbers)(record + m->layout.metric, k, n_lanes) : v_all(0);
+    c->w = c->second = c->metric = v_all(0);
+    if (HAS_WEIGHT)
+        c->w = ska_load_numbers((const real *)(record + m->layout.weight), k, n_lanes);
+    c->first = ska_load_numbers((const real *)(record + m->layout.first), k, n_lanes);
+    if (HAS_SECOND)
+        c->second = ska_load_numbers((const real *)(record + m->layout.second), k, n_lanes);
+    if (HAS_METRIC)
+        c->metric = ska_load_numbers((const real *)(record + m->layout.metric), k, n_lanes);
 }
 
-SKA_INLINE void BY_INDEX(store_outputs)(
+SKA_INLINE void NAME(store_outputs)(
     const ska_model *m, unsigned char *record, ptrdiff_t k, int n_lanes, const ska_lanes *c) {
     if (HAS_WEIGHT)
-        BY_INDEX(set_numbers)(record + m->layout.weight, k, n_lanes, c->w);
-    BY_INDEX(set_numbers)(record + m->layout.first, k, n_lanes, c->first);
+        ska_store_numbers((real *)(record + m->layout.weight), k, n_lanes, c->w);
+    ska_store_numbers((real *)(record + m->layout.first), k, n_lanes, c->first);
     if (HAS_SECOND)
-        BY_INDEX(set_numbers)(record + m->layout.second, k, n_lanes, c->second);
+        ska_store_numbers((real *)(record + m->layout.second), k, n_lanes, c->second);
     if (HAS_METRIC)
-        BY_INDEX(set_numbers)(record + m->layout.metric, k, n_lanes, c->metric);
+        ska_store_numbers((real *)(record + m->layout.metric), k, n_lanes, c->metric);
 }
 
-SKA_INLINE void BY_INDEX(store_time)(const ska_model *m, unsigned char *record) {
+SKA_INLINE void NAME(store_time)(const ska_model *m, unsigned char *record) {
 #if AGED
     *(int64_t *)(record + m->layout.last_step) = m->t;
 #endif
@@ -68,6 +61,15 @@ SKA_INLINE void BY_INDEX(store_time)(const ska_model *m, unsigned char *record) 
 #endif
     (void)m, (void)record;
 }
+
+SKA_INLINE vec NAME(gradients_of)(
+    const ska_model *m, const ska_touch *touch, ptrdiff_t j, ptrdiff_t k) {
+    if (touch->x == NULL)
+        return v_load(m->g + j * m->width + k);
+    return touch->x[j] * v_load(touch->derivative + k);
+}
+
+#endif
 
 SKA_INLINE unsigned char *BY_INDEX(record_of)(
     const ska_model *m, const ska_touch *touch, ptrdiff_t j) {
@@ -83,10 +85,6 @@ SKA_INLINE ptrdiff_t BY_INDEX(fetch)(
     return fetched;
 }
 
-SKA_INLINE int BY_INDEX(lanes_from)(ptrdiff_t k, ptrdiff_t K) {
-    return K - k < LANES ? (int)(K - k) : LANES;
-}
-
 static void BY_INDEX(read_several)(
     const ska_model *restrict m, ska_touch *restrict touch, int whole) {
     const ptrdiff_t n = touch->n, K = m->n_outputs, width = m->width;
@@ -98,14 +96,14 @@ static void BY_INDEX(read_several)(
     memset(sums, 0, width * sizeof(real));
     for (j = 0; j < n; j++) {
         const unsigned char *record = BY_INDEX(record_of)(m, touch, j);
-        const BY_INDEX(age) age = BY_INDEX(age_of)(m, m->t, record);
+        const NAME(age) age = NAME(age_of)(m, m->t, record);
         const real x_j = x != NULL ? x[j] : 0;
-        fetched = BY_INDEX(fetch)(m, touch, fetched, j + 1, 2 * n);
+        fetched = BY_INDEX(fetch)(m, touch, fetched, j + 1, x != NULL ? 2 * n : n);
         largest_x = REAL_ABS(x_j) > largest_x ? REAL_ABS(x_j) : largest_x;
         for (k = 0; k < K; k += LANES) {
             const ska_settings h = ska_settings_from(m, k);
             ska_lanes c;
-            BY_INDEX(load)(m, record, k, BY_INDEX(lanes_from)(k, K), &c);
+            NAME(load)(m, record, k, ska_lanes_from(k, K), &c);
             NAME(refresh)(m, &h, &c, age.decay_first, age.decay_second, age.owed);
 #ifdef RULE_SIZE
             largest_moment = v_max(largest_moment, RULE_SIZE(&c));
@@ -123,34 +121,27 @@ static void BY_INDEX(read_several)(
         touch->raw_prediction[k] = sums[k];
 }
 
-SKA_INLINE vec BY_INDEX(gradients_of)(
-    const ska_model *m, const ska_touch *touch, ptrdiff_t j, ptrdiff_t k) {
-    if (touch->x == NULL)
-        return v_load(m->g + j * m->width + k);
-    return touch->x[j] * v_load(touch->derivative + k);
-}
-
 static void BY_INDEX(move_several)(const ska_model *restrict m, const ska_touch *restrict touch) {
     const ptrdiff_t n = touch->n, K = m->n_outputs;
     ptrdiff_t j, k, fetched = (touch->n_ahead + 1) / 2;
     for (j = 0; j < n; j++) {
         unsigned char *record = BY_INDEX(record_of)(m, touch, j);
-        const BY_INDEX(age) age = BY_INDEX(age_of)(m, m->t - 1, record); /* step t has begun */
+        const NAME(age) age = NAME(age_of)(m, m->t - 1, record); /* step t has begun */
         fetched = BY_INDEX(fetch)(m, touch, fetched, n + j + 1, 2 * n);
         for (k = 0; k < K; k += LANES) {
             const ska_settings h = ska_settings_from(m, k);
-            const int n_lanes = BY_INDEX(lanes_from)(k, K);
+            const int n_lanes = ska_lanes_from(k, K);
             ska_lanes c;
-            BY_INDEX(load)(m, record, k, n_lanes, &c);
+            NAME(load)(m, record, k, n_lanes, &c);
 #if AGED
             c.first *= age.decay_first;
             c.second *= age.decay_second;
 #endif
             c.w = v_load(m->w + j * m->width + k);
-            RULE_STEP(m, &h, &c, BY_INDEX(gradients_of)(m, touch, j, k), PENALISED);
-            BY_INDEX(store_outputs)(m, record, k, n_lanes, &c);
+            RULE_STEP(m, &h, &c, NAME(gradients_of)(m, touch, j, k), PENALISED);
+            NAME(store_outputs)(m, record, k, n_lanes, &c);
         }
-        BY_INDEX(store_time)(m, record);
+        NAME(store_time)(m, record);
         (void)age;
     }
 }
@@ -162,13 +153,13 @@ static void BY_INDEX(store_several)(const ska_model *restrict m, const ska_touch
         for (k = 0; k < m->n_outputs; k += LANES) {
             ska_lanes c;
             NAME(take)(m, j * m->width + k, &c);
-            BY_INDEX(store_outputs)(m, record, k, BY_INDEX(lanes_from)(k, m->n_outputs), &c);
+            NAME(store_outputs)(m, record, k, ska_lanes_from(k, m->n_outputs), &c);
         }
-        BY_INDEX(store_time)(m, record);
+        NAME(store_time)(m, record);
     }
 }
 
-#ifdef ONCE
+#ifdef FIRST_INCLUSION
 
 static int NAME(step_several)(const ska_model *restrict m, const ska_touch *restrict touch) {
     vec check = v_all(0);
@@ -178,7 +169,7 @@ static int NAME(step_several)(const ska_model *restrict m, const ska_touch *rest
             const ska_settings h = ska_settings_from(m, k);
             ska_lanes c;
             NAME(take)(m, j * m->width + k, &c);
-            RULE_STEP(m, &h, &c, BY_INDEX(gradients_of)(m, touch, j, k), PENALISED);
+            RULE_STEP(m, &h, &c, NAME(gradients_of)(m, touch, j, k), PENALISED);
             NAME(put)(m, j * m->width + k, &c);
             check += NAME(check)(&c);
         }

@@ -104,13 +104,16 @@ cdef learn_rows(
         Py_ssize_t batch_size = min(training.batch_size, order.shape[0])
         Derivatives derivatives = Derivatives(
             training.loss, training.class_weight, o, batch_size)
-        Batches batches = Batches(o.n_features) if batch_size > 1 else None
+        Batches batches
         bint fit_intercept = training.fit_intercept
         const index* columns = &indices[0] if indices.shape[0] else NULL
         Py_ssize_t position = 0, size
         double loss_sum = 0.0
         Rows rows
         int status = DONE
+    if batch_size > 1 and o.batches is None:
+        o.batches = Batches(o.n_features)
+    batches = o.batches
     # a row without entries has a place, too
     rows.data = &data[0] if data.shape[0] else o.m.eta
     rows.order = &order[0]
@@ -126,7 +129,8 @@ cdef learn_rows(
                 break
             if batch_size == 1:
                 size = 1
-                status = learn_row(o, &rows, columns, &indptr[0], position, derivatives, fit_intercept)
+                status = learn_row(
+                    o, &rows, columns, &indptr[0], position, derivatives, fit_intercept)
             else:
                 size = min(batch_size, rows.n - position)
                 status = learn_batch(

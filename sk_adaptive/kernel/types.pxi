@@ -6,7 +6,6 @@ cdef extern from "kernel/model.h":
         LANES
         CACHE_LINE "SKA_CACHE_LINE"
         ABSENT "SKA_ABSENT"
-        SINGLE_WORD_OF_STEP "SKA_WORDS_OF_STEP"
     double HARMLESS
     double LEAST_LOGARITHM "SKA_LEAST_LOGARITHM"
     real REAL_TINY
