@@ -1,4 +1,4 @@
-"""Outputs of one record may differ in their rate, penalty and eps."""
+"""Outputs of one record may differ in rate, penalty and eps, and so be models by themselves."""
 
 from types import SimpleNamespace
 
@@ -7,7 +7,7 @@ import pytest
 from comparison import relative_difference
 
 from sk_adaptive import AdaptiveSGDRegressor, _state
-from sk_adaptive._losses import SquaredError
+from sk_adaptive._losses import LogLoss, MultinomialLogLoss
 from sk_adaptive._registry import OPTIMIZERS
 from sk_adaptive._training import train_rows
 
@@ -17,46 +17,52 @@ L2 = (0.01, 0.0, 0.003, 0.02, 0.0)
 EPS = (1e-3, 1e-2, 1e-1, 1e-3, 1.0)
 
 
-def learned(rows, optimizer, batch_size, **numbers):
-    """The weights of one output for each rate, all learning the same targets."""
+def learned(rows, optimizer, batch_size, n_classes, **numbers):
+    """Weights and losses of a model for each rate, all learning the same classes."""
     _, X, y = rows
-    rates = np.atleast_1d(numbers.pop("eta0"))
-    n_outputs = rates.size
+    rates = np.repeat(numbers.pop("eta0"), n_classes)
     settings = _state.settings_of(AdaptiveSGDRegressor(optimizer=optimizer), _state.Units())
-    settings |= {"l1": 0.0, "l2": 0.0, **numbers}
-    state = _state.new_state(settings, tuple(rates), X.shape[1], n_outputs, np.float64)
+    settings |= {"l1": 0.0, "l2": 0.0}
+    settings |= {name: tuple(np.repeat(values, n_classes)) for name, values in numbers.items()}
+    state = _state.new_state(settings, tuple(rates), X.shape[1], rates.size, np.float64)
+    classes = np.arange(X.shape[0]) % n_classes
     training = SimpleNamespace(
         data=X.data,
         indices=X.indices,
         indptr=X.indptr,
-        targets=np.repeat(np.asarray(y, np.float64)[:, np.newaxis], n_outputs, axis=1),
+        targets=(y if n_classes == 1 else classes)[:, np.newaxis].astype(np.float64),
         sample_weight=np.empty(0),
-        class_weight=np.empty((0, 0)),
-        loss=SquaredError(),
-        n_outputs=n_outputs,
+        class_weight=np.linspace(0.5, 2, 2 * n_classes).reshape(2, n_classes),
+        loss=LogLoss() if n_classes == 1 else MultinomialLogLoss(),
+        n_outputs=n_classes,
         batch_size=batch_size,
         fit_intercept=True,
     )
     model = _state.make_optimizer(state)
-    train_rows(model, training, np.arange(X.shape[0], dtype=np.int64))
+    losses = train_rows(model, training, np.arange(X.shape[0], dtype=np.int64))
     _state.save_clock(state, model)
-    return np.vstack([_state.coefficients(state).T, _state.intercepts(state)])
+    weights = np.vstack([_state.coefficients(state).T, _state.intercepts(state)])
+    return np.split(weights, rates.size // n_classes, axis=1), np.atleast_1d(losses)
 
 
+@pytest.mark.parametrize("n_classes", [1, 3])
 @pytest.mark.parametrize("batch_size", [1, 7])
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
-def test_each_output_is_what_a_model_of_its_own_would_be(zipf_rows, optimizer, batch_size):
-    by_output = {"eps": EPS}
+def test_models_side_by_side_are_what_each_would_be_alone(
+    zipf_rows, optimizer, batch_size, n_classes
+):
+    numbers = {"eta0": RATES, "eps": EPS}
     if not OPTIMIZERS[optimizer].decoupled:
-        by_output |= {"l1": L1, "l2": L2}
-    together = learned(zipf_rows, optimizer, batch_size, eta0=RATES, **by_output)
-    for k, rate in enumerate(RATES):
-        numbers = {name: values[k] for name, values in by_output.items()}
-        alone = learned(zipf_rows, optimizer, batch_size, eta0=rate, **numbers)
-        assert relative_difference(together[:, k], alone[:, 0]) < 1e-12, k
+        numbers |= {"l1": L1, "l2": L2}
+    together, losses = learned(zipf_rows, optimizer, batch_size, n_classes, **numbers)
+    for k in range(len(RATES)):
+        of_one = {name: values[k : k + 1] for name, values in numbers.items()}
+        alone, loss = learned(zipf_rows, optimizer, batch_size, n_classes, **of_one)
+        assert relative_difference(together[k], alone[0]) < 1e-12, k
+        assert losses[k] == pytest.approx(loss[0], rel=1e-12), k
 
 
 @pytest.mark.parametrize("optimizer", [name for name, spec in OPTIMIZERS.items() if spec.decoupled])
 def test_momentum_of_outputs_that_decay_differently_is_refused(zipf_rows, optimizer):
     with pytest.raises(ValueError, match="different decays"):
-        learned(zipf_rows, optimizer, 1, eta0=RATES, l2=L2)
+        learned(zipf_rows, optimizer, 1, 1, eta0=RATES, l2=L2)

@@ -9,55 +9,77 @@ cdef enum:
 
 @cython.final
 cdef class Derivatives:
-    """The losses of a step's rows, and their derivatives by the raw predictions."""
+    """The losses of a step's rows, and their derivatives by the raw predictions.
+
+    Of one model, or of several side by side: as many as its outputs go into the optimizer's. Each
+    is told the same targets.
+    """
 
     cdef:
         Loss loss
         const double[:, ::1] class_weight
-        Py_ssize_t n_outputs, width
-        double[::1] raw_prediction, of_row, of_intercepts
-        # of all rows of the step, each filled up to whole vectors
-        real[:, ::1] of_rows
-        double loss_sum
+        # of one model; of all, and the same filled up to whole vectors
+        Py_ssize_t n_outputs, n_all, width
+        void* buffer
+        double* raw_prediction
+        double* of_row
+        double* of_intercepts
+        # of each model
+        double* losses
+        # of all rows of the step, `width` numbers each
+        real* of_rows
         # the largest derivative of each row, summed over the rows
         double largest
         bint flat
 
-    def __init__(self, Loss loss not None, class_weight, Optimizer o, Py_ssize_t batch_size):
-        self.loss = loss
-        self.class_weight = class_weight
-        self.n_outputs = o.m.n_outputs
+    def __init__(self, training, Optimizer o, Py_ssize_t batch_size):
+        cdef Py_ssize_t n_doubles, n_rows
+        self.loss = training.loss
+        self.class_weight = training.class_weight
+        self.n_outputs = training.n_outputs
+        self.n_all = o.m.n_outputs
         self.width = o.m.width
-        self.raw_prediction = np.empty(self.n_outputs)
-        self.of_row = np.empty(self.n_outputs)
-        self.of_intercepts = np.empty(self.n_outputs)
-        self.of_rows = np.zeros(
-            (batch_size, self.width), np.float32 if sizeof(real) == 4 else np.float64)
+        n_doubles = 4 * self.n_all
+        n_rows = batch_size * self.width
+        self.buffer = calloc(n_doubles * sizeof(double) + n_rows * sizeof(real), 1)
+        if self.buffer == NULL:
+            raise MemoryError
+        self.raw_prediction = <double*>self.buffer
+        self.of_row = self.raw_prediction + self.n_all
+        self.of_intercepts = self.of_row + self.n_all
+        self.losses = self.of_intercepts + self.n_all
+        self.of_rows = <real*>(self.losses + self.n_all)
+
+    def __dealloc__(self):
+        free(self.buffer)
 
     cdef void begin(self) noexcept nogil:
-        cdef Py_ssize_t k
-        self.loss_sum = self.largest = 0.0
+        memset(self.of_intercepts, 0, self.n_all * sizeof(double))
+        memset(self.losses, 0, self.n_all // self.n_outputs * sizeof(double))
+        self.largest = 0.0
         self.flat = True
-        for k in range(self.n_outputs):
-            self.of_intercepts[k] = 0.0
 
     cdef bint add_row(
         self, Py_ssize_t i, const double* target, Py_ssize_t n_targets, double weight,
         Py_ssize_t size, const double[:, ::1] intercept,
     ) noexcept nogil:
         """Row i of `size`, whose raw prediction lacks the intercept; False if it is not finite."""
-        cdef Py_ssize_t k
+        cdef Py_ssize_t k, model
         cdef double largest = 0.0
         cdef bint finite = True
-        for k in range(self.n_outputs):
+        cdef real* of_this = self.of_rows + i * self.width
+        for k in range(self.n_all):
             self.raw_prediction[k] += intercept[0, k]
-        self.loss_sum += weight * self.loss.evaluate_outputs(
-            target, n_targets, &self.raw_prediction[0], &self.of_row[0], self.n_outputs,
-            &self.class_weight[0, 0] if self.class_weight.shape[0] else NULL)
+        k = 0
+        for model in range(self.n_all // self.n_outputs):
+            self.losses[model] += weight * self.loss.evaluate_outputs(
+                target, n_targets, self.raw_prediction + k, self.of_row + k, self.n_outputs,
+                &self.class_weight[0, 0] if self.class_weight.shape[0] else NULL)
+            k += self.n_outputs
         weight /= size
-        for k in range(self.n_outputs):
+        for k in range(self.n_all):
             self.of_row[k] *= weight
-            self.of_rows[i, k] = <real>self.of_row[k]
+            of_this[k] = <real>self.of_row[k]
             self.of_intercepts[k] += self.of_row[k]
             self.flat = self.flat and self.of_row[k] == 0
             largest = max(largest, fabs(self.of_row[k]))
@@ -79,14 +101,13 @@ def train(Optimizer optimizer not None, training, const int64_t[::1] rows):
 
     Returns
     -------
-    loss_sum : float
-        The weighted losses of the rows, each before its step, summed.
+    loss_sum : float, or float64 ndarray of shape (n_models,)
+        The weighted losses of the rows, each before its step, summed. An array where several
+        models stand side by side: where the optimizer has a multiple of the training's outputs.
     failed : int
         The place in ``rows`` where the step begins that would have overflowed
         and was not done, or -1.
     """
-    if rows.shape[0] == 0:
-        return 0.0, -1
     if training.indices.dtype == np.int32:
         return learn_rows[int32_t](optimizer, training, rows, training.indices, training.indptr)
     return learn_rows[int64_t](optimizer, training, rows, training.indices, training.indptr)
@@ -102,13 +123,12 @@ cdef learn_rows(
         const double[::1] weights = training.sample_weight
         # More rows than there are make one step.
         Py_ssize_t batch_size = min(training.batch_size, order.shape[0])
-        Derivatives derivatives = Derivatives(
-            training.loss, training.class_weight, o, batch_size)
+        Derivatives derivatives = Derivatives(training, o, batch_size)
         Batches batches
         bint fit_intercept = training.fit_intercept
         const index* columns = &indices[0] if indices.shape[0] else NULL
-        Py_ssize_t position = 0, size
-        double loss_sum = 0.0
+        Py_ssize_t position = 0, size, model, n_models = o.m.n_outputs // training.n_outputs
+        double[::1] loss_sums = np.zeros(n_models)
         Rows rows
         int status = DONE
     if batch_size > 1 and o.batches is None:
@@ -137,11 +157,14 @@ cdef learn_rows(
                     o, &rows, columns, &indptr[0], position, size, derivatives, batches,
                     fit_intercept)
             if status == DONE:
-                loss_sum += derivatives.loss_sum
+                for model in range(n_models):
+                    loss_sums[model] += derivatives.losses[model]
                 position += size
     if status == OUT_OF_MEMORY:
         raise MemoryError
-    return loss_sum, (position if status == NOT_FINITE else -1)
+    return (
+        loss_sums[0] if n_models == 1 else np.asarray(loss_sums),
+        position if status == NOT_FINITE else -1)
 
 
 cdef inline int learn_row(
@@ -156,7 +179,7 @@ cdef inline int learn_row(
         RECORDS_AHEAD if o.m.n_outputs == 1 else LONG_RECORDS_AHEAD, &touch)
     if not o.reserve(touch.n):
         return OUT_OF_MEMORY
-    touch.raw_prediction = &derivatives.raw_prediction[0]
+    touch.raw_prediction = derivatives.raw_prediction
     o.passes.read[wide](&o.m, &touch, False)
     derivatives.begin()
     if not derivatives.add_row(
@@ -187,7 +210,7 @@ cdef inline int learn_batch(
         row = rows.order[position + i]
         n = indptr[row + 1] - indptr[row]
         x = rows.data + indptr[row]
-        predict_in_batch(o, x, place, n, &derivatives.raw_prediction[0])
+        predict_in_batch(o, x, place, n, derivatives.raw_prediction)
         if not derivatives.add_row(
                 i, rows.targets + row * rows.n_targets, rows.n_targets,
                 rows.weights[row] if rows.weights != NULL else 1.0, size, o.intercept):
@@ -199,7 +222,7 @@ cdef inline int learn_batch(
     for i in range(size):
         row = rows.order[position + i]
         n = indptr[row + 1] - indptr[row]
-        add_gradients(o, rows.data + indptr[row], place, n, &derivatives.of_rows[i, 0])
+        add_gradients(o, rows.data + indptr[row], place, n, derivatives.of_rows + i * derivatives.width)
         place += n
     touch.n_ahead = 0
     return step(o, &touch, wide, derivatives, largest_x, fit_intercept)
@@ -209,12 +232,12 @@ cdef inline int step(
     Optimizer o, Touch* touch, bint wide, Derivatives derivatives, double largest_x,
     bint fit_intercept,
 ) noexcept nogil:
-    touch.derivative = &derivatives.of_rows[0, 0]
+    touch.derivative = derivatives.of_rows
     if derivatives.flat:
         # nothing to learn: all features of the step stay idle
         touch.n = touch.n_ahead = 0
     if o.learn(
-            touch, wide, &derivatives.of_intercepts[0] if fit_intercept else NULL,
+            touch, wide, derivatives.of_intercepts if fit_intercept else NULL,
             o.is_harmless(derivatives.largest * largest_x, touch.largest_moment)):
         return DONE
     return NOT_FINITE
