@@ -8,13 +8,20 @@ cdef extern from *:
         return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")
             && __builtin_cpu_supports("bmi2");
     }
+    static int ska_has_avx512(void) {
+        return ska_has_avx2() && __builtin_cpu_supports("avx512f")
+            && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")
+            && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512cd");
+    }
     #else
     static int ska_has_avx2(void) { return 0; }
+    static int ska_has_avx512(void) { return 0; }
     #endif
     """
     bint ska_has_avx2()
+    bint ska_has_avx512()
 
 
 def instruction_sets():
     """The sets that kernels are compiled for and this processor has, the widest first."""
-    return ["avx2"] * ska_has_avx2() + ["baseline"]
+    return ["avx512"] * ska_has_avx512() + ["avx2"] * ska_has_avx2() + ["baseline"]

@@ -21,7 +21,7 @@ def kernel(dtype):
     """The kernel module for this precision, compiled for the widest vectors of this processor.
 
     Results differ by rounding only. The environment variable SK_ADAPTIVE_KERNEL asks for
-    another set of instructions: "avx2" or "baseline", which runs everywhere.
+    another set of instructions: "avx512", "avx2" or "baseline", which runs everywhere.
     """
     available = _cpu.instruction_sets()
     wanted = os.environ.get("SK_ADAPTIVE_KERNEL", available[0])

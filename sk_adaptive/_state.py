@@ -46,8 +46,8 @@ SMALL_ARRAYS = ("intercept", "intercept_integral", "progressive_loss")
 # What alpha="auto" is where everything is of the unit 1.
 AUTOMATIC_ALPHA = 3e-7
 
-# Steps are counted with 64 bits.
-LAST_STEP = 2**63 - 1
+# Steps are counted with 64 bits, of which the kernel needs some for itself.
+LAST_STEP = 2**60 - 1
 
 
 class Units(NamedTuple):

@@ -47,6 +47,7 @@ cdef class Tail:
     cdef int moments_needed(self, double z_0) noexcept nogil
     cdef void sum_moments(
         self, double z_0, double* moments, int n_moments, const double* e) noexcept nogil
+    cdef void economize(self) noexcept nogil
     cdef void interpolate(self) noexcept nogil
     cdef void fill_block(self, int64_t t) noexcept nogil
     cdef void step_back(

@@ -43,6 +43,7 @@ All of this is double precision and happens once a step, not once a feature.
 from libc.math cimport INFINITY, acos, ceil, cos, exp, expm1, fabs, log, log1p, pow, sqrt
 from libc.stdint cimport int64_t
 from libc.stdlib cimport calloc, free
+from libc.string cimport memset
 
 # The moments are shared over a block of so many steps, and sums have at most so many terms.
 cdef enum:
@@ -216,6 +217,41 @@ cdef class Tail:
                 moments[p] += term
                 term *= z_0 - self.z[i]
 
+    cdef void economize(self) noexcept nogil:
+        """Shorten the sums over p by Chebyshev's polynomials, if z_0 is 1 and so s r in [0, 1].
+
+        Of the polynomials of degree p that start with x^p, T_p(2 x - 1) / 2^(2p-1) is smallest
+        there, 1 / 2^(2p-1) at most; so that much is lost if it is subtracted. (Lanczos 1938)
+        """
+        cdef int n = self.n_moments, p, r
+        cdef double scale, share, lost = 0.0, lost_integral = 0.0
+        cdef double[MOST_MOMENTS][MOST_MOMENTS] polynomial
+        memset(polynomial, 0, sizeof(polynomial))
+        polynomial[0][0] = polynomial[1][1] = 1.0
+        polynomial[1][0] = -0.5
+        # each over its leading coefficient: P_(p+1) = (x - 1/2) P_p - P_(p-1) / 16, but for P_2
+        for p in range(1, n - 1):
+            for r in range(p + 2):
+                polynomial[p + 1][r] = (polynomial[p][r - 1] if r else 0.0) - polynomial[p][r] / 2
+                if r < p:
+                    polynomial[p + 1][r] -= polynomial[p - 1][r] / (16 if p > 1 else 8)
+        for p in range(n - 1, 0, -1):
+            scale = pow(2.0, 1 - 2 * p)
+            lost += scale * fabs(self.moments[p])
+            lost_integral += scale * fabs(self.integrals[p])
+            if lost > self.tolerance * self.moments[0] or (
+                    self.averaged and lost_integral > self.tolerance * self.integrals[0]):
+                break
+            share = self.moments[p]
+            for r in range(p + 1):
+                self.moments[r] -= share * polynomial[p][r]
+            if self.averaged:
+                share = self.integrals[p]
+                for r in range(p + 1):
+                    self.integrals[r] -= share * polynomial[p][r]
+            # whole fours
+            self.n_moments = (p + 3) // 4 * 4
+
     cdef void interpolate(self) noexcept nogil:
         """Chebyshev's coefficients of the sum over the filled terms, as a function of 2 x - 1."""
         cdef int i, j, k
@@ -340,6 +376,7 @@ cdef class Tail:
                     self.sum_moments(1.0, self.moments, self.n_moments, NULL)
                     if self.averaged:
                         self.sum_moments(1.0, self.integrals, self.n_moments, self.e)
+                    self.economize()
                 else:
                     self.interpolate()
             return True

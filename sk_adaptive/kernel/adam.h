@@ -12,17 +12,21 @@
 
 #include "model.h"
 
+SKA_INLINE vec adam_four_moments(const real *moments, vec y, vec yy) {
+    return (moments[1] * y + moments[0]) + yy * (moments[3] * y + moments[2]);
+}
+
 /* u such that the tail is m r u, with r = 1 / (s z_0 + eps) and y = s r. */
 SKA_INLINE vec adam_tail_by_moments(const ska_model *m, vec y) {
-    /* even and odd powers apart, which halves the wait for one another; whole fours of them */
-    const vec yy = y * y;
-    vec even = v_all(0), odd = v_all(0);
+    /* by fours, so that few sums wait for one another */
+    const vec yy = y * y, yyyy = yy * yy;
+    vec u = adam_four_moments(m->moments, y, yy), power = yyyy;
     int p;
-    for (p = m->n_moments - 4; p >= 0; p -= 4) {
-        even = (even * yy + m->moments[p + 2]) * yy + m->moments[p];
-        odd = (odd * yy + m->moments[p + 3]) * yy + m->moments[p + 1];
+    for (p = 4; p < m->n_moments; p += 4) {
+        u += power * adam_four_moments(m->moments + p, y, yy);
+        power *= yyyy;
     }
-    return even + y * odd;
+    return u;
 }
 
 /* The same from Chebyshev's coefficients by Clenshaw's rule at 2 x - 1 with x = y z_0; and where

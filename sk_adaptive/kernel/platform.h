@@ -1,10 +1,11 @@
 /* What differs between compilers, processors and precisions.
 
-   Plain C11 wherever it runs. With AVX2, GCC and Clang have vectors as a type: +, -, *, / and
-   comparisons are written as for numbers, so that a rule (adagrad.h, ...) is the same text for four
-   doubles, for eight floats and, without AVX2 or with another compiler, for one number. The few
-   functions that operators don't cover begin with v_. C++ or intrinsics throughout would have done
-   as well: the first asks users for another compiler, the second hides the formulas. */
+   Plain C11 wherever it runs. With AVX2 and AVX-512, GCC and Clang have vectors as a type: +, -, *,
+   / and comparisons are written as for numbers, so that a rule (adagrad.h, ...) is the same text for
+   four or eight doubles, for eight or sixteen floats and, without AVX2 or with another compiler, for
+   one number. The few functions that operators don't cover begin with v_. C++ or intrinsics
+   throughout would have done as well: the first asks users for another compiler, the second hides
+   the formulas. */
 
 #ifndef SKA_PLATFORM_H
 #define SKA_PLATFORM_H
@@ -69,16 +70,24 @@ SKA_INLINE void ska_prefetch_array(const void *address, ptrdiff_t size) {
 #define SKA_VECTORS
 #include <immintrin.h>
 
-typedef real vec __attribute__((vector_size(32)));
-enum { LANES = 32 / sizeof(real) };
-
-#ifdef SKA_SINGLE
-typedef int32_t mask __attribute__((vector_size(32)));
-#define V_(name) _mm256_##name##_ps
+/* Intrinsics for vectors of the precision, of doubles, and the type of masks. */
+#ifdef __AVX512DQ__
+#define SKA_VECTOR_SIZE 64
+#define SKA_WIDE(name) _mm512_##name
 #else
-typedef int64_t mask __attribute__((vector_size(32)));
-#define V_(name) _mm256_##name##_pd
+#define SKA_VECTOR_SIZE 32
+#define SKA_WIDE(name) _mm256_##name
 #endif
+#define D_(name) SKA_JOIN(SKA_WIDE(name), pd)
+#ifdef SKA_SINGLE
+#define V_(name) SKA_JOIN(SKA_WIDE(name), ps)
+typedef int32_t mask __attribute__((vector_size(SKA_VECTOR_SIZE)));
+#else
+#define V_(name) SKA_JOIN(SKA_WIDE(name), pd)
+typedef int64_t mask __attribute__((vector_size(SKA_VECTOR_SIZE)));
+#endif
+typedef real vec __attribute__((vector_size(SKA_VECTOR_SIZE)));
+enum { LANES = SKA_VECTOR_SIZE / sizeof(real) };
 
 SKA_INLINE vec v_all(real x) { return V_(set1)(x); }
 SKA_INLINE vec v_load(const real *from) { return V_(loadu)(from); }
@@ -87,10 +96,28 @@ SKA_INLINE vec v_sqrt(vec a) { return V_(sqrt)(a); }
 SKA_INLINE vec v_max(vec a, vec b) { return V_(max)(a, b); }
 SKA_INLINE vec v_min(vec a, vec b) { return V_(min)(a, b); }
 SKA_INLINE vec v_abs(vec a) { return V_(andnot)(v_all((real)-0.0), a); }
+
+#ifdef __AVX512DQ__
+
+#ifdef SKA_SINGLE
+#define SKA_BITS(m) _mm512_movepi32_mask((__m512i)(m))
+#else
+#define SKA_BITS(m) _mm512_movepi64_mask((__m512i)(m))
+#endif
+SKA_INLINE vec v_select(mask m, vec yes, vec no) { return V_(mask_blend)(SKA_BITS(m), no, yes); }
+SKA_INLINE int v_any(mask m) { return SKA_BITS(m) != 0; }
+
+/* The first n of LANES numbers; the other lanes are 0, or stay unwritten. */
+SKA_INLINE vec v_load_part(const real *from, int n) {
+    return V_(maskz_loadu)((1 << n) - 1, from);
+}
+SKA_INLINE void v_store_part(real *to, vec a, int n) { V_(mask_storeu)(to, (1 << n) - 1, a); }
+
+#else
+
 SKA_INLINE vec v_select(mask m, vec yes, vec no) { return V_(blendv)(no, yes, (vec)m); }
 SKA_INLINE int v_any(mask m) { return V_(movemask)((vec)m); }
 
-/* The first n of LANES numbers; the other lanes are 0, or stay unwritten. */
 SKA_INLINE __m256i ska_first_lanes(int n) {
 #ifdef SKA_SINGLE
     static const int32_t lanes[16] = {-1, -1, -1, -1, -1, -1, -1, -1};
@@ -105,6 +132,8 @@ SKA_INLINE vec v_load_part(const real *from, int n) {
 SKA_INLINE void v_store_part(real *to, vec a, int n) {
     V_(maskstore)(to, ska_first_lanes(n), a);
 }
+
+#endif
 
 #else
 
@@ -132,7 +161,7 @@ SKA_INLINE void v_store_part(real *to, vec a, int n) {
 /* a, rounded: no product in it may be fused with a sum that it is used in. */
 SKA_INLINE vec v_rounded(vec a) {
 #if defined(__GNUC__) && defined(__x86_64__)
-    __asm__("" : "+x"(a));
+    __asm__("" : "+v"(a));
 #elif defined(__GNUC__) && defined(__aarch64__)
     __asm__("" : "+w"(a));
 #endif
@@ -161,46 +190,50 @@ SKA_INLINE int v_is_zero(vec a) {
     return zero;
 }
 
-/* A sum of products in double precision, also of floats. */
+/* Doubles, side by side where there are vectors: also float builds count and sum in them. */
+#ifdef SKA_VECTORS
+typedef double dvec __attribute__((vector_size(SKA_VECTOR_SIZE)));
+typedef int64_t dbits __attribute__((vector_size(SKA_VECTOR_SIZE)));
+#else
+typedef double dvec;
+#endif
+
+/* A sum of products in double precision. */
 #if defined(SKA_VECTORS) && defined(SKA_SINGLE)
 typedef struct {
-    __m256d low, high;
+    dvec low, high;
 } ska_sum;
+#ifdef __AVX512DQ__
+#define SKA_LOW(a) _mm512_cvtps_pd(_mm512_castps512_ps256(a))
+#define SKA_HIGH(a) _mm512_cvtps_pd(_mm512_extractf32x8_ps(a, 1))
+#else
+#define SKA_LOW(a) _mm256_cvtps_pd(_mm256_castps256_ps128(a))
+#define SKA_HIGH(a) _mm256_cvtps_pd(_mm256_extractf128_ps(a, 1))
+#endif
 SKA_INLINE void ska_add_products(ska_sum *sum, vec a, vec b) {
-    const __m256d a_low = _mm256_cvtps_pd(_mm256_castps256_ps128(a));
-    const __m256d b_low = _mm256_cvtps_pd(_mm256_castps256_ps128(b));
-    const __m256d a_high = _mm256_cvtps_pd(_mm256_extractf128_ps(a, 1));
-    const __m256d b_high = _mm256_cvtps_pd(_mm256_extractf128_ps(b, 1));
-    sum->low += a_low * b_low;
-    sum->high += a_high * b_high;
-}
-SKA_INLINE double ska_total(const ska_sum *sum) {
-    double lane[4];
-    _mm256_storeu_pd(lane, sum->low + sum->high);
-    return (lane[0] + lane[1]) + (lane[2] + lane[3]);
+    sum->low += SKA_LOW(a) * SKA_LOW(b);
+    sum->high += SKA_HIGH(a) * SKA_HIGH(b);
 }
 #else
 typedef struct {
-#ifdef SKA_VECTORS
-    vec lanes;
-#else
-    double lanes;
-#endif
+    dvec low;
 } ska_sum;
-SKA_INLINE void ska_add_products(ska_sum *sum, vec a, vec b) {
-#ifdef SKA_VECTORS
-    sum->lanes += a * b;
-#else
-    sum->lanes += (double)a * b;
+SKA_INLINE void ska_add_products(ska_sum *sum, vec a, vec b) { sum->low += (dvec)a * b; }
 #endif
-}
 SKA_INLINE double ska_total(const ska_sum *sum) {
-#ifdef SKA_VECTORS
-    return (sum->lanes[0] + sum->lanes[1]) + (sum->lanes[2] + sum->lanes[3]);
+    double lane[sizeof(dvec) / sizeof(double)];
+    int n = sizeof(dvec) / sizeof(double), k;
+#if defined(SKA_VECTORS) && defined(SKA_SINGLE)
+    const dvec lanes = sum->low + sum->high;
 #else
-    return sum->lanes;
+    const dvec lanes = sum->low;
 #endif
+    memcpy(lane, &lanes, sizeof lane);
+    /* in pairs */
+    for (; n > 1; n /= 2)
+        for (k = 0; k < n / 2; k++)
+            lane[k] = lane[2 * k] + lane[2 * k + 1];
+    return lane[0];
 }
-#endif
 
 #endif
