@@ -8,8 +8,9 @@ could not foresee it.
 
 cdef enum:
     MOST_NUMBERS = 0xffffffff
-    # So many places ahead numbers and records are fetched in a row, and records again in a list.
-    NUMBERS_AHEAD = 16
+    # So many rows ahead numbers and records are fetched; records again so many places ahead in the
+    # list of features, as those of a large batch have left the cache.
+    NUMBERS_AHEAD = 2
     FEATURES_AHEAD = 24
 
 
@@ -19,6 +20,7 @@ cdef class Batches:
 
     cdef:
         Py_ssize_t n_features, capacity
+        uint32_t[::1] numbers
         uint32_t* number
         uint64_t base
         # the features, int32 or int64, and the places
@@ -27,14 +29,12 @@ cdef class Batches:
 
     def __cinit__(self, Py_ssize_t n_features):
         self.n_features = n_features
-        # untouched pages cost no memory
-        self.number = <uint32_t*>calloc(max(n_features, 1), sizeof(uint32_t))
-        if self.number == NULL:
-            raise MemoryError
+        # in huge pages where NumPy's arrays are
+        self.numbers = np.zeros(max(n_features, 1), np.uint32)
+        self.number = &self.numbers[0]
         self.base = 1
 
     def __dealloc__(self):
-        free(self.number)
         free(self.features)
 
     cdef bint reserve(self, Py_ssize_t n_entries) noexcept nogil:
@@ -61,9 +61,9 @@ cdef bint select_batch(
     Py_ssize_t size, Batches batches, Touch* touch,
 ) noexcept nogil:
     """Name the records of `size` rows from this place on; False if there is no memory."""
-    cdef Py_ssize_t i, j, last, n_entries = 0
-    cdef int64_t row, feature
-    cdef uint32_t known, base, place, new, n = 0
+    cdef Py_ssize_t i, j, ahead, last_ahead, n_entries = 0
+    cdef int64_t row
+    cdef uint32_t known, base, place, n = 0
     cdef uint32_t* number = batches.number
     cdef index* features
     cdef int32_t* places
@@ -76,21 +76,30 @@ cdef bint select_batch(
     features = <index*>batches.features
     places = batches.place
     for i in range(size):
-        row = row_at(rows, indices, indptr, position + i)
-        last = indptr[row + 1] - 1
-        for j in range(indptr[row], last + 1):
-            feature = indices[min(j + NUMBERS_AHEAD, last)]
-            prefetch(&number[feature])
-            prefetch(o.m.memory + feature * o.m.layout.stride)
+        # of a row to come as many as this one has entries, and then the rest
+        ahead = last_ahead = 0
+        if position + i + NUMBERS_AHEAD < rows.n:
+            row = rows.order[position + i + NUMBERS_AHEAD]
+            ahead = indptr[row]
+            last_ahead = indptr[row + 1]
+        row = row_at(rows, indices, indptr, position + i, False)
+        for j in range(indptr[row], indptr[row + 1]):
+            if ahead < last_ahead:
+                prefetch(&number[indices[ahead]])
+                prefetch(o.m.memory + indices[ahead] * o.m.layout.stride)
+                ahead += 1
             known = number[indices[j]]
-            # all bits or none, in place of a branch
-            new = 0 - <uint32_t>(known < base)
-            place = ((known - base) & ~new) | (n & new)
+            # of a new feature the difference wraps around to more than n
+            place = min(known - base, n)
             number[indices[j]] = base + place
             features[n] = indices[j]
             places[0] = <int32_t>place
             places += 1
-            n += new & 1
+            n += known < base
+        while ahead < last_ahead:
+            prefetch(&number[indices[ahead]])
+            prefetch(o.m.memory + indices[ahead] * o.m.layout.stride)
+            ahead += 1
     batches.base += n
     touch.columns = features
     touch.n = n

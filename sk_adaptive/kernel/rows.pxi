@@ -27,11 +27,11 @@ cdef struct Rows:
 
 
 cdef inline int64_t row_at(
-    const Rows* rows, const index* indices, const index* indptr, Py_ssize_t position
+    const Rows* rows, const index* indices, const index* indptr, Py_ssize_t position, bint again
 ) noexcept nogil:
     """The row at this place, while what rows some places on consist of is fetched.
 
-    A function that only fetches would have no effect in the eyes of compilers, which drop its calls.
+    All of it, or if those rows are seen again within a batch their numbers only. A function that only fetches would have no effect in the eyes of compilers, which drop its calls.
     """
     cdef int64_t row
     cdef Py_ssize_t n
@@ -44,7 +44,8 @@ cdef inline int64_t row_at(
     if position + ENTRIES_AHEAD < rows.n:
         row = rows.order[position + ENTRIES_AHEAD]
         n = indptr[row + 1] - indptr[row]
-        prefetch_array(indices + indptr[row], n * sizeof(index))
+        if not again:
+            prefetch_array(indices + indptr[row], n * sizeof(index))
         prefetch_array(rows.data + indptr[row], n * sizeof(real))
     return rows.order[position]
 
@@ -54,7 +55,7 @@ cdef inline void select_row(
     Py_ssize_t records_ahead, Touch* touch,
 ) noexcept nogil:
     """Name the records of a row, and those of a row to come."""
-    cdef int64_t row = row_at(rows, indices, indptr, position)
+    cdef int64_t row = row_at(rows, indices, indptr, position, False)
     touch.columns = indices + indptr[row]
     touch.x = rows.data + indptr[row]
     touch.n = indptr[row + 1] - indptr[row]

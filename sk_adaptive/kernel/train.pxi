@@ -207,7 +207,7 @@ cdef inline int learn_batch(
     derivatives.begin()
     place = batches.place
     for i in range(size):
-        row = rows.order[position + i]
+        row = row_at(rows, indices, indptr, position + i, True)
         n = indptr[row + 1] - indptr[row]
         x = rows.data + indptr[row]
         predict_in_batch(o, x, place, n, derivatives.raw_prediction)
@@ -220,7 +220,7 @@ cdef inline int learn_batch(
     memset(o.m.g, 0, padded(touch.n * o.m.width) * sizeof(real))
     place = batches.place
     for i in range(size):
-        row = rows.order[position + i]
+        row = row_at(rows, indices, indptr, position + i, True)
         n = indptr[row + 1] - indptr[row]
         add_gradients(o, rows.data + indptr[row], place, n, derivatives.of_rows + i * derivatives.width)
         place += n
