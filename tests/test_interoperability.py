@@ -344,32 +344,6 @@ def test_a_stream_of_hashed_texts(messages):
 # -- packages around scikit-learn --
 
 
-def test_dask_ml():
-    """Parts of an array learned one after the other, and predicted beside one another."""
-    pytest.importorskip("dask_ml")
-    import dask
-    import dask.array
-    from dask_ml.model_selection import GridSearchCV
-    from dask_ml.wrappers import Incremental, ParallelPostFit
-
-    rng = np.random.default_rng(0)
-    X = rng.normal(size=(400, 5))
-    y = (X[:, 0] > 0).astype(int)
-    X_parts, y_parts = dask.array.from_array(X, (100, 5)), dask.array.from_array(y, 100)
-    base = AdaptiveSGDClassifier(random_state=0, eta0=0.1, eps=1e-8)
-    with dask.config.set(scheduler="threads"):
-        model = Incremental(base, shuffle_blocks=False).fit(X_parts, y_parts, classes=[0, 1])
-        expected = clone(base).partial_fit(X, y, classes=[0, 1])
-        assert_same_model(model.estimator_, expected)
-        model = ParallelPostFit(clone(base)).fit(X, y)
-        np.testing.assert_array_equal(
-            model.predict_proba(X_parts).compute(), clone(base).fit(X, y).predict_proba(X)
-        )
-        search = GridSearchCV(base, {"optimizer": list(OPTIMIZERS), "eta0": [0.01, 0.1]}, cv=2)
-        search.fit(X, y)
-    assert_same_model(search.best_estimator_, clone(search.best_estimator_).fit(X, y))
-
-
 @pytest.mark.parametrize("form", [np.asarray, sp.csr_matrix])
 def test_shap_values_of_a_linear_model(form):
     """Without correlations they are coefficients times distances from the mean."""
