@@ -25,7 +25,7 @@ from . import _state
 from ._attributes import StateAttributes, initial_values
 from ._callbacks import CallbackSupportMixin, begin_fit
 from ._data import training_data
-from ._input import ROWS_OF_RATE, check_structure, in_precision, is_ready
+from ._input import ROWS_OF_RATE, check_structure, in_precision, is_in_order, is_ready
 from ._locking import parameter_constraints, parameter_names, unchanged_if_it_fails
 from ._refit import find_and_refit
 from ._registry import OPTIMIZERS
@@ -465,11 +465,13 @@ class AdaptiveSGD(CallbackSupportMixin, StateAttributes):
         with self._lock:
             if "_state" not in self.__dict__:
                 check_is_fitted(self)  # raises
-            if not (self._is_ready(X, PRECISIONS) and np.isfinite(X.data).all()):
-                X = validate_data(self, X, accept_sparse="csr", dtype=PRECISIONS, reset=False)
-                X = in_precision(X, PRECISIONS)
-            if sp.issparse(X):
-                check_structure(X)
+            ready = self._is_ready(X, PRECISIONS)
+            if not (ready and is_in_order(X)):
+                if not (ready and np.isfinite(X.data).all()):
+                    X = validate_data(self, X, accept_sparse="csr", dtype=PRECISIONS, reset=False)
+                    X = in_precision(X, PRECISIONS)
+                if sp.issparse(X):
+                    check_structure(X)
             few = sp.issparse(X) and X.indptr[-1] < X.shape[1] // ENTRY_COST
             if few:
                 features = X.indices[: int(X.indptr[-1])].astype(np.int64)

@@ -416,8 +416,8 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
         if y.dtype.kind != self.classes_.dtype.kind:
             return np.setdiff1d(y, self.classes_).size == 0
         # the last class that is not greater, or the first
-        codes = np.searchsorted(self.classes_[1:], y, side="right")
-        return bool((self.classes_[codes] == y).all())
+        codes = self.classes_[1:].searchsorted(y, side="right")
+        return np.count_nonzero(self.classes_[codes] != y) == 0
 
     def _set_classes(self, classes):
         self.classes_ = classes
@@ -434,7 +434,7 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
             raise ValueError(f"multi_class='multinomial' needs loss='log_loss', not {self.loss!r}")
         if self._label_format is not None:
             return self._encode_labels(y, class_weighted)
-        codes = np.searchsorted(self.classes_, y)
+        codes = self.classes_.searchsorted(y)
         weights = self._class_weights(self.classes_, y) if class_weighted else None
         if self.classes_.size == 2:
             return 2.0 * codes - 1.0, 1, None if weights is None else weights[:, np.newaxis]

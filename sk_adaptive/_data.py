@@ -13,6 +13,8 @@ from ._scan import normalised, raise_scale
 # many entries a feature, hardly one of them never occurs.
 ENTRIES_PER_FEATURE = 32
 
+NO_WEIGHTS, NO_CLASS_WEIGHTS = np.empty(0), np.empty((0, 0))
+
 
 @dataclass
 class TrainingData:
@@ -90,7 +92,7 @@ class TrainingData:
             indptr=matrix.indptr,
             occurs=NOTHING,
             targets=self.targets[rows],
-            sample_weight=self.sample_weight[rows] if self.sample_weight.size else np.empty(0),
+            sample_weight=self.sample_weight[rows] if self.sample_weight.size else NO_WEIGHTS,
         )
 
     def features(self):
@@ -156,8 +158,9 @@ def training_data(estimator, X, y, sample_weight, *, class_weighted=True, find_f
         If a number is not finite, a weight negative, or a target not one of the loss.
     """
     weight = check_weights(sample_weight, X)
-    n_entries = X.nnz if sp.issparse(X) else X.size
-    occurs = room_for_features(X.shape[1], n_entries) if find_features else NOTHING
+    occurs = NOTHING
+    if find_features:
+        occurs = room_for_features(X.shape[1], X.nnz if sp.issparse(X) else X.size)
     data, indices, indptr = kernel_matrix(X, X.dtype, type(estimator).__name__, occurs)
     targets, n_outputs, class_weight = estimator._encode(y, class_weighted)
     targets = np.ascontiguousarray(targets, np.float64)
@@ -169,8 +172,8 @@ def training_data(estimator, X, y, sample_weight, *, class_weighted=True, find_f
         occurs=occurs,
         targets=targets if targets.ndim == 2 else targets[:, np.newaxis],
         of_classes=estimator._learns_classes,
-        sample_weight=np.empty(0) if weight is None else weight,
-        class_weight=np.empty((0, 0)) if class_weight is None else class_weight,
+        sample_weight=NO_WEIGHTS if weight is None else weight,
+        class_weight=NO_CLASS_WEIGHTS if class_weight is None else class_weight,
         loss=estimator._make_loss(),
         n_outputs=n_outputs,
         # more than there are is all, however many

@@ -36,7 +36,7 @@ def scan(
         The bits of float32 or float64 numbers.
     indices : array
     indptr : array
-        Rises from 0 to at most the number of indices.
+        From 0 to at most the number of indices.
     n_features : int
     occurs : array of one bit a feature, or of none
         The bits of features that occur are set, if the matrix is canonical.
@@ -44,14 +44,16 @@ def scan(
     Returns
     -------
     ordered : bool
-        Whether the indices of each row rise, from at least 0 to less than n_features.
+        Whether indptr rises, and in each row the indices, from at least 0 to less than n_features.
     ordinary : bool
         Whether no number is zero, infinite or NaN; without meaning if not ordered.
     """
     cdef Py_ssize_t n_rows = indptr.shape[0] - 1, row = 0, first, start, stop, i
     cdef bint ordinary = True, ordered = True, marks = occurs.shape[0] > 0
     with nogil:
-        while row < n_rows:
+        for i in range(n_rows):
+            ordered &= indptr[i] <= indptr[i + 1]
+        while row < n_rows and ordered:
             # a row, and those after it as far as they are short
             first, start = row, indptr[row]
             row += 1

@@ -59,7 +59,9 @@ def train_rows(optimizer, training, rows, progressive_loss=None):
             learned = part if failed < 0 else part[:failed]
             weights = training.sample_weight
             weight_sum = weights[learned].sum() if weights.size else learned.size
-            progressive_loss += (part_sum, weight_sum)
+            # quicker than to add a pair
+            progressive_loss[0] += part_sum
+            progressive_loss[1] += weight_sum
         if failed >= 0:
             raise TrainingFailure(int(part[failed]))
         loss_sum += part_sum
