@@ -624,9 +624,17 @@ def test_an_interrupted_fit_leaves_the_model_of_before(rows):
     assert_same_model(model.partial_fit(X, y), twin.partial_fit(X, y))
 
 
+@pytest.fixture
+def ctrl_c_interrupts():
+    """Python does not see to it in processes that a shell has started in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.parametrize("batch_size", [1, 4])
 def test_an_interrupted_partial_fit_stops_between_two_steps(
-    rows, kernel_calls, monkeypatch, batch_size
+    rows, kernel_calls, monkeypatch, ctrl_c_interrupts, batch_size
 ):
     X, y = rows
     monkeypatch.setattr(_training, "ENTRIES_PER_CALL", 256)
