@@ -130,7 +130,7 @@ SKA_INLINE ska_settings ska_settings_from(const ska_model *m, ptrdiff_t k) {
 SKA_INLINE vec ska_flow(vec w, vec tau, const ska_settings *h, int has_l1) {
     vec u = h->l2 * tau;
     vec share; /* (1 - exp(-u)) / u */
-    if (SKA_RARELY(v_any(u >= (real)0.015625))) {
+    if (SKA_RARELY(v_any_above(u, (real)0.015625))) {
         /* beyond that a weight is 0 to rounding */
         u = v_min(u, v_all((real)(sizeof(real) == 8 ? 700 : 87)));
         share = v_select(

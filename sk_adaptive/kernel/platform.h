@@ -99,13 +99,16 @@ SKA_INLINE vec v_abs(vec a) { return V_(andnot)(v_all((real)-0.0), a); }
 
 #ifdef __AVX512DQ__
 
+SKA_INLINE vec v_select(mask m, vec yes, vec no) {
+    return (vec)((m & (mask)yes) | (~m & (mask)no));
+}
+SKA_INLINE int v_any_above(vec a, real b) {
 #ifdef SKA_SINGLE
-#define SKA_BITS(m) _mm512_movepi32_mask((__m512i)(m))
+    return _mm512_cmp_ps_mask(a, v_all(b), _CMP_GT_OQ) != 0;
 #else
-#define SKA_BITS(m) _mm512_movepi64_mask((__m512i)(m))
+    return _mm512_cmp_pd_mask(a, v_all(b), _CMP_GT_OQ) != 0;
 #endif
-SKA_INLINE vec v_select(mask m, vec yes, vec no) { return V_(mask_blend)(SKA_BITS(m), no, yes); }
-SKA_INLINE int v_any(mask m) { return SKA_BITS(m) != 0; }
+}
 
 /* The first n of LANES numbers; the other lanes are 0, or stay unwritten. */
 SKA_INLINE vec v_load_part(const real *from, int n) {
@@ -116,7 +119,7 @@ SKA_INLINE void v_store_part(real *to, vec a, int n) { V_(mask_storeu)(to, (1 <<
 #else
 
 SKA_INLINE vec v_select(mask m, vec yes, vec no) { return V_(blendv)(no, yes, (vec)m); }
-SKA_INLINE int v_any(mask m) { return V_(movemask)((vec)m); }
+SKA_INLINE int v_any_above(vec a, real b) { return V_(movemask)((vec)(a > b)); }
 
 SKA_INLINE __m256i ska_first_lanes(int n) {
 #ifdef SKA_SINGLE
@@ -149,7 +152,7 @@ SKA_INLINE vec v_max(vec a, vec b) { return a > b ? a : b; }
 SKA_INLINE vec v_min(vec a, vec b) { return a < b ? a : b; }
 SKA_INLINE vec v_abs(vec a) { return REAL_ABS(a); }
 SKA_INLINE vec v_select(mask m, vec yes, vec no) { return m ? yes : no; }
-SKA_INLINE int v_any(mask m) { return m; }
+SKA_INLINE int v_any_above(vec a, real b) { return a > b; }
 SKA_INLINE vec v_load_part(const real *from, int n) { return n ? *from : 0; }
 SKA_INLINE void v_store_part(real *to, vec a, int n) {
     if (n)
