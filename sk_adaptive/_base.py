@@ -241,9 +241,10 @@ class AdaptiveSGD(CallbackSupportMixin, StateAttributes):
         if self.tol is not None and progress.is_unfinished:
             what = "objective" if validation_score is None else "score on the validation rows"
             warnings.warn(
-                f"Maximum number of iteration reached before convergence: the {what} was best "
-                f"after the last of max_iter={self.max_iter} epochs. "
-                "Consider increasing max_iter to improve the fit.",
+                # the words of SGDClassifier, for programs that look for them
+                "Maximum number of iteration reached before convergence. Consider increasing "
+                f"max_iter to improve the fit. The {what} was best after the last of "
+                f"max_iter={self.max_iter} epochs.",
                 ConvergenceWarning,
                 # the caller of fit, which two decorators wrap
                 stacklevel=5,

@@ -53,6 +53,7 @@ REASONS = {
         "test_average_binary_computed_correctly",
         "test_average_sparse",
         "test_equal_class_weight",
+        "test_regression_losses",
         "test_sgd_averaged_computed_correctly",
         "test_sgd_averaged_partial_fit",
         "test_sgd_l1",

@@ -635,7 +635,7 @@ def test_more_epochs_are_advised_only_where_the_last_was_the_best(rows):
     model.set_params(scoring=lambda *arguments: float(next(rising)))
     with pytest.warns(ConvergenceWarning, match="score on the validation rows was best.*=3 epochs"):
         model.fit(X, y, **given)
-    with pytest.warns(ConvergenceWarning, match="the objective was best.*=3 epochs"):
+    with pytest.warns(ConvergenceWarning, match="The objective was best.*=3 epochs"):
         model.set_params(early_stopping=False, scoring="loss").fit(X, y)
 
 

@@ -31,7 +31,8 @@ cdef inline int64_t row_at(
 ) noexcept nogil:
     """The row at this place, while what rows some places on consist of is fetched.
 
-    All of it, or if those rows are seen again within a batch their numbers only. A function that only fetches would have no effect in the eyes of compilers, which drop its calls.
+    All of it, or if those rows are seen again within a batch their numbers only. A function that
+    only fetches would have no effect in the eyes of compilers, which drop its calls.
     """
     cdef int64_t row
     cdef Py_ssize_t n
