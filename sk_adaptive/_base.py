@@ -171,6 +171,12 @@ class AdaptiveSGD(CallbackSupportMixin, StateAttributes):
         """What the constraints on single parameters can't say."""
         if not for_fit and self.early_stopping != "auto" and self.early_stopping:
             raise ValueError("early_stopping should be False with partial_fit, or 'auto'")
+        schedules = OPTIMIZERS[self.optimizer].learning_rates
+        if self.learning_rate not in schedules:
+            raise ValueError(
+                f"learning_rate must be {' or '.join(map(repr, schedules))} with "
+                f"optimizer={self.optimizer!r}. Got {self.learning_rate!r}."
+            )
         if self.power_t < 0:
             if self.learning_rate == "invscaling":
                 raise ValueError(

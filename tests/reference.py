@@ -173,6 +173,33 @@ def adam_charged(n, n_penalised, *, eps, beta_1, beta_2, rate, l1=0.0, l2=0.0, d
     return step
 
 
+def ftrl(n, n_penalised, *, eps, l1=0.0, l2=0.0, penalty_of_each_step=True):
+    """FTRL-Proximal as in the paper, with the penalty of each step summed up, or one for good."""
+    z, squares, integral = np.zeros(n), np.zeros(n), np.zeros(n)
+    penalised = np.arange(n) < n_penalised
+
+    def weights(eta, t):
+        strength = penalised * (t if penalty_of_each_step else 1)
+        shrunk = np.sign(z) * np.maximum(np.abs(z) - l1 * strength, 0)
+        return -shrunk / (np.sqrt(squares + eps) / eta + l2 * strength)
+
+    def step(w, g, eta, t):
+        sigma = (np.sqrt(squares + g**2 + eps) - np.sqrt(squares + eps)) / eta
+        z[:] += g - sigma * w
+        squares[:] += g**2
+        # the mean from t - 1 to t, up to where a weight is 0
+        with np.errstate(divide="ignore"):
+            stop = np.abs(z) / np.where(penalised, l1, 0.0)
+        span = np.clip(stop - (t - 1), 0, 1)
+        nodes, shares = np.polynomial.legendre.leggauss(10)
+        means = [weights(eta, t - 1 + span * (1 + node) / 2) for node in nodes]
+        integral[:] += eta * span * (shares @ means) / 2
+        w[:] = weights(eta, t)
+
+    step.state, step.integral = {"z": z, "n": squares}, integral
+    return step
+
+
 def masked(
     rule,
     n,
@@ -344,6 +371,13 @@ TWINS = {
         torch=("AdamW", {**_TORCH_BETAS, "weight_decay": 0.05}, {**_BETAS, "l2": 0.05}),
         penalties=(None, "l2"),
         charged=partial(adam_charged, decoupled=True),
+    ),
+    # nothing ages, so masked is exact
+    "ftrl": Twin(
+        ftrl,
+        ftrl,
+        lambda state, t, eps: np.sqrt(state["n"] + eps),
+        room=1e-3,
     ),
 }
 
