@@ -335,6 +335,11 @@ class AdaptiveSGD(CallbackSupportMixin, StateAttributes):
     def _prepare(self, X, y, sample_weight, classes):
         """Make the state what the parameters of now ask for; return what to learn, and the rows."""
         first_call = "_state" not in self.__dict__
+        if not (first_call or _state.can_learn(self._state)):
+            raise ValueError(
+                f"This {type(self).__name__} can't learn on: strip_optimizer() has left it without "
+                "what the optimizer remembers. Go on with a copy from before, or train anew by fit."
+            )
         # The same objects are the same values: they are immutable, or, as class_weight, looked
         # into at each call.
         parameters = _parameters_getter(type(self))(self)
@@ -513,7 +518,7 @@ def _products_of_few(X, weights):
 
 def _check_shape_of_before(state, training, takes_coefficients):
     """Refuse the weights of a call on rows or targets of another kind."""
-    before = state["intercept"].shape[1], state["records"].shape[0]
+    before = state["intercept"].shape[1], _state.n_features(state)
     now = training.n_outputs, training.n_features
     if before[0] != now[0] or (takes_coefficients and before != now):
         raise ValueError(

@@ -28,12 +28,24 @@ estimators saves it:
 ``progressive_loss``
     float64 array: the weighted losses of rows, each before it was learned, summed, and
     the sum of their weights.
+
+A state that can only predict, see `stripped`, has in place of ``records`` and ``scale``:
+
+``n_features``
+    Of the model.
+``features``
+    Integer array: the feature of each coefficient that is not zero, in ascending order.
+``outputs``
+    Integer array: its output.
+``coef``
+    float64 or float32 array: the coefficient itself.
 """
 
 from numbers import Integral, Real
 from typing import NamedTuple
 
 import numpy as np
+import scipy.sparse as sp
 
 from ._registry import OPTIMIZERS, kernel
 
@@ -234,8 +246,60 @@ def _to_scale(coef, state):
     return coef * scale
 
 
+def can_learn(state):
+    """Whether it is a whole state, and not one that can only predict."""
+    return "records" in state
+
+
+def stripped(state):
+    """What predictions need of this state: the coefficients that are not zero, and intercepts."""
+    coef = coefficients(state)
+    kept = {name: value for name, value in state.items() if name not in ("records", "scale")}
+    kept["intercept"] = np.vstack([intercepts(state), np.zeros((2, coef.shape[0]))])
+    kept["average_start"], kept["n_features"] = np.inf, n_features(state)
+    return {**kept, **_entries(coef)}
+
+
+def _entries(coef):
+    """The coefficients that are not zero, feature by feature, of shape (n_outputs, n_features)."""
+    # by feature, as transposed
+    features, outputs = np.nonzero(coef.T)
+    return {
+        "features": features.astype(np.min_scalar_type(max(coef.shape[1] - 1, 0))),
+        "outputs": outputs.astype(np.min_scalar_type(coef.shape[0] - 1)),
+        "coef": coef[outputs, features],
+    }
+
+
+def sparse_coefficients(state):
+    """The coefficients of a stripped state, as a CSR matrix of shape (n_outputs, n_features)."""
+    shape = state["intercept"].shape[1], n_features(state)
+    return sp.csr_matrix((state["coef"], (state["outputs"], state["features"])), shape)
+
+
+def _stripped_coefficients(state, features):
+    """The same of these features, as an array."""
+    out = np.zeros((state["intercept"].shape[1], features.size), precision(state))
+    kept = state["features"]
+    # searchsorted copies all that it searches in if the types differ
+    features = features.astype(kept.dtype)
+    begin, end = (np.searchsorted(kept, features, side) for side in ("left", "right"))
+    counts = end - begin
+    column = np.repeat(np.arange(features.size), counts)
+    # the first of each feature, and those behind it
+    entry = np.repeat(begin - (np.cumsum(counts) - counts), counts) + np.arange(column.size)
+    out[state["outputs"][entry], column] = state["coef"][entry]
+    return out
+
+
+def n_features(state):
+    return state["records"].shape[0] if can_learn(state) else state["n_features"]
+
+
 def precision(state):
     """float32 or float64."""
+    if not can_learn(state):
+        return state["coef"].dtype
     moment = OPTIMIZERS[state["settings"]["optimizer"]].moments[0]
     return state["records"].dtype.fields[moment.field][0].base
 
@@ -307,7 +371,7 @@ def end_step(state):
 
 
 def all_features(state):
-    return np.arange(state["records"].shape[0], dtype=np.int64)
+    return np.arange(n_features(state), dtype=np.int64)
 
 
 def coefficients(state, features=None, optimizer=None):
@@ -317,6 +381,8 @@ def coefficients(state, features=None, optimizer=None):
     """
     if features is None:
         features = all_features(state)
+    if not can_learn(state):
+        return _stripped_coefficients(state, features)
     out = np.empty((state["intercept"].shape[1], features.size), precision(state))
     optimizer = make_optimizer(state) if optimizer is None else optimizer
     optimizer.weights(features, out)
@@ -389,6 +455,8 @@ def with_settings(state, settings, eta0):
 
 def with_coefficients(state, coef):
     """This state with other weights; moments and the clock stay what they are."""
+    if not can_learn(state):
+        return {**state, **_entries(coef)}
     if "scale" in state:
         state = {**state, "scale": state["scale"].copy()}
         coef = _to_scale(coef, state)
@@ -458,11 +526,13 @@ def check(state, n_features):
     def is_number(value, least=0.0):
         return isinstance(value, Real) and least <= value < np.inf
 
-    names = {"records", "intercept", "intercept_integral", "progressive_loss", "t"}
+    learns = can_learn(state)
+    names = {"intercept", "intercept_integral", "progressive_loss", "t"}
+    names |= {"records"} if learns or "coef" not in state else {"n_features", "features", "outputs"}
     names |= {"learning_rate_sum", "average_start", "eta0", "settings"}
     missing = sorted(names - set(state))
     require(not missing, f"it lacks {missing}")
-    settings, records, intercept = state["settings"], state["records"], state["intercept"]
+    settings, intercept = state["settings"], state["intercept"]
     require(isinstance(settings, dict), "its settings are no dict")
     optimizer = settings.get("optimizer")
     require(optimizer in OPTIMIZERS, f"its optimizer {optimizer!r} is not one of {[*OPTIMIZERS]}")
@@ -505,6 +575,10 @@ def check(state, n_features):
     require(np.all(np.isfinite(intercept)), "intercept contains NaN or infinity")
     require(state["progressive_loss"].shape == (2,), "progressive_loss is not of two numbers")
 
+    if not learns:
+        _check_entries(state, n_features, require)
+        return
+    records = state["records"]
     require(isinstance(records, np.ndarray), "records are no array")
     require(
         records.shape == (n_features,),
@@ -538,3 +612,25 @@ def check(state, n_features):
         # the kernel looks up the powers of the steps since then in tables
         last_step = records["last_step"]
         require(last_step.min() >= 0 and last_step.max() <= t, "a record is of a step to come")
+
+
+def _check_entries(state, n_features, require):
+    """Refuse coefficients of a stripped state that do not fit together."""
+    require(
+        state["n_features"] == n_features,
+        f"it is of {state['n_features']!r} features, but the model has {n_features}",
+    )
+    coef = state["coef"]
+    require(
+        isinstance(coef, np.ndarray) and coef.ndim == 1 and coef.dtype in (np.float32, np.float64),
+        "coef is no array of numbers",
+    )
+    require(np.all(np.isfinite(coef)), "coef contains NaN or infinity")
+    for name, size in (("features", n_features), ("outputs", state["intercept"].shape[1])):
+        place = state[name]
+        require(
+            isinstance(place, np.ndarray) and place.shape == coef.shape and place.dtype.kind == "u",
+            f"{name} are not one whole number a coefficient",
+        )
+        require(not place.size or place.max() < size, f"{name} are beyond the model's")
+    require(np.all(np.diff(state["features"].astype(np.int64)) >= 0), "features are not sorted")
