@@ -1,15 +1,15 @@
 """How close training comes to the optimum of the penalised objective.
 
 The optimum is scikit-learn's, solved to a tight tolerance: LogisticRegression (binary with L2 and
-with L1, and multinomial for the softmax), Ridge, ElasticNet. For each optimizer the table has the relative
-distance of the training objective to it, in percent, at the best of a few initial learning rates.
-The schedule is "adaptive": the rate is divided by 5 whenever the objective improves no more.
-AdaGrad and FTRL should come within 0.1 %, RMSProp and Adam with a long memory within 1 %. With their default
-memory they are biased for features that are rarer than it, so that they may stay far away whatever
-the rate. "zeros" is the number of coefficients that are zero in both solutions, and behind the
-slash of those that are in one only. A single row's gradient drives coefficients off zero, so with
-an L1 penalty training ends with epochs of one step, over all rows, at a small rate; not so with
-FTRL, whose zeros are of all gradients so far.
+with L1, and multinomial for the softmax), Ridge, ElasticNet. For each optimizer the table has the
+relative distance of the training objective to it, in percent, at the best of a few initial
+learning rates. The schedule is "adaptive": the rate is divided by 5 whenever the objective
+improves no more. AdaGrad and FTRL should come within 0.1 %, RMSProp and Adam with a long memory
+within 1 %. With their default memory they are biased for features that are rarer than it, so that
+they may stay far away whatever the rate. "zeros" is the number of coefficients that are zero in
+both solutions, and behind the slash of those that are in one only. A single row's gradient drives
+coefficients off zero, so with an L1 penalty training ends with epochs of one step, over all rows,
+at a small rate; not so with FTRL, whose zeros are of all gradients so far.
 """
 
 import time

@@ -107,8 +107,12 @@ def draw(results, folder):
         for optimizer, colour in (("adagrad", "#0072B2"), ("ftrl", "#D55E00")):
             kept, loss = curves[optimizer].T
             axis.semilogx(100 * kept, loss, "o-", color=colour, label=labels[optimizer], ms=3)
-        least = min(points[:, 1].min() for points in curves.values())
-        axis.set(title=name, ylim=(0.995 * least, 1.15 * least))
+        points = np.vstack([*curves.values()])
+        # strengths that ruin the predictions are out of the picture
+        least, most = points[:, 1].min(), 1.3 * points[:, 1].min()
+        shown = points[(points[:, 1] < most) & (points[:, 0] > 0)]
+        left, right = 80 * shown[:, 0].min(), 120 * shown[:, 0].max()
+        axis.set(title=name, xlim=(left, right), ylim=(least - 0.03 * (most - least), most))
         axis.grid(alpha=0.25)
     axes[0, 0].legend(frameon=False)
     for axis in axes[-1]:
