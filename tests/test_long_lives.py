@@ -130,42 +130,53 @@ def test_a_billion_idle_steps(zipf_rows, optimizer, penalised):
 # --- single precision, of a feature touched so often that its steps are tiny ---
 
 
-def late_adagrad(estimator, dtype, coef, G, **parameters):
-    """A model of one feature whose squared gradients are G in all, with its rows."""
+# What a record has of a coefficient whose squared gradients are G in all.
+LATE = {
+    "adagrad": lambda coef, G: {"coef": coef, "inverse_root": 1 / np.sqrt(G)},
+    "ftrl": lambda coef, G: {"scaled_z": -coef * np.sqrt(G), "root_n": np.sqrt(G)},
+}
+every_late_optimizer = pytest.mark.parametrize("accumulating", LATE)
+
+
+def late_model(optimizer, estimator, dtype, coef, G, **parameters):
+    """A model of one feature, with its rows."""
     n_rows = 500_000
     X = sp.csr_matrix(np.ones((n_rows, 1), dtype))
     model = estimator(
-        optimizer="adagrad", eta0=0.1, penalty=None, fit_intercept=False, **parameters
+        optimizer=optimizer, eta0=0.1, penalty=None, fit_intercept=False, **parameters
     )
     first = {"classes": [0, 1]} if estimator is AdaptiveSGDClassifier else {}
     model.partial_fit(X[:2], [0, 1], **first)
     records = model.__getstate__()["_state"]["records"].copy()
-    records["coef"], records["inverse_root"] = coef, 1 / np.sqrt(G)
+    for name, value in LATE[optimizer](coef, G).items():
+        records[name] = value
     return with_state(model, records=records), X
 
 
+@every_late_optimizer
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_the_sum_of_squares_goes_on_growing(dtype):
+def test_the_sum_of_squares_goes_on_growing(accumulating, dtype):
     G = 5e7
-    model, X = late_adagrad(
-        AdaptiveSGDRegressor, dtype, 0.0, G, loss="epsilon_insensitive", epsilon=0.0
+    model, X = late_model(
+        accumulating, AdaptiveSGDRegressor, dtype, 0.0, G, loss="epsilon_insensitive", epsilon=0.0
     )
     n_rows = X.shape[0]
     # gradients of -1 and 1
     model.partial_fit(X, np.resize([-1e6, 1e6], n_rows))
-    root = float(model.__getstate__()["_state"]["records"]["inverse_root"][0, 0])
-    np.testing.assert_allclose(root**-2 - G, n_rows, rtol=0.05)
+    (*_, squares) = model.optimizer_state_.values()
+    np.testing.assert_allclose(squares - G, n_rows, rtol=0.05)
 
 
+@every_late_optimizer
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_many_small_steps_weigh_as_much_as_few_large_ones(dtype):
+def test_many_small_steps_weigh_as_much_as_few_large_ones(accumulating, dtype):
     """Steps of the frequent class are of the size of the weight's rounding, the others are not."""
     p = 0.01
     coef = np.log(p / (1 - p))
     y = (np.random.default_rng(0).random(500_000) < p).astype(int)
-    truth, X = late_adagrad(AdaptiveSGDClassifier, np.float64, coef, 1e7)
+    truth, X = late_model(accumulating, AdaptiveSGDClassifier, np.float64, coef, 1e7)
     truth.partial_fit(X, y)
-    model, X = late_adagrad(AdaptiveSGDClassifier, dtype, coef, 1e7)
+    model, X = late_model(accumulating, AdaptiveSGDClassifier, dtype, coef, 1e7)
     model.partial_fit(X, y)
     assert abs(truth.coef_ - coef) > 1e-4
     np.testing.assert_allclose(model.coef_, truth.coef_, atol=1e-4)
