@@ -9,6 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from . import _state
 from ._locking import lock_of
+from ._serving import csr_of
 
 # Optimizers that a thread was within when the process was forked. To free one might free a buffer
 # that the thread was about to replace.
@@ -52,12 +53,7 @@ class StateAttributes(BaseEstimator):
         return state
 
     def _optimizer(self):
-        """The kernel's optimizer on the state, kept as its tables take longer than a row.
-
-        None for a state that can only predict.
-        """
-        if not _state.can_learn(self._state):
-            return None
+        """The kernel's optimizer on the state, kept as its tables take longer than a row."""
         optimizer = self._cache.get("optimizer")
         if optimizer is None:
             optimizer = self._cache["optimizer"] = _state.make_optimizer(self._state)
@@ -79,7 +75,7 @@ class StateAttributes(BaseEstimator):
             state = self._current_state("coef_")
             if "coef" not in self._cache:
                 if self._sparse_coef and not _state.can_learn(state):
-                    coef = _state.sparse_coefficients(state)
+                    coef = csr_of(state)
                 else:
                     coef = _state.coefficients(state, optimizer=self._optimizer())
                     coef = self._public_coef(coef)

@@ -484,14 +484,19 @@ class AdaptiveSGD(CallbackSupportMixin, StateAttributes):
                 if sp.issparse(X):
                     check_structure(X)
             few = sp.issparse(X) and X.indptr[-1] < X.shape[1] // ENTRY_COST
-            if few:
+            served = None
+            if sp.issparse(X) and not (few or _state.can_learn(self._state)):
+                served = self._optimizer()
+            elif few:
                 features = X.indices[: int(X.indptr[-1])].astype(np.int64)
                 coef = _state.coefficients(self._state, features, self._optimizer())
             else:
                 coef = self.coef_
             intercept = self.intercept_
             attributes = [getattr(self, name) for name in names]
-        if few:
+        if served is not None:
+            products = served.products(X)
+        elif few:
             products = _products_of_few(X, coef)
         else:
             coef = coef if coef.ndim == 2 else coef[np.newaxis]

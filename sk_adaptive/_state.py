@@ -45,9 +45,9 @@ from numbers import Integral, Real
 from typing import NamedTuple
 
 import numpy as np
-import scipy.sparse as sp
 
 from ._registry import OPTIMIZERS, kernel
+from ._serving import KeptCoefficients, check_entries, entries_of
 
 VERSION = 3
 CACHE_LINE = 64
@@ -257,39 +257,7 @@ def stripped(state):
     kept = {name: value for name, value in state.items() if name not in ("records", "scale")}
     kept["intercept"] = np.vstack([intercepts(state), np.zeros((2, coef.shape[0]))])
     kept["average_start"], kept["n_features"] = np.inf, n_features(state)
-    return {**kept, **_entries(coef)}
-
-
-def _entries(coef):
-    """The coefficients that are not zero, feature by feature, of shape (n_outputs, n_features)."""
-    # by feature, as transposed
-    features, outputs = np.nonzero(coef.T)
-    return {
-        "features": features.astype(np.min_scalar_type(max(coef.shape[1] - 1, 0))),
-        "outputs": outputs.astype(np.min_scalar_type(coef.shape[0] - 1)),
-        "coef": coef[outputs, features],
-    }
-
-
-def sparse_coefficients(state):
-    """The coefficients of a stripped state, as a CSR matrix of shape (n_outputs, n_features)."""
-    shape = state["intercept"].shape[1], n_features(state)
-    return sp.csr_matrix((state["coef"], (state["outputs"], state["features"])), shape)
-
-
-def _stripped_coefficients(state, features):
-    """The same of these features, as an array."""
-    out = np.zeros((state["intercept"].shape[1], features.size), precision(state))
-    kept = state["features"]
-    # searchsorted copies all that it searches in if the types differ
-    features = features.astype(kept.dtype)
-    begin, end = (np.searchsorted(kept, features, side) for side in ("left", "right"))
-    counts = end - begin
-    column = np.repeat(np.arange(features.size), counts)
-    # the first of each feature, and those behind it
-    entry = np.repeat(begin - (np.cumsum(counts) - counts), counts) + np.arange(column.size)
-    out[state["outputs"][entry], column] = state["coef"][entry]
-    return out
+    return {**kept, **entries_of(coef)}
 
 
 def n_features(state):
@@ -319,7 +287,12 @@ def with_numbers_of_its_own(state):
 
 
 def make_optimizer(state):
-    """The kernel's optimizer on this state. It changes the arrays; `save_clock` the rest."""
+    """The kernel's optimizer on this state. It changes the arrays; `save_clock` the rest.
+
+    Of a stripped state, what has its coefficients.
+    """
+    if not can_learn(state):
+        return KeptCoefficients(state)
     records = state["records"]
     if records.ctypes.data % CACHE_LINE or not _is_own(records):
         # as after unpickling
@@ -381,8 +354,6 @@ def coefficients(state, features=None, optimizer=None):
     """
     if features is None:
         features = all_features(state)
-    if not can_learn(state):
-        return _stripped_coefficients(state, features)
     out = np.empty((state["intercept"].shape[1], features.size), precision(state))
     optimizer = make_optimizer(state) if optimizer is None else optimizer
     optimizer.weights(features, out)
@@ -456,7 +427,7 @@ def with_settings(state, settings, eta0):
 def with_coefficients(state, coef):
     """This state with other weights; moments and the clock stay what they are."""
     if not can_learn(state):
-        return {**state, **_entries(coef)}
+        return {**state, **entries_of(coef)}
     if "scale" in state:
         state = {**state, "scale": state["scale"].copy()}
         coef = _to_scale(coef, state)
@@ -576,7 +547,7 @@ def check(state, n_features):
     require(state["progressive_loss"].shape == (2,), "progressive_loss is not of two numbers")
 
     if not learns:
-        _check_entries(state, n_features, require)
+        check_entries(state, n_features, require)
         return
     records = state["records"]
     require(isinstance(records, np.ndarray), "records are no array")
@@ -612,25 +583,3 @@ def check(state, n_features):
         # the kernel looks up the powers of the steps since then in tables
         last_step = records["last_step"]
         require(last_step.min() >= 0 and last_step.max() <= t, "a record is of a step to come")
-
-
-def _check_entries(state, n_features, require):
-    """Refuse coefficients of a stripped state that do not fit together."""
-    require(
-        state["n_features"] == n_features,
-        f"it is of {state['n_features']!r} features, but the model has {n_features}",
-    )
-    coef = state["coef"]
-    require(
-        isinstance(coef, np.ndarray) and coef.ndim == 1 and coef.dtype in (np.float32, np.float64),
-        "coef is no array of numbers",
-    )
-    require(np.all(np.isfinite(coef)), "coef contains NaN or infinity")
-    for name, size in (("features", n_features), ("outputs", state["intercept"].shape[1])):
-        place = state[name]
-        require(
-            isinstance(place, np.ndarray) and place.shape == coef.shape and place.dtype.kind == "u",
-            f"{name} are not one whole number a coefficient",
-        )
-        require(not place.size or place.max() < size, f"{name} are beyond the model's")
-    require(np.all(np.diff(state["features"].astype(np.int64)) >= 0), "features are not sorted")
