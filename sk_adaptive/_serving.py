@@ -10,14 +10,28 @@ import scipy.sparse as sp
 LOOKUP_COST = 16
 
 
-def entries_of(coef):
-    """The coefficients that are not zero, feature by feature, of shape (n_outputs, n_features)."""
-    features, outputs = np.nonzero(coef.T)
-    return {
-        "features": features.astype(np.min_scalar_type(coef.shape[1] - 1)),
-        "outputs": outputs.astype(np.min_scalar_type(coef.shape[0] - 1)),
-        "coef": coef[outputs, features],
-    }
+def entries_of(blocks, n_features):
+    """The coefficients that are not zero, feature by feature.
+
+    Parameters
+    ----------
+    blocks : iterable of ndarray of shape (n_outputs, n)
+        The coefficients of all features, so many at a time.
+    n_features : int
+    """
+    parts, first = [], 0
+    for coef in blocks:
+        features, outputs = np.nonzero(coef.T)
+        parts.append(
+            (
+                (first + features).astype(np.min_scalar_type(n_features - 1)),
+                outputs.astype(np.min_scalar_type(coef.shape[0] - 1)),
+                coef[outputs, features],
+            )
+        )
+        first += coef.shape[1]
+    names = "features", "outputs", "coef"
+    return dict(zip(names, map(np.concatenate, zip(*parts, strict=True)), strict=True))
 
 
 class KeptCoefficients:

@@ -58,6 +58,9 @@ SMALL_ARRAYS = ("intercept", "intercept_integral", "progressive_loss")
 # What alpha="auto" is where everything is of the unit 1.
 AUTOMATIC_ALPHA = 3e-7
 
+# Of which a stripped state is made.
+FEATURES_AT_ONCE = 1 << 14
+
 # Steps are counted with 64 bits, of which the kernel needs some for itself.
 LAST_STEP = 2**60 - 1
 
@@ -253,11 +256,17 @@ def can_learn(state):
 
 def stripped(state):
     """What predictions need of this state: the coefficients that are not zero, and intercepts."""
-    coef = coefficients(state)
+    n_outputs, features = state["intercept"].shape[1], all_features(state)
+    optimizer = make_optimizer(state)
+    # a few at a time, as there may not be memory for all outputs of all features
+    blocks = (
+        coefficients(state, features[start : start + FEATURES_AT_ONCE], optimizer)
+        for start in range(0, features.size, FEATURES_AT_ONCE)
+    )
     kept = {name: value for name, value in state.items() if name not in ("records", "scale")}
-    kept["intercept"] = np.vstack([intercepts(state), np.zeros((2, coef.shape[0]))])
-    kept["average_start"], kept["n_features"] = np.inf, n_features(state)
-    return {**kept, **entries_of(coef)}
+    kept["intercept"] = np.vstack([intercepts(state), np.zeros((2, n_outputs))])
+    kept["average_start"], kept["n_features"] = np.inf, features.size
+    return {**kept, **entries_of(blocks, features.size)}
 
 
 def n_features(state):
@@ -427,7 +436,7 @@ def with_settings(state, settings, eta0):
 def with_coefficients(state, coef):
     """This state with other weights; moments and the clock stay what they are."""
     if not can_learn(state):
-        return {**state, **entries_of(coef)}
+        return {**state, **entries_of([coef], coef.shape[1])}
     if "scale" in state:
         state = {**state, "scale": state["scale"].copy()}
         coef = _to_scale(coef, state)

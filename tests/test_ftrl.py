@@ -5,6 +5,7 @@ import pytest
 import reference
 from comparison import relative_difference, weights_of
 from reference import TWINS
+from sklearn.linear_model import ElasticNet, LogisticRegression
 
 from sk_adaptive import AdaptiveSGDClassifier, AdaptiveSGDRegressor
 
@@ -89,6 +90,40 @@ def test_a_penalty_of_a_step_alone_is_vowpal_wabbits(zipf_rows):
     # it computes in single precision
     np.testing.assert_allclose(progressive[1], progressive[0], rtol=1e-5)
     assert 0 < np.count_nonzero(w) < np.count_nonzero(X.any(axis=0))
+
+
+def check_zeros(coef, optimum):
+    zero = optimum == 0
+    assert 0 < zero.sum() < zero.size
+    assert not coef[zero].any()
+    # what is next to zero may be zero
+    assert coef[np.abs(optimum) > 0.02].all()
+    np.testing.assert_allclose(coef, optimum, atol=0.02)
+
+
+def test_its_zeros_are_those_of_the_optimum():
+    """Rows one at a time lead to them: no row pushes a weight off zero by itself."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(400, 12)) * (rng.random((400, 12)) < 0.4)
+    raw = X[:, :4] @ [1.0, -2.0, 0.5, 1.5] + 0.3 + rng.normal(size=400)
+    fit = {
+        "optimizer": "ftrl",
+        "learning_rate": "adaptive",
+        "tol": 1e-6,
+        "max_iter": 2000,
+        "early_stopping": False,
+        "random_state": 0,
+    }
+    net = ElasticNet(alpha=0.05, l1_ratio=0.5, tol=1e-10, max_iter=10_000).fit(X, raw)
+    ours = AdaptiveSGDRegressor(penalty="elasticnet", alpha=0.05, l1_ratio=0.5, **fit).fit(X, raw)
+    check_zeros(ours.coef_, net.coef_)
+    y = raw > 0
+    # liblinear's intercept is penalised, but for its scaling
+    peer = LogisticRegression(
+        C=1 / (0.02 * 400), l1_ratio=1.0, solver="liblinear", intercept_scaling=1e3, tol=1e-6
+    ).fit(X, y)
+    ours = AdaptiveSGDClassifier(penalty="l1", alpha=0.02, **fit).fit(X, y)
+    check_zeros(ours.coef_, peer.coef_)
 
 
 @pytest.mark.parametrize("estimator", [AdaptiveSGDClassifier, AdaptiveSGDRegressor])

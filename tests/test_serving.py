@@ -10,7 +10,7 @@ import scipy.sparse as sp
 from comparison import assert_same_model
 from sklearn.exceptions import NotFittedError
 
-from sk_adaptive import AdaptiveSGDClassifier, AdaptiveSGDRegressor
+from sk_adaptive import AdaptiveSGDClassifier, AdaptiveSGDRegressor, _state
 from sk_adaptive._registry import OPTIMIZERS
 
 every_optimizer = pytest.mark.parametrize("optimizer", OPTIMIZERS)
@@ -186,6 +186,16 @@ def test_coefficients_and_intercepts_can_be_assigned(rows, kind):
     model.coef_, small.coef_ = coef, sp.csr_matrix(coef)
     assert_same_model(copy.deepcopy(small).densify(), model)
     assert len(pickle.dumps(small)) < len(pickle.dumps(model)) / 5
+
+
+def test_it_is_made_of_a_few_features_at_a_time(rows, monkeypatch):
+    X, _ = rows
+    for kind in ("binary", "softmax"):
+        model = trained(rows, kind)
+        whole = copy.deepcopy(model).strip_optimizer()
+        monkeypatch.setattr(_state, "FEATURES_AT_ONCE", 999)
+        assert_same_results(model.strip_optimizer(), whole, X)
+        assert (model.coef_ != whole.coef_).nnz == 0
 
 
 def test_what_has_no_weight_at_all(rows):
