@@ -78,6 +78,8 @@ STAND_INS = {
     "frappe86k": "clicks",
     "criteo80k": "clicks",
     "california": "regression",
+    "mr": 2,
+    "clickbait": 2,
     "trec6": 6,
     "banking77": 77,
     "20news": 20,

@@ -16,6 +16,7 @@ COLOURS = {
     "rmsprop": "#E69F00",
     "adam": "#009E73",
     "adamw": "#CC79A7",
+    "ftrl": "#56B4E9",
     "sgd": "#595959",
     "accent": "#D55E00",
 }
@@ -24,6 +25,7 @@ NAMES = {
     "rmsprop": "RMSProp",
     "adam": "Adam",
     "adamw": "AdamW",
+    "ftrl": "FTRL-Proximal",
     "sgd": "plain SGD",
 }
 

@@ -9,6 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from . import _state
 from ._locking import lock_of
+from ._serving import csr_of
 
 # Optimizers that a thread was within when the process was forked. To free one might free a buffer
 # that the thread was about to replace.
@@ -44,6 +45,13 @@ class StateAttributes(BaseEstimator):
             _state.save_clock(self._state, self._cache["optimizer"])
         return self._state
 
+    def _whole_state(self, name):
+        """The state with what the optimizer remembers; AttributeError without."""
+        state = self._current_state(name)
+        if not _state.can_learn(state):
+            raise AttributeError(f"strip_optimizer() has left this model without {name!r}")
+        return state
+
     def _optimizer(self):
         """The kernel's optimizer on the state, kept as its tables take longer than a row."""
         optimizer = self._cache.get("optimizer")
@@ -58,16 +66,20 @@ class StateAttributes(BaseEstimator):
             if "optimizer" in self._cache:
                 _abandoned.append(self._cache["optimizer"])
             self._adopt(state)
-            _state.end_step(state)
+            if _state.can_learn(state):
+                _state.end_step(state)
 
     @property
     def coef_(self):
         with self._lock:
             state = self._current_state("coef_")
             if "coef" not in self._cache:
-                coef = _state.coefficients(state, optimizer=self._optimizer())
-                coef = self._public_coef(coef)
-                coef = sp.csr_matrix(coef) if self._sparse_coef else coef
+                if self._sparse_coef and not _state.can_learn(state):
+                    coef = csr_of(state)
+                else:
+                    coef = _state.coefficients(state, optimizer=self._optimizer())
+                    coef = self._public_coef(coef)
+                    coef = sp.csr_matrix(coef) if self._sparse_coef else coef
                 self._cache["coef"] = _read_only(coef)
             return self._cache["coef"]
 
@@ -75,7 +87,7 @@ class StateAttributes(BaseEstimator):
     def coef_(self, value):
         with self._lock:
             state = self._current_state("coef_")
-            shape = (state["intercept"].shape[1], state["records"].shape[0])
+            shape = (state["intercept"].shape[1], _state.n_features(state))
             coef = initial_values(value, shape, _state.precision(state), "coef_")
             self._adopt(_state.with_coefficients(state, coef))
 
@@ -106,7 +118,7 @@ class StateAttributes(BaseEstimator):
     @property
     def optimizer_state_(self):
         with self._lock:
-            moments = _state.textbook_state(self._current_state("optimizer_state_"))
+            moments = _state.textbook_state(self._whole_state("optimizer_state_"))
         return MappingProxyType(
             {name: _read_only(self._public_coef(values)) for name, values in moments.items()}
         )
@@ -114,7 +126,7 @@ class StateAttributes(BaseEstimator):
     @property
     def effective_learning_rate_(self):
         with self._lock:
-            state = self._current_state("effective_learning_rate_")
+            state = self._whole_state("effective_learning_rate_")
             return _read_only(self._public_coef(_state.effective_learning_rates(state)))
 
     @property
@@ -164,7 +176,8 @@ class StateAttributes(BaseEstimator):
     def sparsify(self):
         """Make ``coef_`` a CSR matrix, which is smaller where most coefficients are zero.
 
-        Training may go on; ``coef_`` stays sparse.
+        Training may go on; ``coef_`` stays sparse. The model itself, and what is saved of it, is
+        as large as before: see `strip_optimizer`.
 
         Returns
         -------
@@ -180,6 +193,43 @@ class StateAttributes(BaseEstimator):
         self : object
         """
         return self._set_sparse_coef(False)
+
+    def strip_optimizer(self):
+        """Leave what predictions need: the coefficients that are not zero, and the intercepts.
+
+        The model predicts the same, is small, and is saved as such. It has no memory of the
+        optimizer any more, so it can't learn on: `partial_fit` raises a `ValueError`, and there is
+        no `optimizer_state_` and no `effective_learning_rate_`. `fit` trains anew, with
+        ``warm_start=True`` from these coefficients. With `average` the averages are what is
+        left. ``coef_`` becomes a CSR matrix, as by `sparsify`. There is no way back, so copy or
+        save the model first if it is to learn on.
+
+        Returns
+        -------
+        self : object
+
+        Examples
+        --------
+        >>> import pickle
+        >>> import scipy.sparse as sp
+        >>> from sk_adaptive import AdaptiveSGDClassifier
+        >>> X = sp.random(1000, 2**16, density=1e-3, format="csr", rng=0)
+        >>> y = X[:, :2**15].sum(axis=1).A1 > X[:, 2**15:].sum(axis=1).A1
+        >>> model = AdaptiveSGDClassifier(optimizer="ftrl", penalty="l1", alpha=1e-3).fit(X, y)
+        >>> size, predictions = len(pickle.dumps(model)), model.predict(X)
+        >>> model.strip_optimizer()  # doctest: +ELLIPSIS
+        AdaptiveSGDClassifier(...)
+        >>> len(pickle.dumps(model)) < size / 10, (model.predict(X) == predictions).all()
+        (True, True)
+        """
+        with self._lock:
+            check_is_fitted(self)
+            state = self._current_state("_state")
+            if _state.can_learn(state):
+                state = _state.stripped(state)
+            # all at once, as in `_adopt`
+            self.__dict__.update(_state=state, _cache={}, _sparse_coef=True)
+        return self
 
     def _set_sparse_coef(self, value):
         with self._lock:

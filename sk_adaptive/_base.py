@@ -171,6 +171,12 @@ class AdaptiveSGD(CallbackSupportMixin, StateAttributes):
         """What the constraints on single parameters can't say."""
         if not for_fit and self.early_stopping != "auto" and self.early_stopping:
             raise ValueError("early_stopping should be False with partial_fit, or 'auto'")
+        schedules = OPTIMIZERS[self.optimizer].learning_rates
+        if self.learning_rate not in schedules:
+            raise ValueError(
+                f"learning_rate must be {' or '.join(map(repr, schedules))} with "
+                f"optimizer={self.optimizer!r}. Got {self.learning_rate!r}."
+            )
         if self.power_t < 0:
             if self.learning_rate == "invscaling":
                 raise ValueError(
@@ -330,6 +336,11 @@ class AdaptiveSGD(CallbackSupportMixin, StateAttributes):
     def _prepare(self, X, y, sample_weight, classes):
         """Make the state what the parameters of now ask for; return what to learn, and the rows."""
         first_call = "_state" not in self.__dict__
+        if not (first_call or _state.can_learn(self._state)):
+            raise ValueError(
+                f"This {type(self).__name__} can't learn on: strip_optimizer() has left it without "
+                "what the optimizer remembers. Go on with a copy from before, or train anew by fit."
+            )
         # The same objects are the same values: they are immutable, or, as class_weight, looked
         # into at each call.
         parameters = _parameters_getter(type(self))(self)
@@ -474,14 +485,19 @@ class AdaptiveSGD(CallbackSupportMixin, StateAttributes):
                 if sp.issparse(X):
                     check_structure(X)
             few = sp.issparse(X) and X.indptr[-1] < X.shape[1] // ENTRY_COST
-            if few:
+            served = None
+            if sp.issparse(X) and not (few or _state.can_learn(self._state)):
+                served = self._optimizer()
+            elif few:
                 features = X.indices[: int(X.indptr[-1])].astype(np.int64)
                 coef = _state.coefficients(self._state, features, self._optimizer())
             else:
                 coef = self.coef_
             intercept = self.intercept_
             attributes = [getattr(self, name) for name in names]
-        if few:
+        if served is not None:
+            products = served.products(X)
+        elif few:
             products = _products_of_few(X, coef)
         else:
             coef = coef if coef.ndim == 2 else coef[np.newaxis]
@@ -508,7 +524,7 @@ def _products_of_few(X, weights):
 
 def _check_shape_of_before(state, training, takes_coefficients):
     """Refuse the weights of a call on rows or targets of another kind."""
-    before = state["intercept"].shape[1], state["records"].shape[0]
+    before = state["intercept"].shape[1], _state.n_features(state)
     now = training.n_outputs, training.n_features
     if before[0] != now[0] or (takes_coefficients and before != now):
         raise ValueError(

@@ -75,7 +75,8 @@ def _sum_of_squares(inverse_root, eps, eta0):
 
 
 def _over_rate(value, eps, eta0):
-    return value / eta0
+    # 0 before "auto" has seen a row
+    return value / eta0 if eta0 else np.zeros_like(value)
 
 
 def _square_less_eps(root, eps, eta0):
@@ -202,6 +203,20 @@ OPTIMIZERS = {
         rate_follows=True,
         metric="none",
         decoupled=True,
+    ),
+    "ftrl": OptimizerSpec(
+        "FTRL",
+        (
+            Moment("scaled_z", "z", _over_rate),
+            Moment("root_n", "n", _square_less_eps),
+        ),
+        _root_of_sum,
+        (),
+        eps={"exact": 1.0, "masked": 1.0},
+        rate={"exact": 2.0, "masked": 2.0},
+        eps_power=2,
+        weight_is_derived=True,
+        learning_rates=("constant", "adaptive"),
     ),
 }
 

@@ -18,7 +18,7 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
     """Linear regressions trained by SGD with a step size for each feature.
 
     Least squares, robust, quantile and Poisson regression for sparse data, trained by AdaGrad,
-    RMSProp, Adam or AdamW. `partial_fit` learns from a stream.
+    RMSProp, Adam, AdamW or FTRL-Proximal. `partial_fit` learns from a stream.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
         regression, ignore errors up to `epsilon`. 'quantile' estimates `quantile`.
         'poisson' is half the Poisson deviance, with predictions that are the exponential of
         the linear model.
-    optimizer : {'adagrad', 'rmsprop', 'adam', 'adamw'}, default='adagrad'
+    optimizer : {'adagrad', 'rmsprop', 'adam', 'adamw', 'ftrl'}, default='adagrad'
         The update rule, with g the gradient of the mini-batch's mean loss with respect to
         one coefficient w and eta the learning rate of the step:
 
@@ -41,11 +41,15 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
           ``w -= eta * m_hat / (sqrt(v_hat) + eps)`` with the bias-corrected
           ``m_hat = m / (1 - beta_1**t)`` and ``v_hat = v / (1 - beta_2**t)`` [3]_.
         - 'adamw': ``w *= 1 - eta * alpha``, then as 'adam' [4]_.
+        - 'ftrl': ``sigma = (sqrt(n + g**2 + eps) - sqrt(n + eps)) / eta``; ``n += g**2``;
+          ``z += g - sigma * w``; ``w = -sign(z) * max(abs(z) - l1 * t, 0) / (sqrt(n + eps) / eta
+          + l2 * t)`` after step t, with the strengths l1 and l2 of the penalty [7]_. Without a
+          penalty it is 'adagrad'. With L1 it keeps far fewer coefficients.
     penalty : {'l2', 'l1', 'elasticnet'} or None, default='l2'
         The penalty on the coefficients, not on the intercept. It is not mixed into the
         gradients that the optimizer sees: a proximal step in the optimizer's own metric
         applies it, also for the time that a feature was absent. With 'adamw' it is the
-        decoupled weight decay.
+        decoupled weight decay; with 'ftrl' the penalties of all steps so far are in its formula.
     alpha : float or 'auto', default='auto'
         Strength of the penalty, in [0, inf). 'auto' is 3e-7 in the units of the rows of the first
         call, so that it matters equally in each: the penalty's gradient on a coefficient of a
@@ -79,7 +83,7 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
         The learning rate of step t, counted from 1:
 
         - 'constant': `eta0`.
-        - 'invscaling': ``eta0 / t**power_t``.
+        - 'invscaling': ``eta0 / t**power_t``. Not for 'ftrl'.
         - 'adaptive': `eta0`, divided by 5 each time that `fit` would stop by `tol`, until it is
           less than a millionth of that.
     eta0 : float or 'auto', default='auto'
@@ -104,14 +108,15 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
     eps : float or None, default=None
         What keeps the optimizer from dividing by zero, in (0, inf). None derives it from the
         rows of the first call, anew when `eta0` is, so that the first steps of a coefficient
-        are not of full length whatever their gradient: for 'adagrad' it is the square of a
-        typical gradient before anything is learned, for the others 0.03 to 0.3 times that
+        are not of full length whatever their gradient: for 'adagrad' and 'ftrl' it is the square
+        of a typical gradient before anything is learned, for the others 0.03 to 0.3 times that
         gradient. Of a batch it is that of one row, over `batch_size`. `eps_` tells the result.
     sparse_update : {'exact', 'masked'}, default='exact'
         What happens to the coefficients of features that a step's rows do not have. 'exact':
         what the formulas say of a zero gradient, so that the result is that of the dense
         algorithm, at the cost of the sparse one. 'masked': they and their moments rest, as in
-        lazy Adam; the penalty is charged all the same. For 'adagrad' the two are one.
+        lazy Adam; the penalty is charged all the same. For 'adagrad' and 'ftrl' the two are
+        one.
     normalize : bool, default=False
         Whether to divide each feature by the largest size it has had, so that the unit of a
         column does not matter: `fit` by that in all rows, `partial_fit` by that in the rows up
@@ -196,17 +201,19 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
     optimizer_state_ : mapping of str to ndarray of the shape of `coef_`
         What the optimizer remembers of each coefficient after the last step: for 'adagrad'
         'sum_of_squared_gradients' (G), for 'rmsprop' 'mean_squared_gradient' (v), for 'adam' and
-        'adamw' 'first_moment' (m) and 'second_moment' (v), which are not bias-corrected. With
-        ``sparse_update='masked'`` m and v are as of the last step that had a gradient. Intercepts
-        are not in it. Read-only, and float64 as squares have twice the range. It is exactly 0
-        for a coefficient that has never had a gradient. Of a G much less than `eps` only the
-        first digits are known, or none. With `normalize` it is of the features over their sizes.
+        'adamw' 'first_moment' (m) and 'second_moment' (v), which are not bias-corrected, for 'ftrl'
+        'z' and 'n'. With ``sparse_update='masked'`` m and v are as of the last step that had a
+        gradient. Intercepts are not in it. Read-only, and float64 as squares have twice the range.
+        It is exactly 0 for a coefficient that has never had a gradient, but for the z of a
+        coefficient that was given. Of a G or n much less than `eps` only the first digits are
+        known, or none. With `normalize` it is of the features over their sizes.
         Each reading is a pass over all features.
     effective_learning_rate_ : ndarray of the shape of `coef_`
         The learning rate of each coefficient, of the last step, or before it of the first:
-        ``eta / sqrt(G + eps)`` for 'adagrad', ``eta / (sqrt(v) + eps)`` for 'rmsprop', which
-        multiply the gradient, and ``eta / (sqrt(v_hat) + eps)`` for 'adam' and 'adamw',
-        which multiplies `m_hat`. Where G or v is 0 it is as large as `eps` lets it be.
+        ``eta / sqrt(G + eps)`` for 'adagrad', ``eta / sqrt(n + eps)`` for 'ftrl',
+        ``eta / (sqrt(v) + eps)`` for 'rmsprop', which multiply the gradient, and
+        ``eta / (sqrt(v_hat) + eps)`` for 'adam' and 'adamw', which multiplies `m_hat`. Where G, n
+        or v is 0 it is as large as `eps` lets it be.
         Otherwise like `optimizer_state_`.
     n_features_in_ : int
         Number of features seen during fit.
@@ -237,6 +244,7 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
     .. [5] Reddi S., Kale S., Kumar S. (2018). On the convergence of Adam and beyond. ICLR.
     .. [6] Ross S., Mineiro P., Langford J. (2013). Normalized online learning. Conference on
        Uncertainty in Artificial Intelligence.
+    .. [7] McMahan H. B. et al. (2013). Ad click prediction: a view from the trenches. KDD.
 
     Examples
     --------

@@ -28,6 +28,17 @@ estimators saves it:
 ``progressive_loss``
     float64 array: the weighted losses of rows, each before it was learned, summed, and
     the sum of their weights.
+
+A state that can only predict, see `stripped`, has in place of ``records`` and ``scale``:
+
+``n_features``
+    Of the model.
+``features``
+    Integer array: the feature of each coefficient that is not zero, in ascending order.
+``outputs``
+    Integer array: its output.
+``coef``
+    float64 or float32 array: the coefficient itself.
 """
 
 from numbers import Integral, Real
@@ -36,6 +47,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ._registry import OPTIMIZERS, kernel
+from ._serving import KeptCoefficients, check_entries, entries_of
 
 VERSION = 3
 CACHE_LINE = 64
@@ -45,6 +57,9 @@ SMALL_ARRAYS = ("intercept", "intercept_integral", "progressive_loss")
 
 # What alpha="auto" is where everything is of the unit 1.
 AUTOMATIC_ALPHA = 3e-7
+
+# Of which a stripped state is made.
+FEATURES_AT_ONCE = 1 << 14
 
 # Steps are counted with 64 bits, of which the kernel needs some for itself.
 LAST_STEP = 2**60 - 1
@@ -234,8 +249,34 @@ def _to_scale(coef, state):
     return coef * scale
 
 
+def can_learn(state):
+    """Whether it is a whole state, and not one that can only predict."""
+    return "records" in state
+
+
+def stripped(state):
+    """What predictions need of this state: the coefficients that are not zero, and intercepts."""
+    n_outputs, features = state["intercept"].shape[1], all_features(state)
+    optimizer = make_optimizer(state)
+    # a few at a time, as there may not be memory for all outputs of all features
+    blocks = (
+        coefficients(state, features[start : start + FEATURES_AT_ONCE], optimizer)
+        for start in range(0, features.size, FEATURES_AT_ONCE)
+    )
+    kept = {name: value for name, value in state.items() if name not in ("records", "scale")}
+    kept["intercept"] = np.vstack([intercepts(state), np.zeros((2, n_outputs))])
+    kept["average_start"], kept["n_features"] = np.inf, features.size
+    return {**kept, **entries_of(blocks, features.size)}
+
+
+def n_features(state):
+    return state["records"].shape[0] if can_learn(state) else state["n_features"]
+
+
 def precision(state):
     """float32 or float64."""
+    if not can_learn(state):
+        return state["coef"].dtype
     moment = OPTIMIZERS[state["settings"]["optimizer"]].moments[0]
     return state["records"].dtype.fields[moment.field][0].base
 
@@ -255,7 +296,12 @@ def with_numbers_of_its_own(state):
 
 
 def make_optimizer(state):
-    """The kernel's optimizer on this state. It changes the arrays; `save_clock` the rest."""
+    """The kernel's optimizer on this state. It changes the arrays; `save_clock` the rest.
+
+    Of a stripped state, what has its coefficients.
+    """
+    if not can_learn(state):
+        return KeptCoefficients(state)
     records = state["records"]
     if records.ctypes.data % CACHE_LINE or not _is_own(records):
         # as after unpickling
@@ -307,7 +353,7 @@ def end_step(state):
 
 
 def all_features(state):
-    return np.arange(state["records"].shape[0], dtype=np.int64)
+    return np.arange(n_features(state), dtype=np.int64)
 
 
 def coefficients(state, features=None, optimizer=None):
@@ -389,6 +435,8 @@ def with_settings(state, settings, eta0):
 
 def with_coefficients(state, coef):
     """This state with other weights; moments and the clock stay what they are."""
+    if not can_learn(state):
+        return {**state, **entries_of([coef], coef.shape[1])}
     if "scale" in state:
         state = {**state, "scale": state["scale"].copy()}
         coef = _to_scale(coef, state)
@@ -458,11 +506,13 @@ def check(state, n_features):
     def is_number(value, least=0.0):
         return isinstance(value, Real) and least <= value < np.inf
 
-    names = {"records", "intercept", "intercept_integral", "progressive_loss", "t"}
+    learns = can_learn(state)
+    names = {"intercept", "intercept_integral", "progressive_loss", "t"}
+    names |= {"records"} if learns or "coef" not in state else {"n_features", "features", "outputs"}
     names |= {"learning_rate_sum", "average_start", "eta0", "settings"}
     missing = sorted(names - set(state))
     require(not missing, f"it lacks {missing}")
-    settings, records, intercept = state["settings"], state["records"], state["intercept"]
+    settings, intercept = state["settings"], state["intercept"]
     require(isinstance(settings, dict), "its settings are no dict")
     optimizer = settings.get("optimizer")
     require(optimizer in OPTIMIZERS, f"its optimizer {optimizer!r} is not one of {[*OPTIMIZERS]}")
@@ -505,6 +555,10 @@ def check(state, n_features):
     require(np.all(np.isfinite(intercept)), "intercept contains NaN or infinity")
     require(state["progressive_loss"].shape == (2,), "progressive_loss is not of two numbers")
 
+    if not learns:
+        check_entries(state, n_features, require)
+        return
+    records = state["records"]
     require(isinstance(records, np.ndarray), "records are no array")
     require(
         records.shape == (n_features,),

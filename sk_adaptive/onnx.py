@@ -87,15 +87,20 @@ def _tensor(operator, n_columns):
 
 
 def _raw_predictions(operator, version):
-    from skl2onnx.algebra.onnx_ops import OnnxAdd, OnnxCast, OnnxMatMul
+    from skl2onnx.algebra.onnx_ops import OnnxAdd, OnnxCast, OnnxGather, OnnxMatMul
     from skl2onnx.common.data_types import guess_proto_type
 
     model, dtype = operator.raw_operator, _dtype(operator)
-    coef = model.coef_.toarray() if sp.issparse(model.coef_) else model.coef_
-    coef = np.atleast_2d(coef).T.astype(dtype)
-    rows = OnnxCast(
-        operator.inputs[0], to=guess_proto_type(_tensor(operator, 1)), op_version=version
-    )
+    coef = sp.csc_matrix(model.coef_)
+    rows = operator.inputs[0]
+    # one, if there is none
+    features = np.flatnonzero(np.diff(coef.indptr)) if coef.nnz else np.zeros(1, np.int64)
+    # Without the features of no weight, if those of a weight are so few that this is smaller.
+    sizes = np.array([coef.shape[1], features.size]) * coef.shape[0] * np.dtype(dtype).itemsize
+    if sizes[1] + features.nbytes < sizes[0]:
+        rows, coef = OnnxGather(rows, features, axis=1, op_version=version), coef[:, features]
+    coef = coef.toarray().T.astype(dtype)
+    rows = OnnxCast(rows, to=guess_proto_type(_tensor(operator, 1)), op_version=version)
     products = OnnxMatMul(rows, coef, op_version=version)
     return OnnxAdd(products, model.intercept_.astype(dtype), op_version=version)
 

@@ -173,6 +173,48 @@ def adam_charged(n, n_penalised, *, eps, beta_1, beta_2, rate, l1=0.0, l2=0.0, d
     return step
 
 
+def ftrl(n, n_penalised, *, eps, l1=0.0, l2=0.0, penalty_of_each_step=True):
+    """FTRL-Proximal, in units in which the rate may change: z is the paper's times eta.
+
+    The penalty is that of each step, summed up, or as in the paper one for good.
+    """
+    z, squares, integral = np.zeros(n), np.zeros(n), np.zeros(n)
+    state = {"z": np.zeros(n), "n": squares}
+    penalised = np.arange(n) < n_penalised
+    total, numbers = 0.0, None
+
+    def weights(charged):
+        charged = penalised * charged
+        shrunk = np.sign(z) * np.maximum(np.abs(z) - l1 * charged, 0)
+        return -shrunk / (np.sqrt(squares + eps) + l2 * charged)
+
+    def step(w, g, eta, t):
+        nonlocal total, numbers
+        now = np.array(eps).tolist(), np.array(l1).tolist(), np.array(l2).tolist()
+        if numbers not in (None, now):
+            # other numbers leave the weights what they are
+            room, slope = l1 * total * penalised, l2 * total * penalised
+            kept = -w * (np.sqrt(squares + eps) + slope) - np.sign(w) * room
+            z[:] = np.where(w == 0, np.clip(z, -room, room), kept)
+        numbers = now
+        sigma = np.sqrt(squares + g**2 + eps) - np.sqrt(squares + eps)
+        z[:] += eta * g - sigma * w
+        squares[:] += g**2
+        state["z"][:] = z / eta
+        before, total = total, total + eta if penalty_of_each_step else eta
+        # the mean over the step, up to where a weight is 0
+        span = np.full(n, eta)
+        if np.any(l1):
+            span[penalised] = np.clip(np.abs(z) / l1 - before, 0, eta)[penalised]
+        nodes, shares = np.polynomial.legendre.leggauss(10)
+        means = [weights(before + span * (1 + node) / 2) for node in nodes]
+        integral[:] += span * (shares @ means) / 2
+        w[:] = weights(total)
+
+    step.state, step.integral = state, integral
+    return step
+
+
 def masked(
     rule,
     n,
@@ -275,6 +317,8 @@ class Twin:
         Parameters with which training ends at the minimum of the objective.
     room : float
         How far from that it may end.
+    moment_of_weight : str or None
+        The moment that tells the weight, and so is another with other numbers and the same weight.
     rate_of_all_rows : float
         A rate for steps on all rows at once, with the parameters `unbiased`.
     torch : tuple or None
@@ -292,6 +336,7 @@ class Twin:
     unbiased: dict | None = None
     room: float = 1e-2
     rate_of_all_rows: float = 0.3
+    moment_of_weight: str | None = None
 
     def step(self, n, n_penalised, *, rate, **numbers):
         """The dense step that has every penalty and averages."""
@@ -345,7 +390,20 @@ TWINS = {
         penalties=(None, "l2"),
         charged=partial(adam_charged, decoupled=True),
     ),
+    # nothing ages, so masked is exact
+    "ftrl": Twin(
+        ftrl,
+        ftrl,
+        lambda state, t, eps: np.sqrt(state["n"] + eps),
+        room=1e-3,
+        moment_of_weight="z",
+    ),
 }
+
+
+def schedule_for(optimizer, wanted="invscaling"):
+    """This schedule, or a constant rate where the optimizer does not take it."""
+    return wanted if wanted in OPTIMIZERS[optimizer].learning_rates else "constant"
 
 
 def register_copy(name):

@@ -93,9 +93,15 @@ def dense_step(optimizer, update, schedule, l1, l2, n_features):
 
 
 @pytest.mark.parametrize("batch_size", [1, 7])
-@pytest.mark.parametrize("schedule", RATES)
 @pytest.mark.parametrize("penalty", PENALTIES)
-@pytest.mark.parametrize(("optimizer", "update"), UPDATES)
+@pytest.mark.parametrize(
+    ("optimizer", "update", "schedule"),
+    [
+        (optimizer, update, schedule)
+        for (optimizer, update), schedule in product(UPDATES, RATES)
+        if schedule in OPTIMIZERS[optimizer].learning_rates
+    ],
+)
 def test_lazy_is_dense(zipf_rows, optimizer, update, penalty, schedule, batch_size):
     X, X_sparse, y = zipf_rows
     l1, l2 = PENALTIES[penalty]

@@ -426,7 +426,18 @@ FAULTS = {
     "negative power that the schedule reads": Fault(
         unchanged,
         "power_t.*invscaling",
+        optimizers=tuple(
+            name for name, spec in OPTIMIZERS.items() if "invscaling" in spec.learning_rates
+        ),
         parameters={"power_t": -0.5, "learning_rate": "invscaling"},
+    ),
+    "schedule that the optimizer does not take": Fault(
+        unchanged,
+        "learning_rate must be 'constant' or 'adaptive' with optimizer=.* Got 'invscaling'",
+        optimizers=tuple(
+            name for name, spec in OPTIMIZERS.items() if "invscaling" not in spec.learning_rates
+        ),
+        parameters={"learning_rate": "invscaling"},
     ),
     "misspelt scorer": Fault(
         unchanged, "The 'scoring' parameter of .* 'acc'", parameters={"scoring": "acc"}

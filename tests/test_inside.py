@@ -8,7 +8,7 @@ import pytest
 import reference
 import scipy.sparse as sp
 from comparison import assert_same_model, relative_difference
-from reference import TWINS
+from reference import TWINS, schedule_for
 
 from sk_adaptive import AdaptiveSGDClassifier, AdaptiveSGDRegressor
 from sk_adaptive._registry import OPTIMIZERS
@@ -47,7 +47,7 @@ def textbook_rate(optimizer, state, t, eta, eps=EPS):
 
 def make(optimizer, update, make=AdaptiveSGDClassifier, **parameters):
     own = {name: PARAMETERS[name] for name in OPTIMIZERS[optimizer].parameters}
-    fixed = {"eta0": ETA0, "eps": EPS, "learning_rate": "invscaling", **own}
+    fixed = {"eta0": ETA0, "eps": EPS, "learning_rate": schedule_for(optimizer), **own}
     return make(optimizer=optimizer, sparse_update=update, **{**fixed, **parameters})
 
 
@@ -59,14 +59,17 @@ def test_state_is_the_textbooks(rows, optimizer, update, dtype):
     X = X.astype(dtype)
     d = X.shape[1]
     model = make(optimizer, update, penalty=None)
+    power = 0.5 if model.learning_rate == "invscaling" else 0.0
+
+    def rate(t):
+        return ETA0 / t**power
+
     start = 0
     for stop in STOPS:
         model.partial_fit(sp.csr_matrix(X[start:stop]), classes[start:stop], range(N_CLASSES))
         start = stop
         step = oracle(optimizer, update, d, N_CLASSES)
-        reference.train_softmax(
-            step, X[:stop].astype(float), classes, N_CLASSES, lambda t: ETA0 / t**0.5
-        )
+        reference.train_softmax(step, X[:stop].astype(float), classes, N_CLASSES, rate)
         tolerance = 1e-10 if dtype == np.float64 else 1e-4
         assert model.optimizer_state_.keys() == step.state.keys()
         state = {}
@@ -76,7 +79,7 @@ def test_state_is_the_textbooks(rows, optimizer, update, dtype):
             assert actual.shape == model.coef_.shape
             assert relative_difference(actual, state[name]) < tolerance
             assert not actual[:, ~X[:stop].any(axis=0)].any()
-        expected = textbook_rate(optimizer, state, stop, ETA0 / stop**0.5)
+        expected = textbook_rate(optimizer, state, stop, rate(stop))
         actual = model.effective_learning_rate_
         assert actual.shape == model.coef_.shape
         np.testing.assert_allclose(actual, expected, rtol=tolerance * 10)
@@ -134,11 +137,13 @@ def test_new_settings_leave_the_moments(rows, optimizer, update):
     X, classes = rows
     model = make(optimizer, update, learning_rate="constant")
     model.partial_fit(X, classes, range(N_CLASSES))
-    before = model.optimizer_state_
+    before, coef = model.optimizer_state_, model.coef_
     model.set_params(eta0=2 * ETA0, eps=100 * EPS)
     model.partial_fit(X, classes, sample_weight=np.zeros(len(X)))
+    assert relative_difference(model.coef_, coef) < 1e-6
     for name, values in model.optimizer_state_.items():
-        np.testing.assert_allclose(values, before[name], rtol=1e-9, atol=1e-15)
+        if name != TWINS[optimizer].moment_of_weight:
+            np.testing.assert_allclose(values, before[name], rtol=1e-9, atol=1e-15)
     expected = textbook_rate(optimizer, before, len(X), 2 * ETA0, 100 * EPS)
     np.testing.assert_allclose(model.effective_learning_rate_, expected, rtol=1e-9)
 

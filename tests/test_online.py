@@ -583,6 +583,28 @@ def changed(array, index, value):
     return array
 
 
+def number_of(records):
+    """A field that has a number for each output."""
+    return next(records[name] for name, kind in records.dtype.fields.items() if kind[0].shape)
+
+
+def respaced(records):
+    """The same records, packed, or where they are so, padded."""
+    packed = repack_fields(records)
+    if packed.dtype != records.dtype:
+        return packed
+    fields = records.dtype.fields
+    wide = np.dtype(
+        {
+            "names": [*fields],
+            "formats": [kind for kind, _ in fields.values()],
+            "offsets": [offset for _, offset in fields.values()],
+            "itemsize": 2 * records.dtype.itemsize,
+        }
+    )
+    return records.astype(wide)
+
+
 DAMAGES = {
     "of another version": (
         f"version {_state.VERSION} only",
@@ -593,15 +615,12 @@ DAMAGES = {
     "incomplete": (r"lacks \['t'\]", lambda s: {k: s[k] for k in s if k != "t"}),
     "short records": ("shape", lambda s: {**s, "records": s["records"][1:]}),
     "tabular records": ("shape", lambda s: {**s, "records": s["records"][:, np.newaxis]}),
-    "records of numbers": ("fields", lambda s: {**s, "records": s["records"]["coef"][:, 0]}),
-    "packed records": (
-        "fields",
-        lambda s: {**s, "records": repack_fields(s["records"])},
-    ),
+    "records of numbers": ("fields", lambda s: {**s, "records": number_of(s["records"])[:, 0]}),
+    "records of other sizes": ("fields", lambda s: {**s, "records": respaced(s["records"])}),
     "no array": ("no array", lambda s: {**s, "records": s["records"].tolist()}),
     "records of other settings": (
         "fields",
-        lambda s: {**s, "settings": {**s["settings"], "l1": 0.0, "l2": 0.0}},
+        lambda s: {**s, "settings": {**s["settings"], "average": 1}},
     ),
     "more outputs": ("fields", lambda s: {**s, "intercept": np.zeros((3, 2))}),
     "flat intercept": ("shape", lambda s: {**s, "intercept": s["intercept"][0]}),

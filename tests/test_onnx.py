@@ -10,7 +10,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sk_adaptive import AdaptiveSGDClassifier, AdaptiveSGDRegressor
-from sk_adaptive._registry import CLASSIFICATION_LOSSES, REGRESSION_LOSSES
+from sk_adaptive._registry import CLASSIFICATION_LOSSES, OPTIMIZERS, REGRESSION_LOSSES
 
 skl2onnx = pytest.importorskip("skl2onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -158,3 +158,28 @@ def test_what_is_refused():
             trained(AdaptiveSGDRegressor(), ROWS[:, 0]),
             initial_types=[("X", skl2onnx.common.data_types.StringTensorType([None, 4]))],
         )
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("kind", ["binary", "three classes", "labels"])
+def test_features_without_a_weight_are_left_out(optimizer, kind):
+    """So that the converted model is as small as its coefficients are few."""
+    X = np.hstack([ROWS, np.zeros((len(ROWS), 5000), np.float32)])[:, ::-1].copy()
+    model = trained(AdaptiveSGDClassifier(optimizer=optimizer), TARGETS[kind], X)
+    expected = model.predict(X), model.predict_proba(X)
+    for form in (model, model.strip_optimizer()):
+        options = {"zipmap": False}
+        converted = skl2onnx.to_onnx(form, X[:1], options=options).SerializeToString()
+        assert len(converted) < 5000
+        labels, scores = run(form, X)
+        np.testing.assert_array_equal(labels, expected[0])
+        np.testing.assert_allclose(scores, expected[1], rtol=1e-5, atol=1e-6)
+
+
+def test_a_model_without_any_weight():
+    model = AdaptiveSGDRegressor(penalty="l1", alpha=1e6)
+    trained(model, TARGETS["binary"].astype(float))
+    assert not model.coef_.any()
+    for form in (model, model.strip_optimizer()):
+        (predictions,) = run(form, ROWS)
+        np.testing.assert_allclose(predictions.ravel(), form.predict(ROWS), rtol=1e-6)

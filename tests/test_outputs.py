@@ -7,7 +7,7 @@ import pytest
 import reference
 import scipy.sparse as sp
 from comparison import relative_difference
-from reference import TWINS
+from reference import TWINS, schedule_for
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils.class_weight import compute_class_weight
 
@@ -104,15 +104,18 @@ def test_softmax_is_exact(zipf_rows, optimizer, batch_size):
         3 * (n_features + 1), 3 * n_features, eps=1e-8, **own,
         **({"l2": 0.01} if penalised else {}),
     )  # fmt: skip
-    coef, intercept = reference.train_softmax(
-        step, X, y, 3, lambda t: 0.1 / t**0.5, batch_size=batch_size
-    )
+    schedule = schedule_for(optimizer)
+
+    def rate(t):
+        return 0.1 / t**0.5 if schedule == "invscaling" else 0.1
+
+    coef, intercept = reference.train_softmax(step, X, y, 3, rate, batch_size=batch_size)
     model = AdaptiveSGDClassifier(
         optimizer=optimizer,
         penalty="l2" if penalised else None,
         alpha=0.01,
         eta0=0.1,
-        learning_rate="invscaling",
+        learning_rate=schedule,
         batch_size=batch_size,
         eps=1e-8,
     ).partial_fit(X_sparse, y, classes=[0, 1, 2])

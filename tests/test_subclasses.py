@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 from comparison import assert_same_model
+from reference import schedule_for
 from sklearn.base import clone
 from sklearn.utils._param_validation import Interval
 
@@ -98,7 +99,7 @@ def test_a_stream(rows, subclass, optimizer):
         {"penalty": "l1"},
         {"eta0": 0.3},
         {},
-        {"learning_rate": "invscaling", "fit_intercept": False},
+        {"learning_rate": schedule_for(optimizer), "fit_intercept": False},
     ]
     for number, change in enumerate(changes):
         part = slice(10 * number, 10 * number + 10)

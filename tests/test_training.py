@@ -19,7 +19,7 @@ import pytest
 import reference
 import scipy.sparse as sp
 from comparison import assert_same_model, relative_difference, weights_of
-from reference import TWINS
+from reference import TWINS, schedule_for
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit
 
@@ -36,7 +36,7 @@ MODES = [
     for optimizer in OPTIMIZERS
     for sparse_update in ("exact", "masked")
     for more in (
-        {"penalty": "elasticnet", "alpha": 1e-3, "learning_rate": "invscaling"},
+        {"penalty": "elasticnet", "alpha": 1e-3, "learning_rate": schedule_for(optimizer)},
         {"penalty": None},
     )
 ]

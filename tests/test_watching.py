@@ -96,9 +96,11 @@ def loss_before_learning(model, X, y, weight=None):
 # --- the best epoch ---
 
 
-@every_optimizer
 @pytest.mark.parametrize("sparse_update", ["exact", "masked"])
-@pytest.mark.parametrize("learning_rate", ["constant", "invscaling", "adaptive"])
+@pytest.mark.parametrize(
+    ("optimizer", "learning_rate"),
+    [(name, schedule) for name, spec in OPTIMIZERS.items() for schedule in spec.learning_rates],
+)
 def test_it_ends_with_the_state_of_the_best_epoch(parts, optimizer, sparse_update, learning_rate):
     """So that whatever learns on goes on from there, also what nobody had seen by then."""
     X, y, validation = parts("classes")

@@ -1,0 +1,55 @@
+/* FTRL-Proximal: follow the regularised leader. McMahan et al. (2013).
+
+   With s = sqrt(n + eps), n the sum of squared gradients, the paper's z times the learning rate is
+
+       z += eta g - (s_new - s) w,   w = -(z - sign(z) l1 S) / (s + l2 S), or 0 where |z| <= l1 S,
+
+   where S is the learning-rate sum: the penalty of each step, summed up. So a weight is a closed
+   form of the state and of time, nothing is owed while idle, and no record keeps a time. Without
+   a penalty w is -z / s, and the step that of AdaGrad. In these units the rate may change from
+   step to step.
+
+   `first` is z, `second` is s, or 0 before the first gradient. */
+
+#include "model.h"
+
+SKA_INLINE vec ftrl_root(const ska_settings *h, const ska_lanes *c) {
+    return v_max(c->second, v_sqrt(h->eps));
+}
+
+SKA_INLINE void ftrl_refresh(const ska_model *m, const ska_settings *h, ska_lanes *c) {
+    const vec over = v_abs(c->first) - h->l1 * m->learning_rate_sum;
+    const vec size = over / (ftrl_root(h, c) + h->l2 * m->learning_rate_sum);
+    c->w = v_select(over > 0, v_select(c->first > 0, -size, size), v_all(0));
+}
+
+/* Where the weight is 0, z may be anything that makes it 0. */
+SKA_INLINE void ftrl_settle(const ska_model *m, const ska_settings *h, ska_lanes *c) {
+    const vec limit = h->l1 * m->learning_rate_sum;
+    const vec z = c->w * (ftrl_root(h, c) + h->l2 * m->learning_rate_sum);
+    c->first = v_select(
+        c->w == 0, v_max(-limit, v_min(limit, c->first)), v_select(c->w > 0, -z - limit, limit - z));
+}
+
+SKA_INLINE void ftrl_step(const ska_model *m, const ska_settings *h, ska_lanes *c, vec g) {
+    const vec s = ftrl_root(h, c), p = g * g;
+    const mask moved = g != 0;
+    vec growth = p / (v_sqrt(s * s + p) + s), change;
+#ifdef SKA_SINGLE
+    growth += v_select(moved, m->dither_first * ska_last_digit(s), v_all(0));
+    change = h->eta * g - growth * c->w + m->dither_weight * ska_last_digit(c->first);
+#else
+    (void)m;
+    change = h->eta * g - growth * c->w;
+#endif
+    c->first = v_select(moved, c->first + change, c->first);
+    c->second = v_select(moved, s + growth, c->second);
+}
+
+#define RULE ftrl
+#define RULE_WEIGHT_IS_DERIVED
+#define RULE_HAS_SECOND
+#define RULE_REFRESH ftrl_refresh
+#define RULE_SETTLE ftrl_settle
+#define RULE_SIZE(c) v_max(v_abs((c)->first), (c)->second)
+#include "passes.h"
