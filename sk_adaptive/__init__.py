@@ -1,8 +1,15 @@
 """Linear models trained by stochastic gradient descent with a step size for each feature."""
 
 from ._classifier import AdaptiveSGDClassifier
+from ._estimators_cv import AdaptiveSGDClassifierCV, AdaptiveSGDRegressorCV
 from ._regressor import AdaptiveSGDRegressor
 from ._versions import show_versions
 
-__all__ = ["AdaptiveSGDClassifier", "AdaptiveSGDRegressor", "show_versions"]
+__all__ = [
+    "AdaptiveSGDClassifier",
+    "AdaptiveSGDClassifierCV",
+    "AdaptiveSGDRegressor",
+    "AdaptiveSGDRegressorCV",
+    "show_versions",
+]
 __version__ = "0.1.0"

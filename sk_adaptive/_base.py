@@ -169,8 +169,8 @@ class AdaptiveSGD(CallbackSupportMixin, StateAttributes):
 
     def _check_parameters(self, for_fit):
         """What the constraints on single parameters can't say."""
-        if not for_fit and self.early_stopping != "auto" and self.early_stopping:
-            raise ValueError("early_stopping should be False with partial_fit, or 'auto'")
+        if not for_fit:
+            self._check_early_stopping_of_stream()
         schedules = OPTIMIZERS[self.optimizer].learning_rates
         if self.learning_rate not in schedules:
             raise ValueError(
@@ -191,6 +191,10 @@ class AdaptiveSGD(CallbackSupportMixin, StateAttributes):
             )
         if self.penalty == "elasticnet" and self.l1_ratio is None:
             raise ValueError("l1_ratio must be set when penalty is 'elasticnet'")
+
+    def _check_early_stopping_of_stream(self):
+        if self.early_stopping != "auto" and self.early_stopping:
+            raise ValueError("early_stopping should be False with partial_fit, or 'auto'")
 
     def _fit(self, X, y, sample_weight, coef_init, intercept_init, validation_data):
         """The whole of fit, but for the guard that takes back what fails.

@@ -55,6 +55,9 @@ CACHE_LINE = 64
 # Those whose size does not follow the number of features.
 SMALL_ARRAYS = ("intercept", "intercept_integral", "progressive_loss")
 
+# The settings that may be tuples, of a number for each output.
+BY_OUTPUT = ("eps", "l1", "l2")
+
 # What alpha="auto" is where everything is of the unit 1.
 AUTOMATIC_ALPHA = 3e-7
 
@@ -350,6 +353,60 @@ def end_step(state):
             # few: the others' pages stay shared
             late = np.flatnonzero(field > now)
             field[late] = now
+
+
+def of_outputs(state, outputs, features, optimizer, compact=False):
+    """The state of some of the outputs, as if they had been alone.
+
+    Parameters
+    ----------
+    state : dict
+    outputs : int ndarray
+    features : int64 ndarray
+        The features whose records are not those of a new state.
+    optimizer : Optimizer
+        Of the state.
+    compact : bool
+        Whether these are the only features of the result, numbered in this order.
+    """
+
+    def taken(value):
+        values = np.broadcast_to(value, state["intercept"].shape[1])[outputs].tolist()
+        return values[0] if len(set(values)) == 1 else tuple(values)
+
+    settings = {**state["settings"]}
+    settings |= {name: taken(settings[name]) for name in BY_OUTPUT}
+    # Learning-rate sums are those of the first output, which may be another now.
+    growth = optimizer.growth_of_sums()
+    unit = growth[outputs[0]] / growth[0]
+    n_features = features.size if compact else state["records"].shape[0]
+    scale = state.get("scale")
+    part = new_state(
+        settings,
+        taken(state["eta0"]),
+        n_features,
+        outputs.size,
+        precision(state),
+        scale=scale[features] if compact and scale is not None else scale,
+    )
+    part["t"] = optimizer.t
+    part["learning_rate_sum"] = unit * optimizer.learning_rate_sum
+    part["average_start"] = unit * optimizer.average_start
+    part["intercept"][...] = state["intercept"][:, outputs]
+    part["intercept_integral"][...] = unit * state["intercept_integral"][outputs]
+    old, new = state["records"], part["records"]
+    places = slice(None) if compact else features
+    for name in new.dtype.names:
+        values = old[name][features]
+        values = values[:, outputs] if values.ndim == 2 else values
+        if unit != 1 and name in ("charged", "integrated", "integral"):
+            values = values * new.dtype[name].base.type(unit)
+            if name != "integral":
+                # no later than now, whatever rounding did
+                now = values.dtype.type(part["learning_rate_sum"])
+                values = np.minimum(values, now)
+        new[name][places] = values
+    return part
 
 
 def all_features(state):

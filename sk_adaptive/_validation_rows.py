@@ -1,5 +1,6 @@
 """Rows that `fit` does not learn: given or set aside, and the score on them."""
 
+from itertools import islice
 from numbers import Real
 
 import numpy as np
@@ -12,6 +13,9 @@ from ._start import gradients_of_constant
 
 # early_stopping="auto" sets rows aside where they count as at least so many, see `n_telling`.
 LEAST_ROWS = 50
+
+# Raw predictions of several models are there at once up to so many, or of one model.
+MOST_RAW_PREDICTIONS = 1 << 24
 
 
 def check_validation_data(estimator, X_val, y_val, sample_weight_val):
@@ -69,7 +73,7 @@ def rows_to_learn(estimator, X, y, training, given):
         if given[0] is not None:
             return all_rows, _score_on_given_rows(estimator, *given, X.dtype), all_rows
         return all_rows, None, all_rows
-    rows, held_out = _split(estimator, y, training)
+    rows, held_out = parts_with_weight(training, *one_split(estimator, y))
     return rows, _score_on_held_out_rows(estimator, X, y, training, held_out), all_rows
 
 
@@ -88,12 +92,16 @@ def n_telling(training, rows):
     return float(say.sum() ** 2 / (say @ say))
 
 
-def _split(estimator, y, training):
-    """Rows to train on and rows to validate on, both with a weight."""
-    split = estimator._splitter(y)(
+def one_split(estimator, y):
+    """Rows to train on and rows to validate on."""
+    splitter = estimator._splitter(y)(
         test_size=estimator.validation_fraction, random_state=estimator.random_state
     )
-    rows, held_out = next(split.split(np.zeros((y.shape[0], 1)), y))
+    return next(splitter.split(np.zeros((y.shape[0], 1)), y))
+
+
+def parts_with_weight(training, rows, held_out):
+    """Those of rows to train on, and of rows to validate on, that have a weight."""
     rows, held_out = training.with_weight(rows.astype(np.int64)), training.with_weight(held_out)
     # in the order of SGDClassifier, whose message on weights that are all zero this is
     for part, what in ((held_out, "validation"), (rows, "training")):
@@ -108,8 +116,14 @@ def _split(estimator, y, training):
 def _score_on_held_out_rows(estimator, X, y, training, rows):
     if estimator.scoring == "loss":
         return ValidationLoss(training.part(rows))
+    weight = weights_for_scorers(estimator, y, training, rows)
+    return _scorer(estimator, X[rows], y[rows], weight)
+
+
+def weights_for_scorers(estimator, y, training, rows):
+    """Of these training rows, class weights included; None where all are 1."""
     weight = estimator._weights_for_scorers(y, training.weight_or_none)
-    return _scorer(estimator, X[rows], y[rows], None if weight is None else weight[rows])
+    return None if weight is None else weight[rows]
 
 
 def _score_on_given_rows(estimator, X, y, sample_weight, dtype):
@@ -149,17 +163,30 @@ class ValidationLoss:
         )
 
     def __call__(self, state, optimizer):
-        rows = self._rows
+        (raw_predictions,) = self.raw_predictions(state, optimizer)
+        return self.of(raw_predictions)
+
+    def raw_predictions(self, state, optimizer, n_models=1):
+        """Those of each of several models side by side: float64 of shape (n_rows, n_outputs)."""
         coef = _state.coefficients(state, self._features, optimizer)
-        raw_predictions = self._X @ coef.T + _state.intercepts(state)
+        intercept = _state.intercepts(state)
+        # for many at once one pass over the rows, and for all of them perhaps no room
+        at_once = max(1, MOST_RAW_PREDICTIONS * n_models // (self._rows.n_rows * len(coef)))
+        models = zip(np.split(coef, n_models), np.split(intercept, n_models), strict=True)
+        while batch := list(islice(models, at_once)):
+            weights, constants = map(np.concatenate, zip(*batch, strict=True))
+            yield from np.split(self._X @ weights.T + constants, len(batch), axis=1)
+
+    def of(self, raw_predictions):
+        """That of a model with these raw predictions."""
+        rows = self._rows
         losses = rows.loss.row_losses(rows.targets, raw_predictions, rows.class_weight)
         return -float(np.average(losses, weights=rows.weight_or_none))
 
 
 def _scorer(estimator, X, y, sample_weight):
     """The score of `scoring`, one of scikit-learn's or a function of the user's."""
-    scorer = check_scoring(estimator, estimator.scoring)
-    weights = {} if sample_weight is None else {"sample_weight": sample_weight}
+    call = scorer_on(estimator, X, y, sample_weight)
     # without a copy of the model that there may be; and X is an array by now
     judge = type(estimator).__new__(type(estimator))
     judge.__dict__.update(estimator.__dict__, _sparse_coef=False)
@@ -167,7 +194,18 @@ def _scorer(estimator, X, y, sample_weight):
 
     def score(state, optimizer):
         judge.__dict__.update(_state=state, _cache={"optimizer": optimizer})
-        value = scorer(judge, X, y, **weights)
+        return call(judge)
+
+    return score
+
+
+def scorer_on(estimator, X, y, sample_weight):
+    """A function of a model that returns its score by `scoring`, not 'loss', on these rows."""
+    scorer = check_scoring(estimator, estimator.scoring)
+    weights = {} if sample_weight is None else {"sample_weight": sample_weight}
+
+    def score(model):
+        value = scorer(model, X, y, **weights)
         if not isinstance(value, Real):
             raise ValueError(f"scoring must return a number, got {value!r} ({type(value)})")
         return float(value)

@@ -321,6 +321,11 @@ cdef class Optimizer:
         """
         read_weights(self, features, out)
 
+    def growth_of_sums(self):
+        """What a step of its own rate adds to the learning-rate sum of each output."""
+        return np.array(
+            [self.growth_of_sum(self.eta0[k], k) for k in range(self.m.n_outputs)])
+
     def penalty(self, const int64_t[::1] features):
         """The penalty of the weights of these features after step t; NaN if one is not finite."""
         return penalty_of(self, features)
