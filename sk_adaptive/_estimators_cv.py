@@ -107,9 +107,9 @@ class AdaptiveSGDClassifierCV(SearchCV, AdaptiveSGDClassifier):
         A row for each setting, in the order of ``ParameterGrid``, with the keys of GridSearchCV:
         ``params``, ``param_eta0``, ``param_alpha``, ``param_l1_ratio``, ``split0_test_score`` and
         so on, ``mean_test_score``, ``std_test_score`` and ``rank_test_score``. Scores are those
-        after the setting's best number of epochs, ``n_iter``. ``stopped_by`` says why it was not learned
-        on: 'tol', 'pruned', 'max_iter', 'callback', or 'failed', whose scores are NaN. There are
-        no times of single settings, as no setting has one.
+        after the setting's best number of epochs, ``n_iter``. ``stopped_by`` says why it was not
+        learned on: 'tol', 'pruned', 'max_iter', 'callback', or 'failed', whose scores are NaN.
+        There are no times of single settings, as no setting has one.
     best_params_ : dict
         The best setting, as parameters of :class:`AdaptiveSGDClassifier`.
     best_score_ : float
@@ -410,9 +410,9 @@ class AdaptiveSGDRegressorCV(SearchCV, AdaptiveSGDRegressor):
         A row for each setting, in the order of ``ParameterGrid``, with the keys of GridSearchCV:
         ``params``, ``param_eta0``, ``param_alpha``, ``param_l1_ratio``, ``split0_test_score`` and
         so on, ``mean_test_score``, ``std_test_score`` and ``rank_test_score``. Scores are those
-        after the setting's best number of epochs, ``n_iter``. ``stopped_by`` says why it was not learned
-        on: 'tol', 'pruned', 'max_iter', 'callback', or 'failed', whose scores are NaN. There are
-        no times of single settings, as no setting has one.
+        after the setting's best number of epochs, ``n_iter``. ``stopped_by`` says why it was not
+        learned on: 'tol', 'pruned', 'max_iter', 'callback', or 'failed', whose scores are NaN.
+        There are no times of single settings, as no setting has one.
     best_params_ : dict
         The best setting, as parameters of :class:`AdaptiveSGDRegressor`.
     best_score_ : float

@@ -52,6 +52,10 @@ class SearchCV:
         "n_jobs": [Integral, None],
         "early_stopping": ["boolean"],
         "prune": ["boolean"],
+        # no parameters, see above
+        "eta0": "no_validation",
+        "alpha": "no_validation",
+        "l1_ratio": "no_validation",
     }
 
     # what training reads, and a search has no use for
@@ -68,7 +72,7 @@ class SearchCV:
 
     @property
     def l1_ratio(self):
-        return self._found("l1_ratio", self.l1_ratios[0])
+        return self._found("l1_ratio", next(iter(self.l1_ratios), None))
 
     def _found(self, name, otherwise):
         return self.__dict__.get("best_params_", {}).get(name, otherwise)
@@ -210,15 +214,16 @@ class SearchCV:
             training = training.normalised(rows, scale)
         start = start_of(model, training, rows, one_pass=False)
         state = self._state_to_fit(training, start, start.eta0, scale, None, None)
-        settings = replace(settings, max_iter=self.best_iteration_, tol=None)
+        # hooks of callbacks see those of the model so far in their place
+        best_iteration, stopped_by = self.best_iteration_, self.stopped_by_
+        scores = self.validation_scores_
+        settings = replace(settings, max_iter=best_iteration, tol=None)
         told = None if task is None else task.begin_refit(settings.max_iter)
         features = training.features()
         progress = fit_epochs(state, training, rows, features, settings, None, told)
-        # those of the search
-        progress.validation_scores = self.validation_scores_
+        progress.validation_scores, progress.best_iteration = scores, best_iteration
         if progress.stopped_by != "callback":
-            progress.stopped_by = self.stopped_by_
-            progress.best_iteration = self.best_iteration_
+            progress.stopped_by = stopped_by
         self._become(progress)
         if told is not None:
             told.end(progress)

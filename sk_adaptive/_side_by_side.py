@@ -80,7 +80,8 @@ class SideBySide:
                 culprits = self._culprits(training, rows[: training.batch_size])
                 failed += self.members[culprits].tolist()
                 self._keep(np.setdiff1d(np.arange(self.members.size), culprits))
-        _state.save_clock(self.state, self.optimizer)
+        if self.members.size:
+            _state.save_clock(self.state, self.optimizer)
         return failed
 
     def keep(self, members):
