@@ -3,7 +3,7 @@
 Apart from the code: scikit-learn's decorators of methods hide annotations there.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal, Self, TypeAlias, type_check_only
 
 import numpy as np
@@ -11,7 +11,13 @@ import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 
-__all__ = ["AdaptiveSGDClassifier", "AdaptiveSGDRegressor", "show_versions"]
+__all__ = [
+    "AdaptiveSGDClassifier",
+    "AdaptiveSGDClassifierCV",
+    "AdaptiveSGDRegressor",
+    "AdaptiveSGDRegressorCV",
+    "show_versions",
+]
 __version__: str
 
 # Anything that has rows: an array, a data frame, a sparse matrix.
@@ -188,5 +194,132 @@ class AdaptiveSGDRegressor(RegressorMixin, _AdaptiveSGD):
         self, X: _Rows, y: _Targets, sample_weight: ArrayLike | None = None
     ) -> Self: ...
     def predict(self, X: _Rows) -> NDArray[np.floating]: ...
+
+class AdaptiveSGDClassifierCV(AdaptiveSGDClassifier):
+    eta0s: ArrayLike | Literal["auto"]
+    alphas: ArrayLike | Literal["auto"]
+    l1_ratios: ArrayLike
+    cv: Any
+    n_jobs: int | None
+    early_stopping: bool
+    prune: bool
+    cv_results_: dict[str, Any]
+    best_params_: dict[str, float]
+    best_score_: float
+    best_index_: int
+    n_splits_: int
+    @property  # type: ignore[override]
+    def eta0(self) -> float | Literal["auto"]: ...
+    @property  # type: ignore[override]
+    def alpha(self) -> float | Literal["auto"]: ...
+    @property  # type: ignore[override]
+    def l1_ratio(self) -> float | None: ...
+    def __init__(
+        self,
+        loss: str = "log_loss",
+        *,
+        optimizer: str = "adagrad",
+        penalty: _Penalty = "l2",
+        eta0s: ArrayLike | Literal["auto"] = "auto",
+        alphas: ArrayLike | Literal["auto"] = "auto",
+        l1_ratios: ArrayLike = (0.15,),
+        fit_intercept: bool = True,
+        max_iter: int = 100,
+        tol: float | None = 1e-3,
+        shuffle: bool = True,
+        batch_size: int = 1,
+        learning_rate: Literal["constant", "invscaling"] = "constant",
+        power_t: float = 0.5,
+        rho: float = 0.99,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        eps: float | None = None,
+        sparse_update: Literal["exact", "masked"] = "exact",
+        normalize: bool = False,
+        epsilon: float = 0.1,
+        class_weight: Mapping[Any, float] | Literal["balanced"] | None = None,
+        multi_class: Literal["auto", "multinomial", "ovr"] = "auto",
+        cv: int | float | Iterable[Any] | Any | None = None,
+        scoring: str | Callable[..., float] | None = "loss",
+        refit: bool = True,
+        n_jobs: int | None = None,
+        early_stopping: bool = True,
+        prune: bool = True,
+        n_iter_no_change: int = 5,
+        average: bool | int = False,
+        verbose: int = 0,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None: ...
+    def fit(  # type: ignore[override]
+        self,
+        X: _Rows,
+        y: _Targets,
+        sample_weight: ArrayLike | None = None,
+        *,
+        groups: ArrayLike | None = None,
+    ) -> Self: ...
+
+class AdaptiveSGDRegressorCV(AdaptiveSGDRegressor):
+    eta0s: ArrayLike | Literal["auto"]
+    alphas: ArrayLike | Literal["auto"]
+    l1_ratios: ArrayLike
+    cv: Any
+    n_jobs: int | None
+    early_stopping: bool
+    prune: bool
+    cv_results_: dict[str, Any]
+    best_params_: dict[str, float]
+    best_score_: float
+    best_index_: int
+    n_splits_: int
+    @property  # type: ignore[override]
+    def eta0(self) -> float | Literal["auto"]: ...
+    @property  # type: ignore[override]
+    def alpha(self) -> float | Literal["auto"]: ...
+    @property  # type: ignore[override]
+    def l1_ratio(self) -> float | None: ...
+    def __init__(
+        self,
+        loss: str = "squared_error",
+        *,
+        optimizer: str = "adagrad",
+        penalty: _Penalty = "l2",
+        eta0s: ArrayLike | Literal["auto"] = "auto",
+        alphas: ArrayLike | Literal["auto"] = "auto",
+        l1_ratios: ArrayLike = (0.15,),
+        fit_intercept: bool = True,
+        max_iter: int = 100,
+        tol: float | None = 3e-4,
+        shuffle: bool = True,
+        batch_size: int = 1,
+        learning_rate: Literal["constant", "invscaling"] = "constant",
+        power_t: float = 0.5,
+        rho: float = 0.99,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        eps: float | None = None,
+        sparse_update: Literal["exact", "masked"] = "exact",
+        normalize: bool = False,
+        epsilon: float = 0.1,
+        quantile: float = 0.5,
+        cv: int | float | Iterable[Any] | Any | None = None,
+        scoring: str | Callable[..., float] | None = "loss",
+        refit: bool = True,
+        n_jobs: int | None = None,
+        early_stopping: bool = True,
+        prune: bool = True,
+        n_iter_no_change: int = 5,
+        average: bool | int = False,
+        verbose: int = 0,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None: ...
+    def fit(  # type: ignore[override]
+        self,
+        X: _Rows,
+        y: _Targets,
+        sample_weight: ArrayLike | None = None,
+        *,
+        groups: ArrayLike | None = None,
+    ) -> Self: ...
 
 def show_versions() -> None: ...

@@ -1,6 +1,6 @@
 """Conversion to ONNX, by skl2onnx.
 
-After `register()`, ``skl2onnx.to_onnx`` and ``convert_sklearn`` know both estimators, alone
+After `register()`, ``skl2onnx.to_onnx`` and ``convert_sklearn`` know the estimators, alone
 and in pipelines. The package itself does not need skl2onnx.
 """
 
@@ -9,6 +9,7 @@ import scipy.sparse as sp
 from sklearn.utils.validation import check_is_fitted
 
 from ._classifier import AdaptiveSGDClassifier
+from ._estimators_cv import AdaptiveSGDClassifierCV, AdaptiveSGDRegressorCV
 from ._registry import CLASSIFICATION_LOSSES, REGRESSION_LOSSES
 from ._regressor import AdaptiveSGDRegressor
 
@@ -16,7 +17,7 @@ __all__ = ["register"]
 
 
 def register():
-    """Tell skl2onnx how to convert both estimators. It may be called again.
+    """Tell skl2onnx how to convert the estimators. It may be called again.
 
     The options of a classifier are those of ``SGDClassifier``: ``zipmap``, ``raw_scores``, ``nocl``
     and ``output_class_labels``. A loss without probabilities gives raw predictions in
@@ -37,21 +38,23 @@ def register():
     """
     from skl2onnx import update_registered_converter
 
-    update_registered_converter(
-        AdaptiveSGDClassifier,
-        "SkAdaptiveSGDClassifier",
-        _classifier_shapes,
-        _convert_classifier,
-        options={
-            "zipmap": [True, False, "columns"],
-            "nocl": [True, False],
-            "output_class_labels": [False, True],
-            "raw_scores": [True, False],
-        },
-    )
-    update_registered_converter(
-        AdaptiveSGDRegressor, "SkAdaptiveSGDRegressor", _regressor_shapes, _convert_regressor
-    )
+    for classifier in (AdaptiveSGDClassifier, AdaptiveSGDClassifierCV):
+        update_registered_converter(
+            classifier,
+            f"Sk{classifier.__name__}",
+            _classifier_shapes,
+            _convert_classifier,
+            options={
+                "zipmap": [True, False, "columns"],
+                "nocl": [True, False],
+                "output_class_labels": [False, True],
+                "raw_scores": [True, False],
+            },
+        )
+    for regressor in (AdaptiveSGDRegressor, AdaptiveSGDRegressorCV):
+        update_registered_converter(
+            regressor, f"Sk{regressor.__name__}", _regressor_shapes, _convert_regressor
+        )
 
 
 def _check(operator):

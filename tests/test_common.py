@@ -3,7 +3,12 @@
 import pytest
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from sk_adaptive import AdaptiveSGDClassifier, AdaptiveSGDRegressor
+from sk_adaptive import (
+    AdaptiveSGDClassifier,
+    AdaptiveSGDClassifierCV,
+    AdaptiveSGDRegressor,
+    AdaptiveSGDRegressorCV,
+)
 from sk_adaptive._registry import OPTIMIZERS
 
 EXPECTED_FAILURES = {
@@ -18,6 +23,11 @@ EXPECTED_FAILURES = {
         for estimator in (AdaptiveSGDClassifier, AdaptiveSGDRegressor)
         for optimizer in OPTIMIZERS
         for sparse_update in ("exact", "masked")
+    ]
+    + [
+        # few folds, as there are checks with few rows
+        estimator(max_iter=10, cv=2, alphas=[1e-6, 1e-3])
+        for estimator in (AdaptiveSGDClassifierCV, AdaptiveSGDRegressorCV)
     ],
     expected_failed_checks=lambda estimator: EXPECTED_FAILURES,
 )
