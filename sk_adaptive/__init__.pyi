@@ -208,12 +208,12 @@ class AdaptiveSGDClassifierCV(AdaptiveSGDClassifier):
     best_score_: float
     best_index_: int
     n_splits_: int
-    @property  # type: ignore[override]
-    def eta0(self) -> float | Literal["auto"]: ...
-    @property  # type: ignore[override]
-    def alpha(self) -> float | Literal["auto"]: ...
-    @property  # type: ignore[override]
-    def l1_ratio(self) -> float | None: ...
+    @property
+    def eta0(self) -> float | Literal["auto"]: ...  # type: ignore[override]
+    @property
+    def alpha(self) -> float | Literal["auto"]: ...  # type: ignore[override]
+    @property
+    def l1_ratio(self) -> float | None: ...  # type: ignore[override]
     def __init__(
         self,
         loss: str = "log_loss",
@@ -272,12 +272,12 @@ class AdaptiveSGDRegressorCV(AdaptiveSGDRegressor):
     best_score_: float
     best_index_: int
     n_splits_: int
-    @property  # type: ignore[override]
-    def eta0(self) -> float | Literal["auto"]: ...
-    @property  # type: ignore[override]
-    def alpha(self) -> float | Literal["auto"]: ...
-    @property  # type: ignore[override]
-    def l1_ratio(self) -> float | None: ...
+    @property
+    def eta0(self) -> float | Literal["auto"]: ...  # type: ignore[override]
+    @property
+    def alpha(self) -> float | Literal["auto"]: ...  # type: ignore[override]
+    @property
+    def l1_ratio(self) -> float | None: ...  # type: ignore[override]
     def __init__(
         self,
         loss: str = "squared_error",
