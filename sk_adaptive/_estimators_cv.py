@@ -29,7 +29,7 @@ class AdaptiveSGDClassifierCV(SearchCV, AdaptiveSGDClassifier):
         that rate, and three times as much.
     alphas : array-like of float or 'auto', default='auto'
         The strengths of the penalty to try, in [0, inf). 'auto': the automatic strength of all
-        rows, and 10 and 100 times as much. With 'elasticnet' they depend on the share of L1:
+        rows, and 10, 100 and 1000 times as much. With 'elasticnet' they depend on the share of L1:
         each is as strong on a coefficient of a typical size. Not used with ``penalty=None``.
     l1_ratios : array-like of float, default=(0.15,)
         The shares of L1 to try, in [0, 1]. Used with 'elasticnet' only.
@@ -179,7 +179,7 @@ class AdaptiveSGDClassifierCV(SearchCV, AdaptiveSGDClassifier):
     >>> sorted(model.best_params_)
     ['alpha', 'eta0']
     >>> len(model.cv_results_["params"])
-    9
+    12
     >>> print(f"{pipeline.score(X, y):.2f}")
     0.99
     """
@@ -334,7 +334,7 @@ class AdaptiveSGDRegressorCV(SearchCV, AdaptiveSGDRegressor):
         that rate, and three times as much.
     alphas : array-like of float or 'auto', default='auto'
         The strengths of the penalty to try, in [0, inf). 'auto': the automatic strength of all
-        rows, and 10 and 100 times as much. With 'elasticnet' they depend on the share of L1:
+        rows, and 10, 100 and 1000 times as much. With 'elasticnet' they depend on the share of L1:
         each is as strong on a coefficient of a typical size. Not used with ``penalty=None``.
     l1_ratios : array-like of float, default=(0.15,)
         The shares of L1 to try, in [0, 1]. Used with 'elasticnet' only.

@@ -30,7 +30,7 @@ from ._validation_rows import (
 
 # eta0s="auto" and alphas="auto": times the automatic ones of all rows.
 RATES = (1 / 3, 1.0, 3.0)
-STRENGTHS = (1.0, 10.0, 100.0)
+STRENGTHS = (1.0, 10.0, 100.0, 1000.0)
 
 # Settings are compared from this epoch on, see `_is_hopeless`.
 EPOCHS_OF_GRACE = 3
