@@ -95,12 +95,14 @@ def peer_of(name):
     return LogisticRegression(max_iter=100 if name in ONE_SEED else 300), "C"
 
 
-def best_strength(name, split):
+def best_strength(name, split, n_jobs=-1):
     """Of the grid, by cross-validation."""
     peer, strength = peer_of(name)
     scoring = "r2" if name in REGRESSIONS else minus_log_loss
     folds = ShuffleSplit(1, test_size=0.2, random_state=0) if name in ONE_FOLD else 3
-    search = GridSearchCV(peer, {strength: GRID}, scoring=scoring, cv=folds, n_jobs=-1, refit=False)
+    search = GridSearchCV(
+        peer, {strength: GRID}, scoring=scoring, cv=folds, n_jobs=n_jobs, refit=False
+    )
     return search.fit(split.X_train, split.y_train).best_params_[strength]
 
 
