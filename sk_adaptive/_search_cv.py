@@ -83,9 +83,9 @@ class SearchCV:
 
     def _alone(self, **parameters):
         """The estimator that does not search, of these parameters, as far as `fit` has come."""
-        own = self.get_params(deep=False)
+        # a subclass may take other parameters
         names = self._base._get_param_names()
-        alone = self._base(**{name: own[name] for name in names if name in own})
+        alone = self._base(**{name: getattr(self, name) for name in names})
         alone.set_params(early_stopping=False, **parameters)
         for name in ("n_features_in_", "classes_", "_label_format", "_target_shape"):
             if name in self.__dict__:
@@ -375,7 +375,7 @@ class ScoreSideBySide:
             return self._loss.of(raw)
         # Scorers that have a name ask for predictions of these rows and nothing else.
         judge = self._judge(_state=state)
-        judge._raw_predictions = partial(_known_predictions, judge, raw)
+        judge._raw_predictions = partial(_known_predictions, self._estimator, raw)
         return self._scorer(judge)
 
     def _judge(self, **attributes):
@@ -384,9 +384,9 @@ class ScoreSideBySide:
         return judge
 
 
-def _known_predictions(judge, raw, X, *names):
+def _known_predictions(estimator, raw, X, *names):
     """In place of `AdaptiveSGD._raw_predictions`."""
-    return raw, *(getattr(judge, name) for name in names)
+    return raw, *(getattr(estimator, name) for name in names)
 
 
 def _check_memory(folds, features, n_settings):

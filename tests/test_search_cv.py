@@ -629,3 +629,28 @@ def test_callbacks_are_told_of_every_epoch_and_may_stop_both_parts(rows):
         assert np.isfinite(own.best_score_)
     own = search_of().set_callbacks(Watch(("refit", "epoch"))).fit(X, y)
     assert (own.n_iter_, own.stopped_by_) == (1, "callback")
+
+
+def test_labels_may_be_sparse(rows):
+    X, y = rows
+    _, _, labels = targets_of("labels", X, y)
+    for cv in (3, 0.25):
+        dense, sparse = (
+            search_of(cv=cv).fit(X, form(labels)) for form in (np.array, sp.csr_matrix)
+        )
+        assert_same_model(sparse, dense)
+        assert sp.issparse(sparse.predict(X))
+
+
+class Short(AdaptiveSGDClassifierCV):
+    def __init__(self, eta0s):
+        super().__init__(eta0s=eta0s, alphas=[1e-3], penalty="l1", cv=3, **FIXED)
+
+
+def test_a_subclass_may_take_other_parameters(rows):
+    X, y = rows
+    own = Short([0.03, 0.1]).fit(X, y)
+    best = AdaptiveSGDClassifier(penalty="l1", **{**FIXED, **own.best_params_})
+    best.set_params(max_iter=own.best_iteration_, early_stopping=False)
+    assert_same_model(own, best.fit(X, y))
+    assert_same_model(clone(own).fit(X, y), own)
