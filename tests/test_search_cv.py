@@ -526,6 +526,19 @@ def test_memory_that_there_is_not_is_refused_with_the_figure(rows, monkeypatch):
     assert _search_cv.physical_memory() > 1e8
 
 
+@every_optimizer
+def test_the_figure_is_what_the_records_take(rows, optimizer):
+    X, y = rows
+    models, training, _ = pass_of(AdaptiveSGDClassifier, X, y, GRID, optimizer=optimizer)
+    part = np.arange(200), np.arange(200, 300)
+    fold = _search_cv.Fold(
+        models, X, y, training, *part, models[0]._run_settings(training, part[0], True)
+    )
+    fold.begin(np.arange(X.shape[1]))
+    taken = sum(group.state["records"].nbytes for group in fold._groups)
+    assert fold.n_bytes(X.shape[1]) == taken > 0
+
+
 # -- an estimator like the others --
 
 
