@@ -15,6 +15,7 @@ from sklearn.utils import check_consistent_length
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.parallel import Parallel, delayed
 
+from ._base import PRECISIONS
 from ._callbacks import begin_search
 from ._data import training_data
 from ._side_by_side import SideBySide, bytes_of_records, groups_of
@@ -32,14 +33,14 @@ from ._validation_rows import (
 RATES = (1 / 3, 1.0, 3.0)
 STRENGTHS = (1.0, 10.0, 100.0, 1000.0)
 
-# Settings are compared from this epoch on, see `_is_hopeless`.
+# Settings are compared from this epoch on, see `Setting.is_hopeless`.
 EPOCHS_OF_GRACE = 3
 
 
 class SearchCV:
-    """What the estimators that search add to those that they are of.
+    """What the estimators that search add to their base class, which `_base` names.
 
-    Whatever the base class reads as `eta0`, `alpha` and `l1_ratio` is what the search found.
+    Whatever that reads as `eta0`, `alpha` and `l1_ratio` is what the search found.
     """
 
     _parameter_constraints: dict = {
@@ -99,7 +100,7 @@ class SearchCV:
         # -- prepare --
         self._check_parameters(for_fit=True)
         given = X
-        X, y = self._validate(X, y, ["float64", "float32"], reset=True)
+        X, y = self._validate(X, y, PRECISIONS, reset=True)
         self._begin_fit(y)
         training = training_data(self, X, y, sample_weight, find_features=True)
         rows = training.with_weight(np.arange(training.n_rows, dtype=np.int64))
@@ -279,8 +280,6 @@ class Fold:
         self._generator = np.random.default_rng(settings.seed)
         self._score = ScoreSideBySide(models[0], X, y, training, held_out)
         self._scale = None
-        # a loss of its own, as threads learn side by side
-        training = replace(training, loss=models[0]._make_loss())
         if models[0].normalize:
             self._scale = training.scale_of(rows)
             training = training.normalised(rows, self._scale)
