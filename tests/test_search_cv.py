@@ -655,6 +655,16 @@ def test_labels_may_be_sparse(rows):
         assert sp.issparse(sparse.predict(X))
 
 
+@pytest.mark.parametrize("search", [AdaptiveSGDClassifierCV, AdaptiveSGDRegressorCV])
+def test_parameters_are_those_of_the_model_and_have_its_defaults(search):
+    """But for what is searched, and what a search has no use for."""
+    own, of_model = search().get_params(), search._base().get_params()
+    replaced = {"alpha", "eta0", "l1_ratio", "validation_fraction", "warm_start"}
+    assert set(of_model) - set(own) == replaced
+    shared = set(of_model) & set(own) - {"early_stopping"}
+    assert {name: own[name] for name in shared} == {name: of_model[name] for name in shared}
+
+
 class Short(AdaptiveSGDClassifierCV):
     def __init__(self, eta0s):
         super().__init__(eta0s=eta0s, alphas=[1e-3], penalty="l1", cv=3, **FIXED)
