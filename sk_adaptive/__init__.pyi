@@ -38,7 +38,7 @@ class _AdaptiveSGD(BaseEstimator):
     shuffle: bool
     batch_size: int
     learning_rate: _Schedule
-    eta0: float | Literal["auto"]
+    eta0: float | Literal["auto", "search"]
     power_t: float
     rho: float
     beta_1: float
@@ -76,6 +76,10 @@ class _AdaptiveSGD(BaseEstimator):
     def t_(self) -> int: ...
     @property
     def eta0_(self) -> float: ...
+    @property
+    def mixture_weights_(self) -> NDArray[np.float64]: ...
+    @property
+    def mixture_rates_(self) -> NDArray[np.float64]: ...
     @property
     def eps_(self) -> float: ...
     @property
@@ -120,7 +124,7 @@ class AdaptiveSGDClassifier(ClassifierMixin, _AdaptiveSGD):
         shuffle: bool = True,
         batch_size: int = 1,
         learning_rate: _Schedule = "constant",
-        eta0: float | Literal["auto"] = "auto",
+        eta0: float | Literal["auto", "search"] = "auto",
         power_t: float = 0.5,
         rho: float = 0.99,
         beta_1: float = 0.9,
@@ -170,7 +174,7 @@ class AdaptiveSGDRegressor(RegressorMixin, _AdaptiveSGD):
         shuffle: bool = True,
         batch_size: int = 1,
         learning_rate: _Schedule = "constant",
-        eta0: float | Literal["auto"] = "auto",
+        eta0: float | Literal["auto", "search"] = "auto",
         power_t: float = 0.5,
         rho: float = 0.99,
         beta_1: float = 0.9,

@@ -20,8 +20,8 @@ class StateAttributes(BaseEstimator):
     """The attributes that `_state` holds.
 
     Beside `_state` there is `_cache`, which is never saved: the kernel's optimizer on the state,
-    the coefficients read out last, and the parameters that the last call has checked. Threads
-    take turns by `_lock`: whoever reads or changes the state or the cache holds it.
+    the mixture, the coefficients read out last, and the parameters that the last call has checked.
+    Threads take turns by `_lock`: whoever reads or changes the state or the cache holds it.
     """
 
     def _public_coef(self, coef):
@@ -87,7 +87,7 @@ class StateAttributes(BaseEstimator):
     def coef_(self, value):
         with self._lock:
             state = self._current_state("coef_")
-            shape = (state["intercept"].shape[1], _state.n_features(state))
+            shape = (_state.n_outputs_of(state), _state.n_features(state))
             coef = initial_values(value, shape, _state.precision(state), "coef_")
             self._adopt(_state.with_coefficients(state, coef))
 
@@ -101,7 +101,7 @@ class StateAttributes(BaseEstimator):
     def intercept_(self, value):
         with self._lock:
             state = self._current_state("intercept_")
-            shape = (state["intercept"].shape[1],)
+            shape = (_state.n_outputs_of(state),)
             value = initial_values(value, shape, np.float64, "intercept_")
             self._adopt(_state.with_intercepts(state, value))
 
@@ -113,7 +113,27 @@ class StateAttributes(BaseEstimator):
     @property
     def eta0_(self):
         with self._lock:
-            return self._current_state("eta0_")["eta0"]
+            return _state.learning_rate(self._current_state("eta0_"))
+
+    @property
+    def mixture_weights_(self):
+        return self._of_mixture("mixture_weights_")[1]
+
+    @property
+    def mixture_rates_(self):
+        return self._of_mixture("mixture_rates_")[0]
+
+    def _of_mixture(self, name):
+        """The learning rates of the models side by side, and their weights: copies."""
+        with self._lock:
+            state = self._current_state(name)
+            if "mixture" not in state:
+                raise AttributeError(
+                    f"{type(self).__name__!r} object has {name!r} after partial_fit with "
+                    "eta0='search' only: it is a single model."
+                )
+            rates, weights = _state.rates_of_mixture(state), state["mixture"][1].copy()
+            return _read_only(rates), _read_only(weights)
 
     @property
     def optimizer_state_(self):

@@ -27,6 +27,7 @@ from ._callbacks import CallbackSupportMixin, begin_fit
 from ._data import training_data
 from ._input import ROWS_OF_RATE, check_structure, in_precision, is_in_order, is_ready
 from ._locking import parameter_constraints, parameter_names, unchanged_if_it_fails
+from ._mixture import Mixture
 from ._refit import find_and_refit
 from ._registry import OPTIMIZERS
 from ._start import check_decay, least_gain, start_of, takes_from_rows, warn_of_other_units
@@ -71,7 +72,7 @@ class AdaptiveSGD(CallbackSupportMixin, StateAttributes):
         "shuffle": ["boolean"],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "learning_rate": [StrOptions({"constant", "invscaling", "adaptive"})],
-        "eta0": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
+        "eta0": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto", "search"})],
         "power_t": [Interval(Real, None, None, closed="neither")],
         "rho": [Interval(Real, 0, 1, closed="left")],
         "beta_1": [Interval(Real, 0, 1, closed="left")],
@@ -177,6 +178,11 @@ class AdaptiveSGD(CallbackSupportMixin, StateAttributes):
                 f"learning_rate must be {' or '.join(map(repr, schedules))} with "
                 f"optimizer={self.optimizer!r}. Got {self.learning_rate!r}."
             )
+        if for_fit and self.eta0 == "search" and not self.early_stopping:
+            raise ValueError(
+                "eta0='search' compares rates on rows that fit does not learn, so early_stopping "
+                "should be True or 'auto' with it. Got early_stopping=False."
+            )
         if self.power_t < 0:
             if self.learning_rate == "invscaling":
                 raise ValueError(
@@ -228,17 +234,17 @@ class AdaptiveSGD(CallbackSupportMixin, StateAttributes):
         task = self._begin_task(given, X, y, training, learned, None if refits else self.max_iter)
 
         # -- train --
-        if refits:
+        if refits or (self.eta0 == "search" and validation_score is not None):
             progress = find_and_refit(
                 state,
                 new_state,
                 training,
                 rows,
-                all_rows,
+                all_rows if refits else None,
                 features,
                 settings,
                 validation_score,
-                self.eta0 == "auto",
+                self.eta0,
                 task,
             )
         else:
@@ -364,9 +370,12 @@ class AdaptiveSGD(CallbackSupportMixin, StateAttributes):
         if not first_call:
             self._check_outputs(training)
         if not unchanged:
+            self._check_comparable(training)
             state = (self._first_state if first_call else self._next_state)(training, rows)
             if state is not self.__dict__.get("_state"):
                 self._adopt(state)
+            # the loss may be another
+            self._cache.pop("mixture", None)
             # Until rows have taught something, each call looks again.
             if self._is_settled(state["settings"]):
                 self._cache["parameters"] = parameters
@@ -374,12 +383,24 @@ class AdaptiveSGD(CallbackSupportMixin, StateAttributes):
             warn_of_other_units(self, training, rows, self._state["settings"])
         return training, rows
 
+    def _check_comparable(self, training):
+        """Refuse a search where losses do not tell which of two rates is better."""
+        if self.eta0 == "search" and training.of_classes:
+            nothing = np.zeros((1, training.n_outputs))
+            losses = training.loss.row_losses(training.targets[:1], nothing, np.empty((0, 0)))
+            if not losses.any():
+                raise ValueError(
+                    "eta0='search' compares the losses of rates in partial_fit, and "
+                    f"loss={self.loss!r} is 0 for a model that predicts 0: set eta0 to 'auto' or "
+                    "a number."
+                )
+
     def _is_settled(self, settings):
         """Whether rows have told what they are to tell."""
         return settings["typical_gradient"] > 0 or not takes_from_rows(self)
 
     def _check_outputs(self, training):
-        n_outputs = self._state["intercept"].shape[1]
+        n_outputs = _state.n_outputs_of(self._state)
         if training.n_outputs != n_outputs:
             raise ValueError(
                 f"y has {training.n_outputs} output(s), but the model has {n_outputs}."
@@ -393,7 +414,12 @@ class AdaptiveSGD(CallbackSupportMixin, StateAttributes):
         return _with_intercept_of(
             start,
             _state.new_state(
-                start.settings, start.eta0, n_features, n_outputs, training.data.dtype
+                start.settings,
+                start.eta0,
+                n_features,
+                n_outputs,
+                training.data.dtype,
+                rates=_state.rates_of_models(start.settings),
             ),
         )
 
@@ -403,8 +429,8 @@ class AdaptiveSGD(CallbackSupportMixin, StateAttributes):
         units, eta0 = _state.units_of(state["settings"]), state["eta0"]
         settings = _state.settings_of(self, units)
         if self._is_settled(settings) and _state.is_same_kind(state, settings):
-            # A rate that "auto" or "adaptive" has settled stays; a new number replaces it.
-            if self.eta0 != "auto" and self.learning_rate != "adaptive":
+            # A rate that rows or "adaptive" have settled stays; a new number replaces it.
+            if not isinstance(self.eta0, str) and self.learning_rate != "adaptive":
                 eta0 = float(self.eta0)
             check_decay(self, settings, eta0)
             return _state.with_settings(state, settings, eta0)
@@ -432,6 +458,12 @@ class AdaptiveSGD(CallbackSupportMixin, StateAttributes):
         # rows of a model that knows names have to have them, or get a warning
         return "feature_names_in_" not in self.__dict__ and is_ready(X, self.n_features_in_, dtypes)
 
+    def _mixture(self, training):
+        """How the kernel weights the models, kept as to find its rate takes longer than a row."""
+        if "mixture" not in self._cache:
+            self._cache["mixture"] = Mixture(self._state, training)
+        return self._cache["mixture"]
+
     def _learn(self, training, rows):
         """Train the state on rows of a partial_fit.
 
@@ -447,7 +479,8 @@ class AdaptiveSGD(CallbackSupportMixin, StateAttributes):
             if scale is not None:
                 scale_before = scale[raw.indices]
                 training = raw.normalised(rows, scale)
-            train_rows(optimizer, training, rows, state["progressive_loss"])
+            mixture = self._mixture(training) if "mixture" in state else None
+            train_rows(optimizer, training, rows, state["progressive_loss"], mixture)
         except TrainingFailure as failure:
             stopped = ValueError(
                 f"Floating-point under-/overflow occurred at row {failure.row}. The rows before it "
@@ -528,7 +561,7 @@ def _products_of_few(X, weights):
 
 def _check_shape_of_before(state, training, takes_coefficients):
     """Refuse the weights of a call on rows or targets of another kind."""
-    before = state["intercept"].shape[1], _state.n_features(state)
+    before = _state.n_outputs_of(state), _state.n_features(state)
     now = training.n_outputs, training.n_features
     if before[0] != now[0] or (takes_coefficients and before != now):
         raise ValueError(
@@ -539,5 +572,5 @@ def _check_shape_of_before(state, training, takes_coefficients):
 
 def _with_intercept_of(start, state):
     if start.intercept is not None and not state["intercept"].any():
-        state["intercept"][0] = start.intercept
+        _state.set_intercepts(state, start.intercept)
     return state

@@ -93,12 +93,18 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
         - 'invscaling': ``eta0 / t**power_t``. Not for 'ftrl'.
         - 'adaptive': `eta0`, divided by 5 each time that `fit` would stop by `tol`, until it is
           less than a millionth of that.
-    eta0 : float or 'auto', default='auto'
+    eta0 : float, 'auto' or 'search', default='auto'
         The initial learning rate, in (0, inf). 'auto' derives it from the rows of the first
         call and the optimizer; `partial_fit` does so anew when `optimizer`, `sparse_update` or
         `normalize` is another, and takes up to nine times as much, for a single pass.
         Where `fit` sets rows aside and `refit` is True, it tries three times and a third of that
         as well, and takes what predicts these rows best. `eta0_` tells the result.
+        'search' searches in any case: `fit` tries all three rates, each for as many epochs as it
+        wants, on rows set aside, as soon as these count as one, or given; `partial_fit` learns with
+        eight rates side by side, each twice the one before, in one pass, and the model is the mean
+        of these eight, weighted by exp(-loss so far), see `mixture_weights_` [8]_. The loss
+        'perceptron', which is 0 for a model that predicts 0, does not tell rates there. After
+        `fit`, `partial_fit` goes on with the rate that was found.
     power_t : float, default=0.5
         The exponent of 'invscaling', in [0, inf). For the other schedules a negative one is a
         `FutureWarning`, as in scikit-learn.
@@ -200,7 +206,15 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
     t_ : int
         Number of steps done, plus 1.
     eta0_ : float
-        The learning rate that `eta0` and, if it is adaptive, training led to.
+        The learning rate that `eta0` and, if it is adaptive, training led to; of several rates side
+        by side the mean, weighted by `mixture_weights_`.
+    mixture_weights_ : ndarray of shape (8,)
+        After `partial_fit` with ``eta0='search'`` only: the weights of the models of several rates,
+        whose mean is this model: so are `coef_`, `intercept_`, `optimizer_state_` and
+        `effective_learning_rate_`, and averages are the mean of averages. Their sum is 1. A model
+        that a step would have made infinite has the weight 0 for good.
+    mixture_rates_ : ndarray of shape (8,)
+        The learning rates of these models.
     eps_ : float
         What `eps` led to.
     loss_curve_ : list of float
@@ -259,6 +273,7 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
     .. [6] Ross S., Mineiro P., Langford J. (2013). Normalized online learning. Conference on
        Uncertainty in Artificial Intelligence.
     .. [7] McMahan H. B. et al. (2013). Ad click prediction: a view from the trenches. KDD.
+    .. [8] Vovk V. (1990). Aggregating strategies. Conference on Computational Learning Theory.
 
     Examples
     --------

@@ -1,5 +1,5 @@
-/* The exponential to rounding that has no branch and no table, unlike the library's, so that
-   loops over it are vectorised.
+/* The exponential, and a logarithm, to rounding that have no branch and no table, unlike the library's, so that
+   loops over them are vectorised.
 
    x = n ln 2 + r with |r| <= ln 2 / 2; the Taylor series of expm1(r); and
    exp(x) = 2^n expm1(r) + 2^n. Adding 1.5 * 2^52 to x / ln 2 rounds it and leaves n in the lowest
@@ -38,6 +38,27 @@ static inline double ska_exp_double(double x) {
     bits = (int64_t)((uint64_t)bits << 52) + 0x3ff0000000000000;
     memcpy(&scale, &bits, sizeof bits);
     return scale * p + scale;
+}
+
+/* log(1 + x) for 0 <= x <= 1, likewise: 2 artanh(f / (2 + f)) with 1 + f half of 1 + x where that
+   is nearer to 1. */
+static inline double ska_log_of_1_plus(double x) {
+    const double far = x > 0.4142135623730950488 ? 1.0 : 0.0;
+    const double f = far > 0.0 ? 0.5 * (x - 1.0) : x;
+    const double s = f / (2.0 + f);
+    const double z = s * s;
+    double q = 1.0 / 23.0;
+    q = q * z + 1.0 / 21.0;
+    q = q * z + 1.0 / 19.0;
+    q = q * z + 1.0 / 17.0;
+    q = q * z + 1.0 / 15.0;
+    q = q * z + 1.0 / 13.0;
+    q = q * z + 1.0 / 11.0;
+    q = q * z + 1.0 / 9.0;
+    q = q * z + 1.0 / 7.0;
+    q = q * z + 1.0 / 5.0;
+    q = q * z + 1.0 / 3.0;
+    return far * 0.693147180559945309417 + (2.0 * s + 2.0 * s * z * q);
 }
 
 #endif

@@ -65,6 +65,9 @@ from libc.string cimport memcpy, memset
 from sk_adaptive._losses cimport Loss
 from sk_adaptive._tail cimport Tail
 
+cdef extern from "_exponential.h":
+    double exp_of_negative "ska_exp_double"(double x) noexcept nogil
+
 include "kernel/types.pxi"
 include "kernel/optimizer.pxi"
 include "kernel/averages.pxi"
@@ -75,4 +78,5 @@ include "kernel/adam.pxi"
 include "kernel/ftrl.pxi"
 include "kernel/rows.pxi"
 include "kernel/batches.pxi"
+include "kernel/mixture.pxi"
 include "kernel/train.pxi"

@@ -4,3 +4,8 @@ cdef class Loss:
         self, const double* y, Py_ssize_t n_targets, const double* raw_predictions,
         double* gradients, Py_ssize_t K, const double* class_weight,
     ) noexcept nogil
+    cdef void evaluate_models(
+        self, const double* y, Py_ssize_t n_targets, const double* raw_predictions,
+        double* gradients, Py_ssize_t K, const double* class_weight, Py_ssize_t n_models,
+        double* values,
+    ) noexcept nogil

@@ -21,6 +21,7 @@ from libc.math cimport exp, fabs, log, log1p
 
 cdef extern from "_exponential.h":
     double exp_of_negative "ska_exp_double"(double x) noexcept nogil
+    double log_of_1_plus "ska_log_of_1_plus"(double x) noexcept nogil
 
 # Factors of at most 2 whose product does not overflow.
 cdef enum:
@@ -78,6 +79,17 @@ cdef class Loss:
                 gradients[k] *= factor
             total += value
         return total
+
+    cdef void evaluate_models(
+        self, const double* y, Py_ssize_t n_targets, const double* raw_predictions,
+        double* gradients, Py_ssize_t K, const double* class_weight, Py_ssize_t n_models,
+        double* values,
+    ) noexcept nogil:
+        """The same of several models of K outputs each, with the same targets."""
+        cdef Py_ssize_t model
+        for model in range(n_models):
+            values[model] = self.evaluate_outputs(
+                y, n_targets, raw_predictions + model * K, gradients + model * K, K, class_weight)
 
     def __call__(self, y, p):
         """Value and derivative at arrays of targets and raw predictions.
@@ -254,6 +266,26 @@ cdef class LogLoss(Loss):
             total += log(product)
             start += MAX_FACTORS
         return total
+
+    cdef void evaluate_models(
+        self, const double* y, Py_ssize_t n_targets, const double* raw_predictions,
+        double* gradients, Py_ssize_t K, const double* class_weight, Py_ssize_t n_models,
+        double* values,
+    ) noexcept nogil:
+        cdef Py_ssize_t model
+        cdef double z, e, factor = 1.0
+        if K > 1:
+            Loss.evaluate_models(
+                self, y, n_targets, raw_predictions, gradients, K, class_weight, n_models, values)
+            return
+        if class_weight != NULL:
+            factor = class_weight[1] if y[0] > 0 else class_weight[0]
+        # without calls and branches, for it to be vectorised
+        for model in range(n_models):
+            z = y[0] * raw_predictions[model]
+            e = exp_of_negative(-fabs(z))
+            gradients[model] = -factor * y[0] * (e if z > 0 else 1.0) / (1.0 + e)
+            values[model] = factor * (log_of_1_plus(e) - (z if z < 0 else 0.0))
 
     def probabilities(self, raw_predictions, exclusive):
         """Probabilities of classes, of shape (n_rows, n_classes).

@@ -38,7 +38,7 @@ class Start:
 
 def takes_from_rows(estimator):
     """Whether rows tell anything: not where both eta0 and eps are numbers."""
-    return estimator.eta0 == "auto" or estimator.eps is None
+    return isinstance(estimator.eta0, str) or estimator.eps is None
 
 
 def start_of(estimator, training, rows, one_pass):
@@ -63,7 +63,7 @@ def start_of(estimator, training, rows, one_pass):
     """
     if not (takes_from_rows(estimator) and rows.size):
         # without rows the next call will tell
-        eta0 = 0.0 if estimator.eta0 == "auto" else float(estimator.eta0)
+        eta0 = 0.0 if isinstance(estimator.eta0, str) else float(estimator.eta0)
         return Start(_state.settings_of(estimator, _state.Units()), eta0)
     largest, norm = typical_row(training.data, training.indptr, rows)
     intercept, scale = starting_point(training, rows)
@@ -77,7 +77,7 @@ def start_of(estimator, training, rows, one_pass):
         rows_a_step=float(min(training.batch_size, rows.size)),
     )
     settings = _state.settings_of(estimator, units)
-    if estimator.eta0 == "auto":
+    if isinstance(estimator.eta0, str):
         rate = automatic_rate(estimator, training, one_pass, units.rows_a_step)
         eta0 = rate * scale * (largest / norm) / norm
     else:
@@ -130,7 +130,7 @@ def warn_of_other_units(estimator, training, rows, settings):
 def check_decay(estimator, settings, eta0):
     """Refuse a decay of adamw that would turn the signs of weights."""
     if OPTIMIZERS[estimator.optimizer].decoupled and eta0 * settings["l2"] >= 1:
-        found = ", which was found from the rows" if estimator.eta0 == "auto" else ""
+        found = ", which was found from the rows" if isinstance(estimator.eta0, str) else ""
         raise ValueError(
             f"eta0 * alpha must be less than 1 with optimizer={estimator.optimizer!r}, as weights "
             f"are multiplied by 1 - eta0 * alpha. Got eta0={eta0!r}{found}, "

@@ -23,6 +23,10 @@ estimators saves it:
     With normalize: array of shape (n_features,), the largest size that each feature has had.
     Weights and moments in the records are those of the features over their scale. It is 0
     before the first; a feature that has a weight by then counts as one of scale 1.
+``mixture``
+    Where the model is the mean of several side by side, whose outputs then follow one another:
+    float64 array of shape (2, n_models), of their rates over ``eta0``, and of their weights. The
+    weight 0 is that of a model that is out for good.
 ``settings``
     The other numbers that the records were written under, see `settings_of`.
 ``progressive_loss``
@@ -49,11 +53,25 @@ import numpy as np
 from ._registry import OPTIMIZERS, kernel
 from ._serving import KeptCoefficients, check_entries, entries_of
 
-VERSION = 3
+VERSION = 4
 CACHE_LINE = 64
 
 # Those whose size does not follow the number of features.
 SMALL_ARRAYS = ("intercept", "intercept_integral", "progressive_loss")
+# What only some states have.
+OPTIONAL_ARRAYS = ("scale", "mixture")
+
+# With eta0="search" partial_fit learns with so many rates, each twice the one before. They are the
+# automatic one times powers of 2, for the products with them to be exact.
+N_RATES = 8
+# What the least is the power of: where moments age, a single pass wants more.
+LEAST_POWER, LEAST_POWER_AGED = -4, -2
+# The models of so many start with equal weights, each larger one with half the weight of the one
+# before: they spoil the mean of the first rows.
+N_EQUAL = 5
+
+# Features of a mixture that are read at once.
+FEATURES_AT_ONCE = 1 << 16
 
 # The settings that may be tuples, of a number for each output.
 BY_OUTPUT = ("eps", "l1", "l2")
@@ -118,6 +136,7 @@ def settings_of(estimator, units):
         "optimizer": estimator.optimizer,
         "sparse_update": estimator.sparse_update,
         "normalize": bool(estimator.normalize),
+        "searches": estimator.eta0 == "search",
         "intercept_scaling": units.intercept,
         "typical_gradient": units.gradient,
         "typical_coef": units.coef,
@@ -206,7 +225,17 @@ def allocate(n, dtype):
     return buffer[start : start + n * dtype.itemsize].view(dtype)
 
 
-def new_state(settings, eta0, n_features, n_outputs, dtype, coef=None, intercept=None, scale=None):
+def new_state(
+    settings,
+    eta0,
+    n_features,
+    n_outputs,
+    dtype,
+    coef=None,
+    intercept=None,
+    scale=None,
+    rates=None,
+):
     """A state before the first step.
 
     Parameters
@@ -220,7 +249,11 @@ def new_state(settings, eta0, n_features, n_outputs, dtype, coef=None, intercept
     intercept : array of shape (n_outputs,), default=None
     scale : array of shape (n_features,), default=None
         Used with normalize only, and not copied.
+    rates : sequence of float, default=None
+        Of the models of a mixture, over eta0. All of them start from coef and intercept.
     """
+    n_models = 1 if rates is None else len(rates)
+    n_outputs = n_models * n_outputs
     state = {
         "version": VERSION,
         "records": allocate(n_features, record_dtype(settings, n_outputs, np.dtype(dtype))),
@@ -235,12 +268,35 @@ def new_state(settings, eta0, n_features, n_outputs, dtype, coef=None, intercept
     }
     if settings["normalize"]:
         state["scale"] = np.zeros(n_features, dtype) if scale is None else scale
+    if rates is not None:
+        state["mixture"] = np.array([rates, first_weights(n_models)])
     if coef is not None:
         optimizer = make_optimizer(state)
-        optimizer.continue_as(optimizer, np.array(_to_scale(coef, state), dtype, order="C"))
+        coef = np.tile(_to_scale(coef, state), (n_models, 1))
+        optimizer.continue_as(optimizer, np.array(coef, dtype, order="C"))
     if intercept is not None:
-        state["intercept"][0] = intercept
+        set_intercepts(state, intercept)
     return state
+
+
+def first_weights(n_models):
+    """Of the models of a mixture, before anything is learned."""
+    weights = 2.0 ** np.minimum(0, N_EQUAL - 1 - np.arange(n_models))
+    return weights / weights.sum()
+
+
+def n_models_of(state):
+    return state["mixture"].shape[1] if "mixture" in state else 1
+
+
+def n_outputs_of(state):
+    """Those of one model."""
+    return state["intercept"].shape[1] // n_models_of(state)
+
+
+def set_intercepts(state, values):
+    """Let the intercepts, of all models, be these."""
+    state["intercept"][0] = np.tile(values, n_models_of(state))
 
 
 def _to_scale(coef, state):
@@ -294,7 +350,8 @@ def _is_own(array):
 
 def with_numbers_of_its_own(state):
     """This state, with copies of all small arrays that are in the memory of others."""
-    copies = {name: state[name].copy() for name in SMALL_ARRAYS if not _is_own(state[name])}
+    names = [*SMALL_ARRAYS, *(["mixture"] if "mixture" in state else [])]
+    copies = {name: state[name].copy() for name in names if not _is_own(state[name])}
     return {**state, **copies}
 
 
@@ -311,21 +368,28 @@ def make_optimizer(state):
         aligned = allocate(records.shape[0], records.dtype)
         aligned[...] = records
         state["records"] = records = aligned
-    for name in (*SMALL_ARRAYS, "scale"):
+    for name in (*SMALL_ARRAYS, *OPTIONAL_ARRAYS):
         if name in state and not _is_own(state[name]):
             state[name] = state[name].copy()
     settings = state["settings"]
     spec = OPTIMIZERS[settings["optimizer"]]
+    eta0, l1, l2 = state["eta0"], settings["l1"], settings["l2"]
+    if "mixture" in state:
+        eta0 = _of_outputs(state, rates_of_mixture(state))
+        if spec.decoupled and state["eta0"]:
+            # A decay of its own has the rate of eta0 in all models.
+            multiples = _of_outputs(state, state["mixture"][0])
+            l1, l2 = l1 / multiples, l2 / multiples
     return getattr(kernel(precision(state)), spec.kernel_class)(
         records,
         state["intercept"],
         n_outputs=state["intercept"].shape[1],
         t=state["t"],
         learning_rate_sum=state["learning_rate_sum"],
-        eta0=state["eta0"],
+        eta0=eta0,
         power_t=settings["power_t"],
-        l1=settings["l1"],
-        l2=settings["l2"],
+        l1=l1,
+        l2=l2,
         exact=settings["sparse_update"] == "exact",
         eps=settings["eps"],
         intercept_scaling=settings["intercept_scaling"],
@@ -334,6 +398,38 @@ def make_optimizer(state):
         intercept_integral=state["intercept_integral"],
         **{name: settings[name] for name in spec.parameters},
     )
+
+
+def _of_outputs(state, numbers):
+    """What each model of a mixture has, for each of its outputs."""
+    return np.repeat(numbers, n_outputs_of(state))
+
+
+def rates_of_mixture(state):
+    """The learning rate of each model."""
+    # An infinite one times a gradient of 0 would be no number.
+    with np.errstate(over="ignore"):
+        return np.minimum(state["eta0"] * state["mixture"][0], np.finfo(precision(state)).max / 2)
+
+
+def learning_rate(state):
+    """What eta0 has led to; of a mixture the mean."""
+    if "mixture" not in state:
+        return state["eta0"]
+    return float(rates_of_mixture(state) @ state["mixture"][1])
+
+
+def _mean(state, values):
+    """The mean over the models, of an array whose first axis is that of the outputs of all."""
+    if "mixture" not in state:
+        return values
+    by_model = values.reshape(n_models_of(state), n_outputs_of(state), *values.shape[1:])
+    # in turn, so that a part of the features gives the same, bit for bit
+    total = np.zeros(by_model.shape[1:], values.dtype)
+    for weight, of_model in zip(state["mixture"][1], by_model, strict=True):
+        if weight > 0:
+            total += weight.astype(values.dtype) * of_model
+    return total
 
 
 def save_clock(state, optimizer):
@@ -353,6 +449,8 @@ def end_step(state):
             # few: the others' pages stay shared
             late = np.flatnonzero(field > now)
             field[late] = now
+    if "mixture" in state:
+        state["mixture"][1] /= state["mixture"][1].sum()
 
 
 def of_outputs(state, outputs, features, optimizer, compact=False):
@@ -420,9 +518,19 @@ def coefficients(state, features=None, optimizer=None):
     """
     if features is None:
         features = all_features(state)
-    out = np.empty((state["intercept"].shape[1], features.size), precision(state))
     optimizer = make_optimizer(state) if optimizer is None else optimizer
-    optimizer.weights(features, out)
+    n_all, dtype = state["intercept"].shape[1], precision(state)
+    if "mixture" not in state:
+        out = np.empty((n_all, features.size), dtype)
+        optimizer.weights(features, out)
+    else:
+        out = np.empty((n_outputs_of(state), features.size), dtype)
+        # the weights of all models would take several times the memory
+        for start in range(0, features.size, FEATURES_AT_ONCE):
+            part = features[start : start + FEATURES_AT_ONCE]
+            of_all = np.empty((n_all, part.size), dtype)
+            optimizer.weights(part, of_all)
+            out[:, start : start + part.size] = _mean(state, of_all)
     if "scale" in state:
         scale = state["scale"][features]
         np.divide(out, scale, out=out, where=scale > 0)
@@ -432,17 +540,33 @@ def coefficients(state, features=None, optimizer=None):
 def intercepts(state):
     """The intercepts as of now, or their averages."""
     span = state["learning_rate_sum"] - state["average_start"]
-    return state["intercept_integral"] / span if span > 0 else state["intercept"][0]
+    of_all = state["intercept_integral"] / span if span > 0 else state["intercept"][0]
+    return _mean(state, of_all)
 
 
 def textbook_state(state):
-    """The moments of the textbook as of now, by name: float64 of shape (n_outputs, n_features)."""
+    """The moments of the textbook as of now, by name: float64 of shape (n_outputs, n_features).
+
+    Of a mixture the means.
+    """
+    return {name: _mean(state, values) for name, values in _textbook_state(state).items()}
+
+
+def _rates_of_outputs(state):
+    """The learning rate eta0 of all outputs, or of each."""
+    if "mixture" not in state:
+        return state["eta0"]
+    return _of_outputs(state, rates_of_mixture(state))[:, np.newaxis]
+
+
+def _textbook_state(state):
+    """The same of each model of a mixture."""
     settings, records = state["settings"], state["records"]
     ages = "last_step" in records.dtype.names
     moments = {}
     for moment in OPTIMIZERS[settings["optimizer"]].moments:
         values = records[moment.field].T.astype(np.float64)
-        values = moment.textbook(values, settings["eps"], state["eta0"])
+        values = moment.textbook(values, settings["eps"], _rates_of_outputs(state))
         if ages:
             values *= settings[moment.memory] ** (state["t"] - records["last_step"])
         moments[moment.name] = values
@@ -453,23 +577,38 @@ def effective_learning_rates(state):
     """What the last step multiplied a gradient by, or the first will: as `textbook_state`."""
     settings, t = state["settings"], state["t"]
     spec = OPTIMIZERS[settings["optimizer"]]
-    *_, squares = textbook_state(state).values()
+    *_, squares = _textbook_state(state).values()
     parameters = {name: settings[name] for name in spec.parameters}
-    rate = state["eta0"] / max(t, 1) ** settings["power_t"]
-    return rate / spec.divisor(squares, settings["eps"], t, **parameters)
+    rate = _rates_of_outputs(state) / max(t, 1) ** settings["power_t"]
+    return _mean(state, rate / spec.divisor(squares, settings["eps"], t, **parameters))
 
 
 def is_same_kind(state, settings):
-    """Whether these settings treat gradients, idle coefficients and scales as the state's do."""
+    """Whether these settings treat gradients, idle coefficients and scales as the state's do.
+
+    And whether the number of models stays. A search that has ended with one rate, as that of fit
+    does, has found it.
+    """
     kind = ("optimizer", "sparse_update", "normalize")
-    return all(settings[name] == state["settings"][name] for name in kind)
+    searched = state["settings"]["searches"]
+    has_models = searched if settings["searches"] else "mixture" not in state
+    return has_models and all(settings[name] == state["settings"][name] for name in kind)
+
+
+def rates_of_models(settings):
+    """Those that partial_fit starts with, see `new_state`."""
+    if not settings["searches"]:
+        return None
+    least = LEAST_POWER_AGED if OPTIMIZERS[settings["optimizer"]].ages else LEAST_POWER
+    return 2.0 ** np.arange(least, least + N_RATES)
 
 
 def with_settings(state, settings, eta0):
     """This state as it goes on under other settings or another learning rate.
 
     Weights, moments and the clock stay what they are and what is pending is
-    applied as it was due. Settings of another kind start anew from the weights.
+    applied as it was due. Settings of another kind start anew from the weights, as partial_fit
+    starts.
     """
     if settings == state["settings"] and eta0 == state["eta0"]:
         return state
@@ -484,6 +623,7 @@ def with_settings(state, settings, eta0):
             coef,
             intercepts(state),
             state.get("scale"),
+            rates_of_models(settings),
         )
         successor["progressive_loss"][...] = state["progressive_loss"]
         return successor
@@ -498,24 +638,52 @@ def with_coefficients(state, coef):
         state = {**state, "scale": state["scale"].copy()}
         coef = _to_scale(coef, state)
     # the kernel takes no read-only and no strided array, and coef_ itself is read-only
-    return _successor(state, state["settings"], state["eta0"], np.array(coef, order="C"))
+    of_all = np.array(np.tile(coef, (n_models_of(state), 1)), order="C")
+    return _successor(state, state["settings"], state["eta0"], of_all)
 
 
 def with_intercepts(state, value):
     """This state with other intercepts."""
     # copies, as a memory-mapped model is read-only
-    intercept = state["intercept"].copy()
-    intercept[0] = value
+    state = {**state, "intercept": state["intercept"].copy()}
+    set_intercepts(state, value)
     span = max(state["learning_rate_sum"] - state["average_start"], 0.0)
-    return {**state, "intercept": intercept, "intercept_integral": span * intercept[0]}
+    return {**state, "intercept_integral": span * state["intercept"][0]}
+
+
+def without_models(state, lost):
+    """Take these models out of the mixture for good, in place: `lost` is a mask of them.
+
+    Nothing of them is left, as if they had never learned.
+    """
+    weights = state["mixture"][1]
+    left = np.where(lost, 0.0, weights)
+    weights[...] = left / left.sum()
+    outputs = np.repeat(lost, n_outputs_of(state))
+    for name in ("intercept", "intercept_integral"):
+        state[name][..., outputs] = 0
+    records = state["records"]
+    for name in records.dtype.names:
+        field = records[name]
+        # few: pages of features that have not occurred stay untouched
+        for output in np.flatnonzero(outputs) if field.ndim == 2 else ():
+            field[np.flatnonzero(field[:, output]), output] = 0
 
 
 def _successor(state, settings, eta0, coef):
-    n_outputs = state["intercept"].shape[1]
     n_features = state["records"].shape[0]
+    mixture = state.get("mixture")
     successor = new_state(
-        settings, eta0, n_features, n_outputs, precision(state), scale=state.get("scale")
+        settings,
+        eta0,
+        n_features,
+        n_outputs_of(state),
+        precision(state),
+        scale=state.get("scale"),
+        rates=None if mixture is None else mixture[0],
     )
+    if mixture is not None:
+        successor["mixture"][...] = mixture
     successor["intercept"][...] = state["intercept"]
     successor["progressive_loss"][...] = state["progressive_loss"]
     if state["settings"]["average"] and 0 < settings["average"] <= state["t"]:
@@ -575,7 +743,7 @@ def check(state, n_features):
     require(optimizer in OPTIMIZERS, f"its optimizer {optimizer!r} is not one of {[*OPTIMIZERS]}")
     numbers = {"intercept_scaling", "typical_gradient", "typical_coef", "rows_a_step", "eps"}
     numbers |= {"l1", "l2", "power_t", *OPTIMIZERS[optimizer].parameters}
-    names = {"optimizer", "sparse_update", "normalize", "average", *numbers}
+    names = {"optimizer", "sparse_update", "normalize", "searches", "average", *numbers}
     missing = sorted(names - set(settings))
     require(not missing, f"its settings lack {missing}")
     require(
@@ -630,7 +798,10 @@ def check(state, n_features):
         f"a record has the fields {records.dtype}, which are not those of {optimizer!r} with "
         f"these settings and {intercept.shape[1]} output(s)",
     )
-    require(isinstance(settings["normalize"], bool), f"normalize is {settings['normalize']!r}")
+    for name in ("normalize", "searches"):
+        require(isinstance(settings[name], bool), f"{name} is {settings[name]!r}")
+    if "mixture" in state:
+        _check_mixture(state, require)
     if settings["normalize"]:
         scale = state.get("scale")
         require(
@@ -649,3 +820,23 @@ def check(state, n_features):
         # the kernel looks up the powers of the steps since then in tables
         last_step = records["last_step"]
         require(last_step.min() >= 0 and last_step.max() <= t, "a record is of a step to come")
+
+
+def _check_mixture(state, require):
+    mixture, n_all = state["mixture"], state["intercept"].shape[1]
+    require(
+        isinstance(mixture, np.ndarray)
+        and mixture.dtype == np.float64
+        and mixture.flags.c_contiguous
+        and mixture.ndim == 2
+        and mixture.shape[0] == 2
+        and mixture.shape[1] > 1
+        and n_all % mixture.shape[1] == 0,
+        f"mixture is no array of two numbers for each of the models that have {n_all} output(s)",
+    )
+    rates, weights = mixture
+    require(np.all((rates > 0) & (rates < np.inf)), "the rate of a model is not positive")
+    require(
+        np.all((weights >= 0) & (weights < np.inf)) and weights.any(),
+        "the weights of the models are negative, not finite, or all 0",
+    )

@@ -34,11 +34,12 @@ class TrainingFailure(ValueError):
         self.row = row
 
 
-def train_rows(optimizer, training, rows, progressive_loss=None):
+def train_rows(optimizer, training, rows, progressive_loss=None, mixture=None):
     """Learn these rows in this order; the weighted sum of their losses before their steps.
 
     `progressive_loss`, if given, is increased by this sum and by that of the weights, also for
-    the rows before a failure.
+    the rows before a failure. With a `Mixture` the losses are those of the mean, and a model that
+    fails is dropped as long as another is left.
 
     Raises
     ------
@@ -47,14 +48,16 @@ def train_rows(optimizer, training, rows, progressive_loss=None):
     """
     n_rows = max(1, training.targets.shape[0])
     entries_per_row = max(1.0, training.indices.shape[0] / n_rows) * training.n_outputs
+    if mixture is not None:
+        entries_per_row *= mixture.weights.size
     train = kernel(training.data.dtype).train
     steps = max(1, int(ENTRIES_PER_CALL / (entries_per_row * training.batch_size)))
     chunk = steps * training.batch_size
-    loss_sum = 0.0
+    loss_sum, start = 0.0, 0
     # Between two calls Python handles Ctrl-C, with the state at the end of a step.
-    for start in range(0, rows.shape[0], chunk):
+    while start < rows.shape[0]:
         part = rows[start : start + chunk]
-        part_sum, failed = train(optimizer, training, part)
+        part_sum, failed = train(optimizer, training, part, *([] if mixture is None else [mixture]))
         if progressive_loss is not None:
             learned = part if failed < 0 else part[:failed]
             weights = training.sample_weight
@@ -62,9 +65,10 @@ def train_rows(optimizer, training, rows, progressive_loss=None):
             # quicker than to add a pair
             progressive_loss[0] += part_sum
             progressive_loss[1] += weight_sum
-        if failed >= 0:
+        if failed >= 0 and not (mixture is not None and mixture.drop_failed()):
             raise TrainingFailure(int(part[failed]))
         loss_sum += part_sum
+        start += part.size if failed < 0 else failed
     return loss_sum
 
 

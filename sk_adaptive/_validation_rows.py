@@ -64,7 +64,11 @@ def rows_to_learn(estimator, X, y, training, given):
         sets_aside = False
     elif estimator.early_stopping == "auto":
         told_by = estimator.validation_fraction * n_telling(training, all_rows)
-        sets_aside = told_by >= LEAST_ROWS and estimator.tol is not None
+        if estimator.eta0 == "search":
+            # asked for, unless there is nothing to tell
+            sets_aside = told_by >= 1
+        else:
+            sets_aside = told_by >= LEAST_ROWS and estimator.tol is not None
     else:
         sets_aside = estimator.early_stopping
     if not sets_aside:

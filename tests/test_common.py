@@ -28,6 +28,10 @@ EXPECTED_FAILURES = {
         # few folds, as there are checks with few rows
         estimator(max_iter=10, cv=2, alphas=[1e-6, 1e-3])
         for estimator in (AdaptiveSGDClassifierCV, AdaptiveSGDRegressorCV)
+    ]
+    + [
+        estimator(eta0="search", max_iter=20)
+        for estimator in (AdaptiveSGDClassifier, AdaptiveSGDRegressor)
     ],
     expected_failed_checks=lambda estimator: EXPECTED_FAILURES,
 )

@@ -12,11 +12,12 @@ cdef class Derivatives:
     """The losses of a step's rows, and their derivatives by the raw predictions.
 
     Of one model, or of several side by side: as many as its outputs go into the optimizer's. Each
-    is told the same targets.
+    is told the same targets. With a mixture, which may be None, the model is the mean of them.
     """
 
     cdef:
         Loss loss
+        Mixture mixture
         const double[:, ::1] class_weight
         # of one model; of all, and the same filled up to whole vectors
         Py_ssize_t n_outputs, n_all, width
@@ -24,22 +25,24 @@ cdef class Derivatives:
         double* raw_prediction
         double* of_row
         double* of_intercepts
-        # of each model
+        # of each model: of the step, and of the row
         double* losses
+        double* of_models
         # of all rows of the step, `width` numbers each
         real* of_rows
         # the largest derivative of each row, summed over the rows
         double largest
         bint flat
 
-    def __init__(self, training, Optimizer o, Py_ssize_t batch_size):
+    def __init__(self, training, Optimizer o, Py_ssize_t batch_size, Mixture mixture):
         cdef Py_ssize_t n_doubles, n_rows
         self.loss = training.loss
+        self.mixture = mixture
         self.class_weight = training.class_weight
         self.n_outputs = training.n_outputs
         self.n_all = o.m.n_outputs
         self.width = o.m.width
-        n_doubles = 4 * self.n_all
+        n_doubles = 5 * self.n_all
         n_rows = batch_size * self.width
         self.buffer = calloc(n_doubles * sizeof(double) + n_rows * sizeof(real), 1)
         if self.buffer == NULL:
@@ -48,7 +51,8 @@ cdef class Derivatives:
         self.of_row = self.raw_prediction + self.n_all
         self.of_intercepts = self.of_row + self.n_all
         self.losses = self.of_intercepts + self.n_all
-        self.of_rows = <real*>(self.losses + self.n_all)
+        self.of_models = self.losses + self.n_all
+        self.of_rows = <real*>(self.of_models + self.n_all)
 
     def __dealloc__(self):
         free(self.buffer)
@@ -58,37 +62,57 @@ cdef class Derivatives:
         memset(self.losses, 0, self.n_all // self.n_outputs * sizeof(double))
         self.largest = 0.0
         self.flat = True
+        if self.mixture is not None:
+            self.mixture.begin()
 
     cdef bint add_row(
         self, Py_ssize_t i, const double* target, Py_ssize_t n_targets, double weight,
         Py_ssize_t size, const double[:, ::1] intercept,
     ) noexcept nogil:
         """Row i of `size`, whose raw prediction lacks the intercept; False if it is not finite."""
-        cdef Py_ssize_t k, model
-        cdef double largest = 0.0
+        cdef Py_ssize_t k, model, n_models = self.n_all // self.n_outputs
+        cdef double largest = 0.0, check = 0.0
         cdef bint finite = True
         cdef real* of_this = self.of_rows + i * self.width
+        cdef const double* class_weight = (
+            &self.class_weight[0, 0] if self.class_weight.shape[0] else NULL)
         for k in range(self.n_all):
             self.raw_prediction[k] += intercept[0, k]
-        k = 0
-        for model in range(self.n_all // self.n_outputs):
-            self.losses[model] += weight * self.loss.evaluate_outputs(
-                target, n_targets, self.raw_prediction + k, self.of_row + k, self.n_outputs,
-                &self.class_weight[0, 0] if self.class_weight.shape[0] else NULL)
-            k += self.n_outputs
+        if n_models == 1:
+            self.losses[0] += weight * self.loss.evaluate_outputs(
+                target, n_targets, self.raw_prediction, self.of_row, self.n_outputs, class_weight)
+        else:
+            if self.mixture is not None:
+                self.mixture.leave_out(self.raw_prediction)
+                self.mixture.loss += weight * self.loss.evaluate_outputs(
+                    target, n_targets, self.mixture.mean(self.raw_prediction), self.of_row,
+                    self.n_outputs, class_weight)
+            self.loss.evaluate_models(
+                target, n_targets, self.raw_prediction, self.of_row, self.n_outputs, class_weight,
+                n_models, self.of_models)
+            for model in range(n_models):
+                self.losses[model] += weight * self.of_models[model]
+            if self.mixture is not None:
+                self.mixture.leave_out(self.of_row)
+                finite = self.mixture.check_losses(self.losses)
         weight /= size
         for k in range(self.n_all):
             self.of_row[k] *= weight
             of_this[k] = <real>self.of_row[k]
             self.of_intercepts[k] += self.of_row[k]
-            self.flat = self.flat and self.of_row[k] == 0
             largest = max(largest, fabs(self.of_row[k]))
-            finite = finite and isfinite(self.raw_prediction[k]) and isfinite(self.of_row[k])
+            # 0 of finite numbers, NaN of others
+            check += 0 * self.raw_prediction[k] + 0 * self.of_row[k]
+        self.flat = self.flat and largest == 0
+        if check != 0:
+            finite = False
+            if self.mixture is not None:
+                self.mixture.find_failed_row(self.raw_prediction, self.of_row)
         self.largest += largest
         return finite
 
 
-def train(Optimizer optimizer not None, training, const int64_t[::1] rows):
+def train(Optimizer optimizer not None, training, const int64_t[::1] rows, mixture=None):
     """Learn the rows in the order given, `training.batch_size` of them a step.
 
     Parameters
@@ -98,24 +122,29 @@ def train(Optimizer optimizer not None, training, const int64_t[::1] rows):
     training : TrainingData
         Its CSR matrix is canonical, without explicit zeros, and of this kernel's precision.
     rows : array
+    mixture : _mixture.Mixture, default=None
+        The weights of the models side by side, which is changed.
 
     Returns
     -------
     loss_sum : float, or float64 ndarray of shape (n_models,)
         The weighted losses of the rows, each before its step, summed. An array where several
         models stand side by side: where the optimizer has a multiple of the training's outputs.
+        With a mixture the losses are those of the mean of the models.
     failed : int
         The place in ``rows`` where the step begins that would have overflowed
         and was not done, or -1.
     """
     if training.indices.dtype == np.int32:
-        return learn_rows[int32_t](optimizer, training, rows, training.indices, training.indptr)
-    return learn_rows[int64_t](optimizer, training, rows, training.indices, training.indptr)
+        return learn_rows[int32_t](
+            optimizer, training, rows, training.indices, training.indptr, mixture)
+    return learn_rows[int64_t](
+        optimizer, training, rows, training.indices, training.indptr, mixture)
 
 
 cdef learn_rows(
     Optimizer o, training, const int64_t[::1] order, const index[::1] indices,
-    const index[::1] indptr,
+    const index[::1] indptr, of_models,
 ):
     cdef:
         const real[::1] data = training.data
@@ -123,7 +152,8 @@ cdef learn_rows(
         const double[::1] weights = training.sample_weight
         # More rows than there are make one step.
         Py_ssize_t batch_size = min(training.batch_size, order.shape[0])
-        Derivatives derivatives = Derivatives(training, o, batch_size)
+        Mixture mixture = None if of_models is None else Mixture(of_models, training.n_outputs)
+        Derivatives derivatives = Derivatives(training, o, batch_size, mixture)
         Batches batches
         bint fit_intercept = training.fit_intercept
         const index* columns = &indices[0] if indices.shape[0] else NULL
@@ -157,13 +187,17 @@ cdef learn_rows(
                     o, &rows, columns, &indptr[0], position, size, derivatives, batches,
                     fit_intercept)
             if status == DONE:
-                for model in range(n_models):
-                    loss_sums[model] += derivatives.losses[model]
+                if mixture is not None:
+                    loss_sums[0] += mixture.loss
+                    mixture.update(derivatives.losses)
+                else:
+                    for model in range(n_models):
+                        loss_sums[model] += derivatives.losses[model]
                 position += size
     if status == OUT_OF_MEMORY:
         raise MemoryError
     return (
-        loss_sums[0] if n_models == 1 else np.asarray(loss_sums),
+        loss_sums[0] if n_models == 1 or mixture is not None else np.asarray(loss_sums),
         position if status == NOT_FINITE else -1)
 
 
@@ -240,4 +274,6 @@ cdef inline int step(
             touch, wide, derivatives.of_intercepts if fit_intercept else NULL,
             o.is_harmless(derivatives.largest * largest_x, touch.largest_moment)):
         return DONE
+    if derivatives.mixture is not None:
+        derivatives.mixture.find_failed_step(o, touch, fit_intercept)
     return NOT_FINITE

@@ -1,0 +1,607 @@
+"""eta0="search": in partial_fit rates side by side and their mean, in fit the best of three."""
+
+import copy
+import pickle
+from itertools import pairwise
+
+import joblib
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from comparison import assert_same_model, relative_difference
+from sklearn.base import clone
+from sklearn.datasets import make_regression
+
+from sk_adaptive import AdaptiveSGDClassifier, AdaptiveSGDRegressor, _mixture, _state
+from sk_adaptive._registry import CLASSIFICATION_LOSSES, OPTIMIZERS, REGRESSION_LOSSES
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:Maximum number of iteration reached"),
+    pytest.mark.filterwarnings("ignore:The entries of these rows"),
+]
+
+ESTIMATORS = [AdaptiveSGDClassifier, AdaptiveSGDRegressor]
+MODES = [
+    pytest.param(
+        {"optimizer": optimizer, "sparse_update": sparse_update}, id=f"{optimizer}-{sparse_update}"
+    )
+    for optimizer in OPTIMIZERS
+    for sparse_update in ("exact", "masked")
+]
+every_mode = pytest.mark.parametrize("parameters", MODES)
+every_optimizer = pytest.mark.parametrize("optimizer", OPTIMIZERS)
+
+
+@pytest.fixture(scope="module")
+def rows(zipf_rows):
+    _, X, y = zipf_rows
+    return X[:240], y[:240]
+
+
+def first_call(estimator, y):
+    is_classifier = isinstance(estimator, AdaptiveSGDClassifier)
+    return {"classes": np.unique(y)} if is_classifier else {}
+
+
+def learn(estimator, X, y, *, starts=(), weight=None, between=lambda model: model):
+    """A model of all rows, in a call for each part, which `between` may replace meanwhile."""
+    bounds = [0, *starts, X.shape[0]]
+    named = first_call(estimator, y)
+    for start, stop in pairwise(bounds):
+        part = slice(start, stop)
+        if weight is not None:
+            named["sample_weight"] = weight[part]
+        estimator = between(estimator.partial_fit(X[part], y[part], **named))
+        named = {}
+    return estimator
+
+
+def assert_same_mixture(actual, expected):
+    assert_same_model(actual, expected)
+    np.testing.assert_array_equal(actual.mixture_weights_, expected.mixture_weights_)
+    # a sum of the sums of the calls
+    assert actual.progressive_loss_ == pytest.approx(expected.progressive_loss_, rel=1e-12)
+
+
+# --- what the mean is ---
+
+
+def before_the_first_step(estimator, X, y):
+    """The mixture that the first call would train."""
+    estimator._prepare(X, y, None, first_call(estimator, y).get("classes"))
+    return estimator
+
+
+def models_of(mixture, y):
+    """Single models with the rates of a mixture that has not learned yet."""
+    state = mixture._state
+    models = []
+    for rate, multiple in zip(mixture.mixture_rates_, state["mixture"][0], strict=True):
+        model = clone(mixture).set_params(eta0=float(rate))
+        if OPTIMIZERS[mixture.optimizer].decoupled:
+            # a decay that does not follow the rate
+            model.set_params(alpha=mixture.alpha / multiple)
+        settings = _state.settings_of(model, _state.units_of(state["settings"]))
+        shape = state["records"].shape[0], _state.n_outputs_of(state)
+        single = _state.new_state(
+            settings, rate, *shape, _state.precision(state), intercept=mixture.intercept_
+        )
+        for name in ("classes_", "_label_format", "_target_shape", "n_features_in_"):
+            if name in mixture.__dict__:
+                setattr(model, name, getattr(mixture, name))
+        model._sparse_coef = False
+        model._adopt(single)
+        models.append(model)
+    return models
+
+
+TARGETS = {
+    "two classes": (AdaptiveSGDClassifier, lambda y: y),
+    "softmax": (AdaptiveSGDClassifier, lambda y: np.arange(y.size) % 3),
+    "one-vs-rest": (
+        lambda **named: AdaptiveSGDClassifier(multi_class="ovr", **named),
+        lambda y: np.arange(y.size) % 3,
+    ),
+    "numbers": (AdaptiveSGDRegressor, lambda y: 3.0 * y + np.arange(y.size) % 5),
+    "two numbers": (
+        AdaptiveSGDRegressor,
+        lambda y: np.column_stack([y, np.arange(y.size) % 5.0]),
+    ),
+    "counts": (
+        lambda **named: AdaptiveSGDRegressor("poisson", **named),
+        lambda y: np.arange(y.size) % 3 + (y > 0),
+    ),
+}
+
+
+@pytest.mark.parametrize("batch_size", [1, 7])
+@pytest.mark.parametrize("targets", TARGETS)
+@every_optimizer
+def test_the_mean_is_that_of_models_by_themselves(rows, optimizer, targets, batch_size):
+    """Weighted by the exponentials of their losses so far, of which a fixed share is handed out."""
+    X, y = rows
+    X, y = X[:42], TARGETS[targets][1](y[:42])
+    parameters = {"optimizer": optimizer, "alpha": 1e-3, "batch_size": batch_size}
+    mixture = TARGETS[targets][0](eta0="search", **parameters)
+    weight = np.random.default_rng(0).uniform(0.5, 2, size=len(y))
+    before_the_first_step(mixture, X, y)
+    models = models_of(mixture, y)
+    training = mixture._prepare(X, y, weight, None)[0]
+    rate = _mixture.mixing_rate(_state.units_of(mixture._state["settings"]), training)
+    first = mixture.mixture_weights_
+    shares, loss_sum = first, 0.0
+    for start in range(0, len(y), batch_size):
+        part = slice(start, start + batch_size)
+        raw = np.array([model._raw_predictions(X[part])[0] for model in models])
+        losses = [
+            training.loss.row_losses(training.targets[part], of_model, np.empty((0, 0)))
+            for of_model in [*raw, np.einsum("m,mnk->nk", shares, raw)]
+        ]
+        *of_models, of_mean = np.array(losses) @ weight[part]
+        loss_sum += of_mean
+        for model in models:
+            model.partial_fit(X[part], y[part], sample_weight=weight[part])
+        shares = shares * np.exp(-rate * np.array(of_models))
+        shares = (1 - _mixture.SHARE) * shares / shares.sum() + _mixture.SHARE * first
+    mixture.partial_fit(X, y, sample_weight=weight)
+    np.testing.assert_allclose(mixture.mixture_weights_, shares, rtol=1e-9)
+    assert mixture.progressive_loss_ == pytest.approx(loss_sum / weight.sum(), rel=1e-10)
+    for name in ("coef_", "intercept_", "effective_learning_rate_"):
+        mean = sum(p * getattr(model, name) for p, model in zip(shares, models, strict=True))
+        assert relative_difference(getattr(mixture, name), mean) < 1e-10, name
+    for name, value in mixture.optimizer_state_.items():
+        mean = sum(
+            p * model.optimizer_state_[name] for p, model in zip(shares, models, strict=True)
+        )
+        assert relative_difference(value, mean) < 1e-9, name
+    rates = [model.eta0 for model in models]
+    np.testing.assert_allclose(mixture.mixture_rates_, rates)
+    assert mixture.eta0_ == pytest.approx(np.dot(shares, rates))
+
+
+@every_mode
+def test_averages_are_the_mean_of_averages_and_change_nothing_else(rows, parameters):
+    X, y = rows
+    parameters = {**parameters, "alpha": 1e-3}
+    plain = learn(AdaptiveSGDClassifier(eta0="search", **parameters), X, y)
+    mixture = AdaptiveSGDClassifier(eta0="search", average=40, **parameters)
+    models = models_of(before_the_first_step(mixture, X, y), y)
+    mixture.partial_fit(X, y)
+    np.testing.assert_allclose(mixture.mixture_weights_, plain.mixture_weights_, rtol=1e-9)
+    for model in models:
+        model.partial_fit(X, y)
+    for name in ("coef_", "intercept_"):
+        expected = np.einsum(
+            "m,m...", mixture.mixture_weights_, [getattr(model, name) for model in models]
+        )
+        assert relative_difference(getattr(mixture, name), expected) < 1e-9
+        assert not np.allclose(getattr(plain, name), getattr(mixture, name), rtol=1e-3)
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_it_is_one_linear_model(rows, estimator):
+    X, y = rows
+    model = learn(estimator(eta0="search"), X, y)
+    raw = model.decision_function(X) if hasattr(model, "decision_function") else model.predict(X)
+    np.testing.assert_allclose(raw, X @ model.coef_.ravel() + model.intercept_)
+    # a row of a wide matrix is predicted from the coefficients of its features only
+    wide = sp.hstack([X, sp.csr_matrix((X.shape[0], 4000))], format="csr")
+    model = learn(estimator(eta0="search"), wide, y)
+    predict = getattr(model, "decision_function", model.predict)
+    one_by_one = [predict(wide[i])[0] for i in range(5)]
+    np.testing.assert_allclose(one_by_one, predict(wide[:5]), rtol=1e-12)
+    assert sp.issparse(model.sparsify().coef_)
+    weights = model.mixture_weights_
+    assert weights.shape == model.mixture_rates_.shape == (8,)
+    assert weights.sum() == pytest.approx(1)
+    assert not weights.flags.writeable
+
+
+def test_many_features_are_read_in_parts(rows, monkeypatch):
+    X, y = rows
+    model = learn(AdaptiveSGDClassifier(eta0="search"), X, y)
+    whole = model.coef_
+    monkeypatch.setattr(_state, "FEATURES_AT_ONCE", 7)
+    np.testing.assert_array_equal(copy.deepcopy(model).coef_, whole)
+
+
+def test_single_models_have_no_weights(rows):
+    X, y = rows
+    model = AdaptiveSGDClassifier()
+    assert not hasattr(model, "mixture_weights_")
+    learn(model, X, y)
+    with pytest.raises(AttributeError, match="eta0='search'"):
+        model.mixture_weights_  # noqa: B018
+    assert not hasattr(model, "mixture_rates_")
+
+
+# --- calls ---
+
+
+@pytest.mark.parametrize("batch_size", [1, 5])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@every_mode
+def test_split_is_whole_also_when_saved_in_between(rows, parameters, dtype, batch_size):
+    X, y = rows
+    model = AdaptiveSGDClassifier(
+        eta0="search", normalize=batch_size == 1, batch_size=batch_size, **parameters
+    )
+    X = X.astype(dtype)
+    # both have the rows that tell the rate in the first call
+    whole = learn(clone(model), X, y, starts=[100])
+    saved = learn(
+        clone(model),
+        X,
+        y,
+        starts=[100, 105, 150],
+        between=lambda model: pickle.loads(pickle.dumps(model)),
+    )
+    assert_same_mixture(saved, whole)
+    assert whole.coef_.dtype == dtype
+    assert whole.mixture_weights_.max() < 1
+
+
+@every_mode
+def test_rows_of_weight_zero_are_no_rows(rows, parameters):
+    X, y = rows
+    weight = np.random.default_rng(0).integers(3, size=len(y)).astype(float)
+    model = AdaptiveSGDClassifier(eta0="search", **parameters)
+    kept = weight > 0
+    with_zeros = learn(clone(model), X, y, weight=weight)
+    without = learn(clone(model), X[kept], y[kept], weight=weight[kept])
+    assert_same_mixture(with_zeros, without)
+
+
+def test_units_do_not_matter(rows):
+    """Of the target, and of the sample weights."""
+    X, y = rows
+    y = X @ np.arange(X.shape[1]) + np.sin(np.arange(len(y)))
+    model = learn(AdaptiveSGDRegressor(eta0="search"), X, y)
+    in_other_unit = learn(AdaptiveSGDRegressor(eta0="search"), X, 1000 * y)
+    np.testing.assert_allclose(in_other_unit.mixture_weights_, model.mixture_weights_, rtol=1e-6)
+    np.testing.assert_allclose(in_other_unit.coef_, 1000 * model.coef_, rtol=1e-6)
+    labels = rows[1]
+    model = learn(AdaptiveSGDClassifier(eta0="search"), X, labels)
+    heavy = learn(AdaptiveSGDClassifier(eta0="search"), X, labels, weight=np.full(len(y), 1000.0))
+    np.testing.assert_allclose(heavy.mixture_weights_, model.mixture_weights_, rtol=1e-6)
+
+
+COMPARABLE_LOSSES = [
+    (estimator, loss)
+    for estimator, losses in zip(
+        ESTIMATORS, (CLASSIFICATION_LOSSES, REGRESSION_LOSSES), strict=True
+    )
+    for loss in losses
+    if loss != "perceptron"
+]
+
+
+@pytest.mark.parametrize(("estimator", "loss"), COMPARABLE_LOSSES)
+def test_the_mean_loses_little_more_than_the_best_rate(zipf_rows, estimator, loss):
+    """With losses of any unit: the logarithm of its first weight, and a few percent."""
+    _, X, y = zipf_rows
+    if estimator is AdaptiveSGDRegressor:
+        y = 100 * np.abs(X @ np.sin(np.arange(X.shape[1])) + 0.1 * y)
+    parameters = {"epsilon": 1.0 if estimator is AdaptiveSGDRegressor else 0.1}
+    mixture = before_the_first_step(estimator(loss, eta0="search", **parameters), X, y)
+    models = models_of(mixture, y)
+    training = mixture._prepare(X, y, None, None)[0]
+    rate = _mixture.mixing_rate(_state.units_of(mixture._state["settings"]), training)
+    costs = -np.log(mixture.mixture_weights_) / rate / len(y)
+    losses = [model.partial_fit(X, y).progressive_loss_ for model in models]
+    mixture.partial_fit(X, y)
+    best = np.min(losses)
+    assert mixture.progressive_loss_ < np.min(losses + costs) + 0.05 * abs(best)
+    assert np.max(losses) > best + 0.1 * abs(best)
+
+
+@pytest.mark.parametrize("parameters", [{"loss": "perceptron"}, {"loss": "huber", "epsilon": 0.0}])
+def test_losses_that_no_prediction_minimises_do_not_tell_rates(rows, parameters):
+    X, y = rows
+    model = AdaptiveSGDClassifier(eta0="search", **parameters)
+    with pytest.raises(ValueError, match=f"eta0='search'.*loss={parameters['loss']!r}"):
+        learn(model, X, y)
+    assert not hasattr(model, "coef_")
+
+
+def test_a_rate_that_has_become_best_takes_over():
+    """The rows change; the weights follow."""
+    rng = np.random.default_rng(0)
+    X = sp.random(6000, 30, density=0.2, format="csr", random_state=0)
+    coef = rng.normal(size=30)
+    y = np.where(X @ coef + 0.3 * rng.normal(size=6000) > 0, 1, -1)
+    y[4000:] = rng.choice([-1, 1], size=2000)
+    # whose steps do not become smaller
+    model = AdaptiveSGDClassifier(eta0="search", optimizer="rmsprop", sparse_update="masked")
+    before = learn(model, X[:4000], y[:4000]).eta0_
+    # nothing can be learned any more: the less is learned the better
+    assert model.partial_fit(X[4000:], y[4000:]).eta0_ < 0.7 * before
+
+
+# --- a rate that overflows ---
+
+
+@pytest.fixture
+def with_a_rate_too_large(monkeypatch):
+    """Two of the eight rates are so large that the first steps overflow."""
+    real = _state.rates_of_models
+
+    def rates_of_models(settings):
+        rates = real(settings)
+        return None if rates is None else np.append(rates[:-2], 2.0 ** np.array([700, 900]))
+
+    monkeypatch.setattr(_state, "rates_of_models", rates_of_models)
+
+
+@pytest.mark.parametrize("batch_size", [1, 5])
+@every_mode
+def test_a_rate_that_overflows_is_out_and_the_others_go_on(
+    rows, with_a_rate_too_large, parameters, batch_size
+):
+    X, y = rows
+    y = X @ np.arange(X.shape[1]) + np.sin(np.arange(len(y)))
+    model = AdaptiveSGDRegressor(eta0="search", batch_size=batch_size, alpha=0, **parameters)
+    whole = learn(clone(model), X, y, starts=[100])
+    weights = whole.mixture_weights_
+    assert list(weights[-2:]) == [0, 0]
+    assert (weights[:-2] > 0).all()
+    assert weights.sum() == pytest.approx(1)
+    assert np.isfinite(whole.coef_).all()
+    assert whole.t_ == -(-100 // batch_size) + -(-(len(y) - 100) // batch_size) + 1
+    saved = learn(
+        clone(model),
+        X,
+        y,
+        starts=[100, 105, 150],
+        between=lambda model: pickle.loads(pickle.dumps(model)),
+    )
+    assert_same_mixture(saved, whole)
+    # nothing is left of them
+    state = whole._state
+    for name in ("coef", *(moment.field for moment in OPTIMIZERS[whole.optimizer].moments)):
+        if name in state["records"].dtype.names:
+            assert not state["records"][name][:, -2:].any()
+    assert not state["intercept"][:, -2:].any()
+
+
+@pytest.mark.parametrize("fit_intercept", [False, True])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@every_mode
+def test_a_step_that_overflows_ends_its_model_only(
+    rows, monkeypatch, parameters, dtype, fit_intercept
+):
+    """Not the loss, but the step itself: of coefficients, or of the intercept."""
+    X, y = (rows[0] / 30).astype(dtype), rows[1]
+    exponent = np.finfo(dtype).maxexp - 1
+    rates = 2.0 ** np.array([0, 1, exponent - 60, exponent])
+    monkeypatch.setattr(_state, "rates_of_models", lambda settings: rates)
+    model = AdaptiveSGDClassifier(
+        eta0="search", fit_intercept=fit_intercept, penalty=None, **parameters
+    )
+    model = learn(model, X, y)
+    assert model.t_ == len(y) + 1
+    assert np.isfinite(model.coef_).all()
+    assert (model.mixture_weights_[:2] > 0).all()
+
+
+@every_optimizer
+def test_when_all_rates_overflow_the_row_is_named_and_those_before_stay(rows, optimizer):
+    X, y = rows
+    X = X.copy()
+    parameters = {"eta0": "search", "optimizer": optimizer}
+    before = learn(AdaptiveSGDRegressor(**parameters), X, y, starts=[100])
+    bad = sp.csr_matrix(np.full((1, X.shape[1]), 1e300))
+    together = sp.vstack([X[100:], bad, X[:5]], format="csr")
+    targets = np.append(y[100:], y[:6])
+    model = learn(AdaptiveSGDRegressor(**parameters), X[:100], y[:100])
+    with pytest.raises(ValueError, match=f"row {X.shape[0] - 100}"):
+        model.partial_fit(together, targets)
+    assert_same_mixture(model, before)
+
+
+# --- changes of parameters ---
+
+
+@every_mode
+def test_a_number_after_a_search_goes_on_from_the_mean(rows, parameters):
+    X, y = rows
+    model = learn(AdaptiveSGDClassifier(eta0="search", **parameters), X, y)
+    coef, intercept, loss = model.coef_, model.intercept_, model.progressive_loss_
+    nothing = {"sample_weight": np.zeros(len(y))}
+    model.set_params(eta0=0.125).partial_fit(X, y, **nothing)
+    np.testing.assert_allclose(model.coef_, coef, rtol=1e-12)
+    np.testing.assert_allclose(model.intercept_, intercept, rtol=1e-12)
+    assert model.progressive_loss_ == loss
+    assert model.eta0_ == 0.125
+    assert not hasattr(model, "mixture_weights_")
+    # and back
+    coef = model.partial_fit(X, y).coef_
+    model.set_params(eta0="search").partial_fit(X, y, **nothing)
+    np.testing.assert_allclose(model.coef_, coef, rtol=1e-12)
+    assert np.ptp(model.mixture_weights_[:4]) == 0
+    assert np.isfinite(model.partial_fit(X, y).coef_).all()
+
+
+@every_mode
+def test_another_penalty_keeps_the_weights_of_the_models(rows, parameters):
+    X, y = rows
+    model = learn(AdaptiveSGDClassifier(eta0="search", **parameters), X, y)
+    coef, weights, moments = model.coef_, model.mixture_weights_, model.optimizer_state_
+    model.set_params(alpha=1e-3, penalty="elasticnet", average=True)
+    model.partial_fit(X, y, sample_weight=np.zeros(len(y)))
+    np.testing.assert_allclose(model.coef_, coef, rtol=1e-10)
+    np.testing.assert_array_equal(model.mixture_weights_, weights)
+    for name, values in moments.items():
+        np.testing.assert_allclose(model.optimizer_state_[name], values, rtol=1e-10, atol=1e-300)
+
+
+def test_another_loss_has_its_own_unit(rows):
+    """What is kept between calls is of the parameters of now."""
+    X, y = rows
+    model, twin = (
+        learn(AdaptiveSGDClassifier("squared_hinge", eta0="search"), X, y) for _ in range(2)
+    )
+    for one in (model, pickle.loads(pickle.dumps(twin))):
+        one.set_params(loss="log_loss").partial_fit(X[:50], y[:50])
+        twin = one
+    assert_same_mixture(model, twin)
+    unchanged = learn(AdaptiveSGDClassifier("squared_hinge", eta0="search"), X, y)
+    unchanged.partial_fit(X[:50], y[:50])
+    assert not np.array_equal(unchanged.mixture_weights_, model.mixture_weights_)
+
+
+@every_optimizer
+def test_assigned_coefficients_are_those_of_all_models(rows, optimizer):
+    X, y = rows
+    model = learn(AdaptiveSGDClassifier(eta0="search", optimizer=optimizer), X, y)
+    weights = model.mixture_weights_
+    model.coef_ = np.arange(X.shape[1])
+    model.intercept_ = 0.5
+    np.testing.assert_allclose(model.coef_, [np.arange(X.shape[1])], rtol=1e-12)
+    np.testing.assert_allclose(model.intercept_, [0.5])
+    np.testing.assert_array_equal(model.mixture_weights_, weights)
+    assert np.isfinite(model.partial_fit(X, y).coef_).all()
+
+
+def test_rows_that_teach_nothing_leave_the_rates_open(rows):
+    X, y = rows
+    model = AdaptiveSGDClassifier(eta0="search")
+    model.partial_fit(X, y, classes=[-1, 1], sample_weight=np.zeros(len(y)))
+    first = model.mixture_weights_
+    late = learn(AdaptiveSGDClassifier(eta0="search"), X, y)
+    model.partial_fit(X, y)
+    assert_same_mixture(model, late)
+    assert not np.array_equal(model.mixture_weights_, first)
+
+
+# --- saved states ---
+
+
+def test_a_step_that_a_fork_has_copied_halfway_leaves_weights_of_a_mean(rows):
+    X, y = rows
+    model = learn(AdaptiveSGDClassifier(eta0="search"), X, y)
+    expected = model.mixture_weights_
+    # multiplied, and not yet divided by their sum
+    model._state["mixture"][1] *= 0.25
+    model._end_step()
+    np.testing.assert_allclose(model.mixture_weights_, expected, rtol=1e-12)
+
+
+@every_mode
+def test_a_mapped_file_is_not_changed_and_goes_on(rows, parameters, tmp_path):
+    X, y = rows
+    model = learn(AdaptiveSGDClassifier(eta0="search", **parameters), X[:150], y[:150])
+    path = tmp_path / "model.joblib"
+    joblib.dump(model, path)
+    before = path.read_bytes()
+    loaded = joblib.load(path, mmap_mode="r+")
+    assert_same_mixture(loaded.partial_fit(X[150:], y[150:]), model.partial_fit(X[150:], y[150:]))
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda mixture: mixture[:, :3], "mixture is no array"),
+        (lambda mixture: mixture[0], "mixture is no array"),
+        (lambda mixture: np.asfortranarray(mixture), "mixture is no array"),
+        (lambda mixture: mixture * [[-1], [1]], "rate of a model"),
+        (lambda mixture: mixture * [[1], [np.nan]], "weights of the models"),
+        (lambda mixture: mixture * [[1], [0]], "weights of the models"),
+    ],
+)
+def test_a_damaged_mixture_is_refused(rows, change, message):
+    X, y = rows
+    saved = learn(AdaptiveSGDClassifier(eta0="search"), X, y).__getstate__()
+    saved["_state"]["mixture"] = change(saved["_state"]["mixture"])
+    with pytest.raises(ValueError, match=message):
+        AdaptiveSGDClassifier().__setstate__(saved)
+
+
+# --- fit ---
+
+
+@pytest.fixture(scope="module")
+def sets(zipf_rows):
+    _, X, y = zipf_rows
+    numbers = make_regression(400, 10, n_informative=5, noise=20, random_state=0)
+    return {AdaptiveSGDClassifier: (X[:600], y[:600]), AdaptiveSGDRegressor: numbers}
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+@every_optimizer
+def test_fit_takes_the_rate_that_is_best_on_the_rows_set_aside(sets, estimator, optimizer):
+    X, y = sets[estimator]
+    parameters = {"optimizer": optimizer, "max_iter": 8, "random_state": 0}
+    model = estimator(eta0="search", **parameters).fit(X, y)
+    automatic = estimator(early_stopping=False, **parameters).fit(X, y).eta0_
+    fixed = {
+        rate: estimator(eta0=rate, early_stopping=True, **parameters).fit(X, y)
+        for rate in (automatic, 3.0 * automatic, automatic * (1 / 3))
+    }
+    best = max(fixed.values(), key=lambda one: max(one.validation_scores_))
+    assert_same_model(model, best)
+    assert model.eta0_ == best.eta0_
+    for name in ("validation_scores_", "best_iteration_", "stopped_by_", "n_iter_"):
+        assert getattr(model, name) == getattr(best, name)
+    # partial_fit goes on at this rate
+    t = model.t_
+    assert model.partial_fit(X[:50], y[:50]).eta0_ == best.eta0_
+    assert model.t_ == t + 50
+
+
+@pytest.mark.parametrize("own_rows", [False, True])
+def test_without_refit_it_is_the_model_of_the_best_epoch(sets, own_rows):
+    X, y = sets[AdaptiveSGDClassifier]
+    parameters = {"max_iter": 8, "random_state": 0, "refit": own_rows}
+    named = {"X_val": X[400:], "y_val": y[400:]} if own_rows else {}
+    X, y = (X[:400], y[:400]) if own_rows else (X, y)
+    model = AdaptiveSGDClassifier(eta0="search", **parameters).fit(X, y, **named)
+    twin = AdaptiveSGDClassifier(eta0=model.eta0_, early_stopping=True, **parameters)
+    twin.fit(X, y, **named)
+    assert_same_model(model, twin)
+    assert model.validation_scores_ == twin.validation_scores_
+
+
+def test_fit_needs_rows_to_compare_rates_on(sets):
+    X, y = sets[AdaptiveSGDClassifier]
+    model = AdaptiveSGDClassifier(eta0="search", early_stopping=False)
+    with pytest.raises(ValueError, match=r"eta0='search'.*early_stopping"):
+        model.fit(X, y)
+    # partial_fit does not
+    assert np.isfinite(learn(model, X, y).progressive_loss_)
+
+
+def test_fit_takes_the_automatic_rate_where_rows_tell_nothing(sets):
+    X, y = sets[AdaptiveSGDClassifier]
+    few = np.r_[np.flatnonzero(y > 0)[:4], np.flatnonzero(y < 0)[:4]]
+    parameters = {"random_state": 0, "max_iter": 5}
+    models = [
+        AdaptiveSGDClassifier(eta0=eta0, **parameters).fit(X[few], y[few])
+        for eta0 in ("auto", "search")
+    ]
+    assert_same_model(*models)
+    assert models[1].validation_scores_ is None
+
+
+def test_fit_goes_on_where_one_rate_overflows(sets, monkeypatch):
+    X, y = sets[AdaptiveSGDRegressor]
+    monkeypatch.setattr("sk_adaptive._refit.RATES", (1e300, 1 / 3))
+    parameters = {"optimizer": "rmsprop", "max_iter": 3, "random_state": 0}
+    model = AdaptiveSGDRegressor(eta0="search", **parameters).fit(X, y)
+    assert model.eta0_ < 1e290
+    monkeypatch.setattr("sk_adaptive._refit.RATES", (1e300, 1e299))
+    with pytest.raises(ValueError, match="overflow"):
+        AdaptiveSGDRegressor(eta0="search", **parameters).fit(1e200 * X, 1e200 * y)
+
+
+def test_a_fit_after_a_stream_starts_anew_or_from_its_mean(sets):
+    X, y = sets[AdaptiveSGDClassifier]
+    model = AdaptiveSGDClassifier(eta0="search", random_state=0, max_iter=2, tol=None)
+    fresh = clone(model).fit(X, y)
+    stream = learn(clone(model), X, y)
+    coef, intercept = stream.coef_, stream.intercept_
+    assert_same_model(copy.deepcopy(stream).fit(X, y), fresh)
+    warm = stream.set_params(warm_start=True).fit(X, y)
+    given = clone(model).fit(X, y, coef_init=coef, intercept_init=intercept)
+    assert_same_model(warm, given)
