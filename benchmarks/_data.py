@@ -77,6 +77,9 @@ STAND_INS = {
     "adult": "clicks",
     "frappe86k": "clicks",
     "criteo80k": "clicks",
+    "sms_spam": 2,
+    "mr": 2,
+    "clickbait": 2,
     "california": "regression",
     "mr": 2,
     "clickbait": 2,
@@ -117,6 +120,27 @@ def load_split(name, arguments, seed=0):
         X_train, X_test = X[train], X[test]
     split = Split(X_train, y[train], X_test, y[test])
     return name, split if y.dtype.kind == "f" else _without_new_classes(split)
+
+
+def load_stream(name, arguments, seed=0):
+    """All rows of a set, in a random order, and its name as in `load_split`.
+
+    Text becomes tf-idf of words and pairs of words with sublinear counts, which are those of the
+    whole set.
+    """
+    if arguments.data is None:
+        name, split = load_split(name, arguments)
+        X, y = (
+            sp.vstack([split.X_train, split.X_test], format="csr"),
+            np.r_[split.y_train, split.y_test],
+        )
+    else:
+        X, y, _ = _loader(arguments.data)(name)
+        if isinstance(X, list):
+            X = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True).fit_transform(X)
+    order = np.random.default_rng(seed).permutation(len(y))
+    order = order[:QUICK_ROWS] if arguments.quick else order
+    return name, sp.csr_matrix(X)[order], np.asarray(y)[order]
 
 
 def _without_new_classes(split):
