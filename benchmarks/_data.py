@@ -78,8 +78,6 @@ STAND_INS = {
     "frappe86k": "clicks",
     "criteo80k": "clicks",
     "sms_spam": 2,
-    "mr": 2,
-    "clickbait": 2,
     "california": "regression",
     "mr": 2,
     "clickbait": 2,
