@@ -70,9 +70,6 @@ LEAST_POWER, LEAST_POWER_AGED = -4, -2
 # before: they spoil the mean of the first rows.
 N_EQUAL = 5
 
-# Features of a mixture that are read at once.
-FEATURES_AT_ONCE = 1 << 16
-
 # The settings that may be tuples, of a number for each output.
 BY_OUTPUT = ("eps", "l1", "l2")
 
@@ -315,14 +312,17 @@ def can_learn(state):
 
 def stripped(state):
     """What predictions need of this state: the coefficients that are not zero, and intercepts."""
-    n_outputs, features = state["intercept"].shape[1], all_features(state)
+    n_outputs, features = n_outputs_of(state), all_features(state)
     optimizer = make_optimizer(state)
     # a few at a time, as there may not be memory for all outputs of all features
     blocks = (
         coefficients(state, features[start : start + FEATURES_AT_ONCE], optimizer)
         for start in range(0, features.size, FEATURES_AT_ONCE)
     )
-    kept = {name: value for name, value in state.items() if name not in ("records", "scale")}
+    left_out = ("records", *OPTIONAL_ARRAYS)
+    kept = {name: value for name, value in state.items() if name not in left_out}
+    # those of the mean
+    kept["eta0"], kept["intercept_integral"] = learning_rate(state), np.zeros(n_outputs)
     kept["intercept"] = np.vstack([intercepts(state), np.zeros((2, n_outputs))])
     kept["average_start"], kept["n_features"] = np.inf, features.size
     return {**kept, **entries_of(blocks, features.size)}

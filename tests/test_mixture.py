@@ -477,6 +477,20 @@ def test_rows_that_teach_nothing_leave_the_rates_open(rows):
 # --- saved states ---
 
 
+@every_mode
+def test_a_stripped_model_is_the_mean(rows, parameters):
+    X, _ = rows
+    model = learn(
+        AdaptiveSGDClassifier(eta0="search", average=20, **parameters), X, np.arange(240) % 3
+    )
+    small = pickle.loads(pickle.dumps(copy.deepcopy(model).strip_optimizer()))
+    np.testing.assert_array_equal(small.coef_, model.coef_)
+    np.testing.assert_array_equal(small.intercept_, model.intercept_)
+    np.testing.assert_array_equal(small.predict_proba(X), model.predict_proba(X))
+    assert small.eta0_ == model.eta0_
+    assert not hasattr(small, "mixture_weights_")
+
+
 def test_a_step_that_a_fork_has_copied_halfway_leaves_weights_of_a_mean(rows):
     X, y = rows
     model = learn(AdaptiveSGDClassifier(eta0="search"), X, y)
