@@ -76,7 +76,8 @@ def _sum_of_squares(inverse_root, eps, eta0):
 
 def _over_rate(value, eps, eta0):
     # 0 before "auto" has seen a row
-    return value / eta0 if eta0 else np.zeros_like(value)
+    # one for all outputs, or one for each
+    return value / eta0 if np.all(eta0) else np.zeros_like(value)
 
 
 def _square_less_eps(root, eps, eta0):

@@ -431,8 +431,11 @@ def test_another_penalty_keeps_the_weights_of_the_models(rows, parameters):
     model.partial_fit(X, y, sample_weight=np.zeros(len(y)))
     np.testing.assert_allclose(model.coef_, coef, rtol=1e-10)
     np.testing.assert_array_equal(model.mixture_weights_, weights)
-    for name, values in moments.items():
-        np.testing.assert_allclose(model.optimizer_state_[name], values, rtol=1e-10, atol=1e-300)
+    # where the moments tell the weight, another has to give way
+    kept = OPTIMIZERS[model.optimizer].moments
+    for moment in kept[-1:] if OPTIMIZERS[model.optimizer].weight_is_derived else kept:
+        now, before = model.optimizer_state_[moment.name], moments[moment.name]
+        np.testing.assert_allclose(now, before, rtol=1e-10, atol=1e-300)
 
 
 def test_another_loss_has_its_own_unit(rows):
@@ -484,9 +487,9 @@ def test_a_stripped_model_is_the_mean(rows, parameters):
         AdaptiveSGDClassifier(eta0="search", average=20, **parameters), X, np.arange(240) % 3
     )
     small = pickle.loads(pickle.dumps(copy.deepcopy(model).strip_optimizer()))
-    np.testing.assert_array_equal(small.coef_, model.coef_)
+    np.testing.assert_array_equal(small.coef_.toarray(), model.coef_)
     np.testing.assert_array_equal(small.intercept_, model.intercept_)
-    np.testing.assert_array_equal(small.predict_proba(X), model.predict_proba(X))
+    np.testing.assert_allclose(small.predict_proba(X), model.predict_proba(X), rtol=1e-12)
     assert small.eta0_ == model.eta0_
     assert not hasattr(small, "mixture_weights_")
 
