@@ -85,12 +85,14 @@ SKA_INLINE ptrdiff_t BY_INDEX(fetch)(
     return fetched;
 }
 
-static void BY_INDEX(read_several)(
-    const ska_model *restrict m, ska_touch *restrict touch, int whole) {
-    const ptrdiff_t n = touch->n, K = m->n_outputs, width = m->width;
+/* `narrow`: all outputs fit into a vector, so that what belongs to them stays in registers. */
+SKA_INLINE void BY_INDEX(read_all)(
+    const ska_model *restrict m, ska_touch *restrict touch, int whole, const int narrow) {
+    const ptrdiff_t n = touch->n, K = m->n_outputs, width = narrow ? LANES : m->width;
     const real *x = touch->x;
+    const ska_settings of_all = ska_settings_from(m, 0);
     real *restrict sums = m->sums;
-    vec largest_moment = v_all(0);
+    vec largest_moment = v_all(0), sum = v_all(0);
     real largest_x = 0;
     ptrdiff_t j, k, fetched = 0;
     memset(sums, 0, width * sizeof(real));
@@ -100,10 +102,10 @@ static void BY_INDEX(read_several)(
         const real x_j = x != NULL ? x[j] : 0;
         fetched = BY_INDEX(fetch)(m, touch, fetched, j + 1, x != NULL ? 2 * n : n);
         largest_x = REAL_ABS(x_j) > largest_x ? REAL_ABS(x_j) : largest_x;
-        for (k = 0; k < K; k += LANES) {
-            const ska_settings h = ska_settings_from(m, k);
+        for (k = 0; k < width; k += LANES) {
+            const ska_settings h = narrow ? of_all : ska_settings_from(m, k);
             ska_lanes c;
-            NAME(load)(m, record, k, ska_lanes_from(k, K), &c);
+            NAME(load)(m, record, k, narrow ? (int)K : ska_lanes_from(k, K), &c);
             NAME(refresh)(m, &h, &c, age.decay_first, age.decay_second, age.owed);
 #ifdef RULE_SIZE
             largest_moment = v_max(largest_moment, RULE_SIZE(&c));
@@ -112,38 +114,60 @@ static void BY_INDEX(read_several)(
                 NAME(put)(m, j * width + k, &c);
             else
                 v_store(m->w + j * width + k, c.w);
-            v_store(sums + k, v_load(sums + k) + x_j * c.w);
+            if (narrow)
+                sum += x_j * c.w;
+            else
+                v_store(sums + k, v_load(sums + k) + x_j * c.w);
         }
     }
+    if (narrow)
+        v_store(sums, sum);
     touch->largest_moment = v_largest(largest_moment);
     touch->largest_x = largest_x;
     for (k = 0; x != NULL && k < K; k++)
         touch->raw_prediction[k] = sums[k];
 }
 
-static void BY_INDEX(move_several)(const ska_model *restrict m, const ska_touch *restrict touch) {
-    const ptrdiff_t n = touch->n, K = m->n_outputs;
+static void BY_INDEX(read_several)(
+    const ska_model *restrict m, ska_touch *restrict touch, int whole) {
+    if (m->width == LANES)
+        BY_INDEX(read_all)(m, touch, whole, 1);
+    else
+        BY_INDEX(read_all)(m, touch, whole, 0);
+}
+
+SKA_INLINE void BY_INDEX(move_all)(
+    const ska_model *restrict m, const ska_touch *restrict touch, const int narrow) {
+    const ptrdiff_t n = touch->n, K = m->n_outputs, width = narrow ? LANES : m->width;
+    const ska_settings of_all = ska_settings_from(m, 0);
     ptrdiff_t j, k, fetched = (touch->n_ahead + 1) / 2;
     for (j = 0; j < n; j++) {
         unsigned char *record = BY_INDEX(record_of)(m, touch, j);
         const NAME(age) age = NAME(age_of)(m, m->t - 1, record); /* step t has begun */
         fetched = BY_INDEX(fetch)(m, touch, fetched, n + j + 1, 2 * n);
-        for (k = 0; k < K; k += LANES) {
-            const ska_settings h = ska_settings_from(m, k);
-            const int n_lanes = ska_lanes_from(k, K);
+        for (k = 0; k < width; k += LANES) {
+            const ska_settings h = narrow ? of_all : ska_settings_from(m, k);
+            const int n_lanes = narrow ? (int)K : ska_lanes_from(k, K);
             ska_lanes c;
             NAME(load)(m, record, k, n_lanes, &c);
 #if AGED
             c.first *= age.decay_first;
             c.second *= age.decay_second;
 #endif
-            c.w = v_load(m->w + j * m->width + k);
+            c.w = v_load(m->w + j * width + k);
             RULE_STEP(m, &h, &c, NAME(gradients_of)(m, touch, j, k), PENALISED);
             NAME(store_outputs)(m, record, k, n_lanes, &c);
         }
         NAME(store_time)(m, record);
         (void)age;
     }
+}
+
+static void BY_INDEX(move_several)(const ska_model *restrict m, const ska_touch *restrict touch) {
+    if (m->width == LANES)
+        BY_INDEX(move_all)(m, touch, 1);
+    else
+        BY_INDEX(move_all)(m, touch, 0);
 }
 
 static void BY_INDEX(store_several)(const ska_model *restrict m, const ska_touch *restrict touch) {
