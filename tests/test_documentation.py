@@ -103,3 +103,72 @@ def test_examples_of_pages(page, monkeypatch, tmp_path, capsys):
             pytest.skip(f"the page needs more than is installed: {missing}")
         printed = capsys.readouterr().out
         assert found.group(2) in (None, printed)
+
+
+MARKDOWN = [
+    page
+    for pattern in ("*.md", "docs/**/*.md", "benchmarks/*.md", "examples/data/*.md")
+    for page in sorted(CHECKOUT.glob(pattern))
+    if "_build" not in page.parts and "auto_examples" not in page.parts
+]
+CODE = re.compile(r"^( *)(`{3,}).*?^\1\2|`[^`\n]+`", re.DOTALL | re.MULTILINE)
+
+
+def anchors(page):
+    """The names of the headings of a page, as GitHub and MyST make them."""
+    text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.M)
+    headings = re.findall(r"^#+ +(.+?) *$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", MARKDOWN, ids=lambda page: str(page.relative_to(CHECKOUT)))
+def test_links_within_the_checkout(page):
+    if not (CHECKOUT / "docs" / "benchmarks").exists():
+        pytest.skip("the source distribution lacks some of the linked files")
+    text = CODE.sub("", page.read_text(encoding="utf-8"))
+    broken = []
+    for link in re.findall(r"\]\(([^()\s]+)\)", text):
+        path, _, anchor = link.partition("#")
+        if "://" in link:
+            continue
+        target = (page.parent / path).resolve() if path else page
+        if target.parent.name == "auto_examples":
+            # which the gallery makes of the examples
+            target = CHECKOUT / "examples" / target.with_suffix(".py").name
+            found = target.exists() or target.stem == "index"
+        else:
+            found = target.exists() and (not anchor or anchor in anchors(target))
+        if not found:
+            broken.append(link)
+    assert not broken
+
+
+def tables(page):
+    """The tables of a page, each a dict of rows, which are dicts of cells by the column's name."""
+    found = []
+    for block in re.findall(r"(?:^\|.*\n)+", page.read_text(encoding="utf-8"), re.MULTILINE):
+        names, _, *rows = (
+            [cell.strip() for cell in line.strip().strip("|").split("|")]
+            for line in block.splitlines()
+        )
+        found.append({row[0]: dict(zip(names[1:], row[1:], strict=False)) for row in rows})
+    return found
+
+
+def test_figures_of_the_readme_are_those_of_the_pages():
+    """Measuring anew changes the pages; the README has to follow."""
+    results = CHECKOUT / "docs" / "benchmarks" / "results.md"
+    if not results.exists():
+        pytest.skip("the source distribution lacks the results")
+    speed, loss = tables(CHECKOUT / "README.md")[:2]
+    epochs = dict(zip(("text", "clicks", "classes"), tables(results), strict=False))
+    columns = {
+        "text, 2^18 features": "text",
+        "a million hashed clicks": "clicks",
+        "20 classes of text": "classes",
+    }
+    for name, row in speed.items():
+        assert row == {title: epochs[part][name]["ratio"] for title, part in columns.items()}
+    measured = tables(CHECKOUT / "docs" / "defaults.md")[0]
+    for name, row in loss.items():
+        assert row == {column: measured[name][column].split()[0].rstrip("!") for column in row}

@@ -1,4 +1,9 @@
-"""The weight of a rare feature under Adam: by the textbook, lazy and exact, and masked."""
+"""The weight of a rare feature under Adam: by the textbook, lazy and exact, and masked.
+
+The front page draws it. For the README: `PYTHONPATH=tests python docs/figures/rare_feature.py FILE`.
+"""
+
+import sys
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -52,3 +57,8 @@ axes.text(OCCURS[2] + 12, bottom, "a row has the feature", va="center", fontsize
 axes.set(xlabel="row", ylabel="weight", xlim=(0, N_ROWS))
 axes.legend(frameon=False, loc="upper left")
 axes.spines[["top", "right"]].set_visible(False)
+
+if len(sys.argv) > 1:
+    # the same bytes each time
+    plt.rcParams["svg.hashsalt"] = "rare feature"
+    figure.savefig(sys.argv[1], metadata={"Date": None, "Creator": None})
