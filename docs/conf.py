@@ -13,8 +13,8 @@ from sphinx_gallery.sorting import FunctionSortKey
 CHECKOUT = Path(__file__).resolve().parent.parent
 sys.path[:] = [entry for entry in sys.path if Path(entry).resolve() != CHECKOUT]
 
-# Figures compare with the dense algorithms that the tests have.
-sys.path.append(str(CHECKOUT / "tests"))
+# Figures compare with the dense algorithms that the tests have; parameter_table is beside this.
+sys.path += [str(CHECKOUT / "tests"), str(CHECKOUT / "docs")]
 
 import sk_adaptive  # noqa: E402
 
@@ -24,6 +24,7 @@ extensions = [
     "matplotlib.sphinxext.plot_directive",
     "myst_parser",
     "numpydoc",
+    "parameter_table",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     # It brings MathJax along, so that the pages need no network.

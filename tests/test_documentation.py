@@ -172,3 +172,22 @@ def test_figures_of_the_readme_are_those_of_the_pages():
     measured = tables(CHECKOUT / "docs" / "defaults.md")[0]
     for name, row in loss.items():
         assert row == {column: measured[name][column].split()[0].rstrip("!") for column in row}
+
+
+def test_table_of_parameters(monkeypatch):
+    """It is made from signatures, docstrings and the registry: none is missing or without words."""
+    pytest.importorskip("numpydoc")
+    monkeypatch.syspath_prepend(CHECKOUT / "docs")
+    import parameter_table
+
+    estimators = (sk_adaptive.AdaptiveSGDClassifier, sk_adaptive.AdaptiveSGDRegressor)
+    rows = {row[0].split("``")[1]: row for row in parameter_table.rows()}
+    assert set(rows) == {name for each in estimators for name in inspect.signature(each).parameters}
+    assert all(len(meaning) > 10 for _, meaning, *_ in rows.values())
+    for name, (_, _, _, users, _) in rows.items():
+        specs = OPTIMIZERS.items()
+        known = {optimizer for optimizer, spec in specs if name in spec.parameters}
+        assert not known or set(re.findall(r"``(\w+)``", users)) == known
+    assert "regressor only" in rows["quantile"][0]
+    assert rows["normalize"][-1] == "no"
+    assert rows["max_iter"][-1] == "``1000``"

@@ -1,6 +1,7 @@
 """The weight of a rare feature under Adam: by the textbook, lazy and exact, and masked.
 
-The front page draws it. For the README: `PYTHONPATH=tests python docs/figures/rare_feature.py FILE`.
+The front page draws it. For the README, in a checkout:
+`PYTHONPATH=tests python docs/figures/rare_feature.py docs/figures/rare_feature.svg`.
 """
 
 import sys
