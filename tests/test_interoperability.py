@@ -391,6 +391,20 @@ def test_html_representation_links_to_the_documentation(estimator, documentation
     assert estimator_html_repr(model.fit([[0.0], [1.0]], [0, 1]))
 
 
+@pytest.mark.parametrize("estimator", [AdaptiveSGDClassifier, AdaptiveSGDRegressor])
+def test_html_representation_shows_docstrings_of_parameters(estimator, documentation):
+    """As scikit-learn does since 1.9: it needs a link to show them."""
+
+    def shown(model):
+        return estimator_html_repr(model).count('<span class="param-doc-description"')
+
+    documentation("Documentation, https://example.org/docs")
+    peer = LogisticRegression()
+    if shown(peer) < len(peer.get_params()):
+        pytest.skip("this scikit-learn does not show docstrings")
+    assert shown(estimator()) == len(estimator().get_params())
+
+
 def test_html_representation_without_a_home(documentation, monkeypatch):
     """No link is better than one to scikit-learn's pages, which do not know the estimators."""
     documentation("Source, https://example.org/source")
