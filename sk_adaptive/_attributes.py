@@ -162,7 +162,7 @@ class StateAttributes(BaseEstimator):
             return float(loss_sum / weight_sum) if weight_sum > 0 else np.nan
 
     def reset_progressive_loss(self):
-        """Let ``progressive_loss_`` be of the rows that `partial_fit` learns from now on.
+        """Start ``progressive_loss_`` anew, with the rows that `partial_fit` learns from now on.
 
         Returns
         -------
@@ -196,8 +196,8 @@ class StateAttributes(BaseEstimator):
     def sparsify(self):
         """Make ``coef_`` a CSR matrix, which is smaller where most coefficients are zero.
 
-        Training may go on; ``coef_`` stays sparse. The model itself, and what is saved of it, is
-        as large as before: see `strip_optimizer`.
+        Training can go on, and ``coef_`` stays sparse. The model itself, and what is saved of it,
+        is as large as before: see `strip_optimizer`.
 
         Returns
         -------
@@ -206,7 +206,7 @@ class StateAttributes(BaseEstimator):
         return self._set_sparse_coef(True)
 
     def densify(self):
-        """Make ``coef_`` an array again, which it is unless `sparsify` was called.
+        """Make ``coef_`` an array again, as it was before `sparsify`.
 
         Returns
         -------

@@ -565,8 +565,8 @@ def _check_shape_of_before(state, training, takes_coefficients):
     now = training.n_outputs, training.n_features
     if before[0] != now[0] or (takes_coefficients and before != now):
         raise ValueError(
-            f"warm_start=True starts from the coefficients of the call before, of shape {before}, "
-            f"but this X and y need {now}: set warm_start=False to start anew."
+            "warm_start=True starts from the coefficients of the previous call. They have the "
+            f"shape {before}, but this X and y need {now}. Set warm_start=False to start anew."
         )
 
 

@@ -33,9 +33,9 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
     loss : {'log_loss', 'hinge', 'squared_hinge', 'modified_huber', 'perceptron', \
             'squared_error', 'huber', 'epsilon_insensitive', 'squared_epsilon_insensitive'}, \
             default='log_loss'
-        'log_loss' is logistic regression, 'hinge' the linear support vector machine. Both
-        'log_loss' and 'modified_huber' give probabilities. The last four are regressions on
-        targets of -1 and 1.
+        The loss to minimise. 'log_loss' is logistic regression, 'hinge' the linear support vector
+        machine. 'log_loss' and 'modified_huber' give probabilities. The last four are regressions
+        on targets of -1 and 1.
     optimizer : {'adagrad', 'rmsprop', 'adam', 'adamw', 'ftrl'}, default='adagrad'
         The update rule, with g the gradient of the mini-batch's mean loss with respect to
         one coefficient w and eta the learning rate of the step:
@@ -59,33 +59,32 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
         decoupled weight decay; with 'ftrl' the penalties of all steps so far are in its formula.
     alpha : float or 'auto', default='auto'
         Strength of the penalty, in [0, inf). 'auto' is 3e-7 in the units of the rows of the first
-        call, so that it matters equally in each: the penalty's gradient on a coefficient of a
-        typical size is this share of a typical gradient of the loss, both before anything is
-        learned. With 'adamw' it is 3e-7 over the typical size. Where `eta0` and `eps` are
-        numbers, it is 3e-7.
+        call, so that units do not matter: the penalty's gradient on a coefficient of typical size
+        is 3e-7 times a typical gradient of the loss, both before anything is learned. With 'adamw'
+        it is 3e-7 over the typical size. If `eta0` and `eps` are numbers, it is 3e-7.
     l1_ratio : float or None, default=0.15
-        Share of L1 in 'elasticnet', in [0, 1]; the penalty is
+        Share of L1 in 'elasticnet', in [0, 1]. The penalty is
         ``alpha * (l1_ratio * |w| + (1 - l1_ratio) * w**2 / 2)``.
     fit_intercept : bool, default=True
-        Whether to learn an intercept. Every step moves it, and no penalty. It is the coefficient
-        of a feature that is always as large as the rows of the first call are (the root of their
-        mean squared norm), and starts at the log odds of the classes, with
-        other losses than 'log_loss' at 0, unless there are
-        coefficients or intercepts to start from. Where `eta0` and `eps` are numbers, the feature
-        is 1 and the start 0.
+        Whether to learn an intercept. Every step moves it, and it has no penalty. It is the
+        coefficient of a constant feature that is as large as the rows of the first call are: the
+        root of their mean squared norm. It starts at the log odds of the classes with 'log_loss'
+        and at 0 with other losses, unless there are coefficients or intercepts to start from. If
+        `eta0` and `eps` are numbers, the constant is 1 and the start is 0.
     max_iter : int, default=100
         The largest number of epochs of `fit`.
     tol : float or None, default=1e-3
-        `fit` stops when the training objective, penalty included, has not improved on its best
-        by `tol` times the loss of the best constant for `n_iter_no_change` epochs in a row. So
-        neither the loss nor the shares of the classes matter to `tol`. With `early_stopping` it
-        is the score that has to improve: by as much with ``scoring='loss'``, else by `tol`
-        itself. None: only `max_iter` stops it.
+        The gain that an epoch must make for `fit` to go on. `fit` stops when, for
+        `n_iter_no_change` epochs in a row, the training objective (penalty included) fell less
+        than `tol` times the loss of the best constant below its best. So neither the loss nor the
+        shares of the classes matter to `tol`. With `early_stopping` the score has to improve
+        instead: by the same amount with ``scoring='loss'``, by `tol` itself with another score.
+        With None only `max_iter` stops `fit`.
     shuffle : bool, default=True
         Whether to shuffle the rows before each epoch.
     batch_size : int, default=1
-        Rows a step. The last step of an epoch, or of a call of `partial_fit`, may have fewer; a
-        number that is larger than that of the rows means all.
+        Rows per step. The last step of an epoch, or of a call of `partial_fit`, may have fewer. A
+        number larger than the number of rows means all rows.
     learning_rate : {'constant', 'invscaling', 'adaptive'}, default='constant'
         The learning rate of step t, counted from 1:
 
@@ -106,8 +105,8 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
         'perceptron', which is 0 for a model that predicts 0, does not tell rates there. After
         `fit`, `partial_fit` goes on with the rate that was found.
     power_t : float, default=0.5
-        The exponent of 'invscaling', in [0, inf). For the other schedules a negative one is a
-        `FutureWarning`, as in scikit-learn.
+        The exponent of 'invscaling', in [0, inf). With the other schedules a negative value causes
+        a `FutureWarning`, as in scikit-learn.
     rho : float, default=0.99
         The memory of 'rmsprop', in [0, 1).
     beta_1 : float, default=0.9
@@ -128,59 +127,60 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
         lazy Adam; the penalty is charged all the same. For 'adagrad' and 'ftrl' the two are
         one.
     normalize : bool, default=False
-        Whether to divide each feature by the largest size it has had, so that the unit of a
-        column does not matter: `fit` by that in all rows, `partial_fit` by that in the rows up
-        to the present one [6]_. Sparse rows stay sparse. `coef_` is of the features as they
-        are; the penalty is on the coefficients of the normalised ones. Turn it on for raw numbers
-        of different units, rather not for tf-idf.
+        Whether to divide each feature by the largest size it has had, so that the unit of a column
+        does not matter. `fit` takes the largest size in all rows, `partial_fit` that in the rows
+        so far [6]_. Sparse rows stay sparse. `coef_` belongs to the features as given; the penalty
+        is on the coefficients of the normalised features. Turn it on for raw numbers of different
+        units, but not for tf-idf.
     epsilon : float, default=0.1
         The threshold of the losses 'huber', 'epsilon_insensitive' and
         'squared_epsilon_insensitive', in [0, inf).
     class_weight : dict, 'balanced' or None, default=None
-        Factors of the rows' losses by class. 'balanced': ``n_samples / (n_classes *
-        np.bincount(y))``, not for `partial_fit`. With several labels a row the keys of the dict
-        are 0 and 1 and serve every label, and 'balanced' balances each.
+        Factors of the rows' losses by class. 'balanced' is ``n_samples / (n_classes *
+        np.bincount(y))``, and not available for `partial_fit`. With several labels a row the keys
+        of the dict are 0 and 1 and serve every label, and 'balanced' balances each label.
     multi_class : {'auto', 'multinomial', 'ovr'}, default='auto'
-        More than two classes: 'multinomial' minimises the cross-entropy of the softmax, for
-        'log_loss' only; 'ovr' trains each class against the rest; 'auto' is the first for
-        'log_loss', else the second. Both train all classes in one pass over the data.
+        The model of more than two classes. 'multinomial' minimises the cross-entropy of the
+        softmax, and needs 'log_loss'. 'ovr' trains each class against the rest. 'auto' is
+        'multinomial' for 'log_loss' and 'ovr' for other losses. Both train all classes in one pass
+        over the data.
     early_stopping : bool or 'auto', default='auto'
-        Whether `fit` stops by the score of rows that it does not learn. These rows are
-        `X_val`, `y_val` and `sample_weight_val` of `fit`, and it ends with the weights of the
-        epoch whose score was best: the first, if several were. Without them a part of the
-        training rows is set aside at random, stratified by class unless a class
-        has a single row, or a part fewer rows than there are classes, see `refit`.
-        'auto': with `X_val`, or where the rows set aside can tell, unless `tol` is None. They
-        can if they count as 50 or more. Each counts by its gradient before anything is learned,
-        so that rows of a frequent class and of little weight count little.
+        Whether `fit` stops by the score of rows that it does not learn. These rows are `X_val`,
+        `y_val` and `sample_weight_val` of `fit`; then `fit` ends with the weights of the epoch
+        with the best score, the first of equal ones. Without `X_val` a part of the training rows
+        is set aside at random and stratified by class (not stratified if a class has a single row,
+        or a part has fewer rows than there are classes); see `refit`. 'auto' does so with `X_val`,
+        or if the rows set aside are enough to tell epochs apart, unless `tol` is None. They are
+        enough if they count as 50 or more. A row counts by the size of its gradient before
+        anything is learned, so rows of a frequent class and rows of little weight count little.
     scoring : str, callable or None, default='loss'
-        That score. 'loss' is the negative mean of the losses, weighted by the sample weights,
-        without the penalty. A name of one of scikit-learn's scorers, a function of an
-        estimator, X and y that returns a number of which more is better, or None for the
-        accuracy.
+        The score of early stopping. 'loss' is the negative mean of the losses, weighted by the
+        sample weights, without the penalty. Otherwise the name of a scorer of scikit-learn; a
+        function of an estimator, X and y that returns a number, of which more is better; or None
+        for the accuracy.
     refit : bool, default=True
-        Whether `fit` learns all rows in the end, where it has set some aside: from the start, for
-        as many epochs as gave the best score without them, and at the rate that did, see `eta0`.
-        False: it ends with the weights of the best epoch, and has not learned the others.
+        Whether `fit` finally learns all rows, if it has set some aside. It then starts anew, at
+        the rate and for the number of epochs that gave the best score, see `eta0`. If False, `fit`
+        ends with the weights of the best epoch, and has not learned the rows set aside.
     validation_fraction : float, default=0.1
         The part of the rows to set aside, in (0, 1).
     n_iter_no_change : int, default=5
-        How many epochs without improvement `fit` waits for, see `tol`.
+        The number of epochs in a row without enough gain after which `fit` stops, see `tol`.
     warm_start : bool, default=False
-        Whether `fit` starts at the coefficients of the call before. The optimizer's moments
+        Whether `fit` starts at the coefficients of the previous call. The optimizer's moments
         start anew.
     average : bool or int, default=False
-        Whether `coef_` and `intercept_` are averages over the steps, and predictions made with
-        them; an int: over the steps from this one on, counted from 1. A step counts by
-        its learning rate, so that with a constant one this is the mean of the weights after
-        each step (while a penalty makes a weight shrink, the mean is over the shrinking). Training
-        itself is the same. Until the first averaged step the attributes are the weights.
-        Assigning to them sets weights and average; another `fit` averages anew.
+        Whether `coef_`, `intercept_` and predictions are averages over the steps. An int: over the
+        steps from this one on, counted from 1. A step counts by its learning rate, so with a
+        constant rate this is the mean of the weights after each step (while a penalty shrinks a
+        weight, the mean is over the shrinking, too). Training does not change. Before the first
+        averaged step the attributes are the weights. An assignment to them sets weights and
+        average. Another `fit` averages anew.
     verbose : int, default=0
-        With 1 and more, `fit` prints a line for each epoch, and one that says what stopped it.
-        The time left is that up to `max_iter`.
+        If 1 or more, `fit` prints a line for each epoch and the reason for stopping. The time left
+        is that up to `max_iter`.
     random_state : int, RandomState instance or None, default=None
-        Decides on the order of the rows and on what is set aside.
+        Determines the order of the rows and the rows that are set aside.
 
     Attributes
     ----------
@@ -192,17 +192,18 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
     classes_ : ndarray of shape (n_classes,)
         The classes, sorted; with several labels a row the numbers of the labels.
     n_iter_ : int
-        Epochs done by `fit`. With `refit` those in which all rows were learned.
+        Number of epochs of the last `fit`. With `refit` those in which all rows were learned.
     best_iteration_ : int
-        The epoch of the last `fit`, counted from 1, of the best score with `early_stopping`, else
-        the last one. It ended with the weights of that epoch, or with `refit` learned all rows
-        for so many.
+        The epoch of the last `fit` with the best score, counted from 1; without `early_stopping`
+        the last epoch. `fit` ended with the weights of that epoch, or with `refit` learned all
+        rows for that number of epochs.
     stopped_by_ : {'tol', 'callback', 'max_iter'}
-        What ended the last `fit`; with `refit` what ended the run without the rows set aside.
+        What ended the last `fit`. With `refit` it is what ended the run without the rows set
+        aside.
     validation_scores_ : list of float or None
-        The score of each epoch of the last `fit`, see `scoring`; None without `early_stopping`.
-        With `refit` they are of the run without the rows set aside that was best, so there may be
-        more of them than `n_iter_`.
+        The score of each epoch of the last `fit`, see `scoring`. None without `early_stopping`.
+        With `refit` they belong to the best run without the rows set aside, so there may be more
+        of them than `n_iter_`.
     t_ : int
         Number of steps done, plus 1.
     eta0_ : float
@@ -216,16 +217,16 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
     mixture_rates_ : ndarray of shape (8,)
         The learning rates of these models.
     eps_ : float
-        What `eps` led to.
+        The number that `eps` led to.
     loss_curve_ : list of float
         Mean training objective of each epoch of the last `fit`: the loss of each row just before
-        it was learned, and the penalty at the end of the epoch.
+        it was learned, plus the penalty at the end of the epoch.
     progressive_loss_ : float
-        Progressive validation: the mean loss of rows just before each was learned. They are those
-        of the first epoch of the last `fit`, which nobody had seen before, and those that
-        `partial_fit` has learned since then, or since `reset_progressive_loss`. The sum of the
-        losses times their weights is divided by the sum of the sample weights; `class_weight`
-        belongs to the losses. NaN before the first row.
+        Progressive validation: the mean loss of rows, each just before it was learned. The rows
+        are those of the first epoch of the last `fit`, which were all new then, and those that
+        `partial_fit` has learned since, or since `reset_progressive_loss`. It is the sum of the
+        losses times their sample weights, over the sum of the sample weights. `class_weight` is
+        part of the losses. NaN before the first row.
     optimizer_state_ : mapping of str to ndarray of the shape of `coef_`
         What the optimizer remembers of each coefficient after the last step: for 'adagrad'
         'sum_of_squared_gradients' (G), for 'rmsprop' 'mean_squared_gradient' (v), for 'adam' and
@@ -255,8 +256,8 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
 
     Notes
     -----
-    A step costs what the non-zeros of its rows cost, whatever the number of features. A float32
-    `X` makes a float32 model; the model is float64 otherwise.
+    The time of a step depends on the non-zeros of its rows, not on the number of features. A
+    float32 `X` makes a float32 model; any other `X` makes a float64 model.
 
     With a short memory, 'rmsprop' and 'adam' are biased for features that are rarer than the
     memory is long, whatever the step [5]_.
@@ -374,7 +375,7 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
         if kind == "multilabel-indicator":
             label_format = "sparse" if sp.issparse(y) else "dense"
         elif sp.issparse(y):
-            raise ValueError("A sparse y has to be an indicator matrix of several labels.")
+            raise ValueError("A sparse y must be an indicator matrix with a column for each label.")
         else:
             label_format = None
             y = _without_objects(column_or_1d(y, warn=True))
@@ -383,10 +384,9 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
         if reset:
             self._label_format = label_format
         elif (label_format is None) != (self._label_format is None):
-            raise ValueError(
-                "y has several labels a row, and those of the calls before had one class, "
-                "or the other way round."
-            )
+            kinds = "one class per row", "several labels per row"
+            now, before = kinds if label_format is None else reversed(kinds)
+            raise ValueError(f"y has {now}, but y of the previous calls had {before}.")
         return X, y
 
     def _ready_targets(self, y, n_rows):
@@ -471,7 +471,7 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
         if n_labels != self.classes_.size:
             raise ValueError(f"y has {n_labels} labels, but {self.classes_.size} are expected.")
         if not np.all((y == 0) | (y == 1)):
-            raise ValueError("y has several labels a row: they have to be 0 or 1.")
+            raise ValueError("With several labels per row, y must contain only 0 and 1.")
         if not class_weighted or self.class_weight is None:
             return 2.0 * y - 1.0, n_labels, None
         if self.class_weight == "balanced":
@@ -488,7 +488,7 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
             return None
         weights = compute_class_weight(self.class_weight, classes=classes, y=y)
         if not np.all((weights >= 0) & (weights < np.inf)):
-            raise ValueError(f"class_weight has to be finite and not negative, not {weights}.")
+            raise ValueError(f"class_weight must be finite and not negative. Got {weights}.")
         return weights
 
     def _check_validation_targets(self, y):
@@ -553,29 +553,28 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
         y_val=None,
         sample_weight_val=None,
     ):
-        """Learn from all rows, over and over, until it helps no more.
+        """Learn from all rows, epoch after epoch, until the model no longer improves.
 
         Parameters
         ----------
         X : array-like or sparse matrix of shape (n_samples, n_features)
             Training data. It is not changed.
         y : array-like of shape (n_samples,), or array or sparse matrix (n_samples, n_labels)
-            Classes; or labels, several of which a row may have, as 0 and 1.
+            Classes; or several labels per row, as 0 and 1.
         coef_init : array or sparse matrix of shape (n_outputs, n_features), default=None
             Coefficients to start from.
         intercept_init : array of shape (n_outputs,), default=None
             Intercepts to start from.
         sample_weight : array-like of shape (n_samples,), default=None
-            Factors of the rows' losses, not negative. A row of weight 0 is as if it were not
-            there.
+            Factors of the rows' losses, not negative. A row of weight 0 is ignored.
         X_val : array-like or sparse matrix of shape (n_val, n_features), default=None
-            Rows to validate on, see `early_stopping`. In a `Pipeline` they can be transformed as
-            X is with `Pipeline(..., transform_input=["X_val"])`.
+            Rows to validate on, see `early_stopping`. `Pipeline(..., transform_input=["X_val"])`
+            transforms them as it transforms X.
         y_val : as y, of shape (n_val,) or (n_val, n_labels), default=None
             Classes or labels of these rows.
         sample_weight_val : array-like of shape (n_val,), default=None
             Factors of the losses of these rows, not negative. `class_weight` does not
-            apply to them; it does to training rows that are set aside.
+            apply to these rows. It does apply to training rows that are set aside.
 
         Returns
         -------
@@ -584,9 +583,9 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
         Raises
         ------
         ValueError
-            If the input is not valid, or if a step would have made a coefficient infinite, or if
-            a validation score is not finite. The estimator is then what it was before the call,
-            as it is if a callback raises.
+            If the input is not valid, if a step would make a coefficient infinite, or if
+            a validation score is not finite. The estimator is then as it was before the call,
+            and also if a callback raises.
         """
         validation_data = X_val, y_val, sample_weight_val
         return self._fit(X, y, sample_weight, coef_init, intercept_init, validation_data)
@@ -599,7 +598,7 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
         X : array-like or sparse matrix of shape (n_samples, n_features)
             Rows to learn from. It is not changed.
         y : array-like of shape (n_samples,), or array or sparse matrix (n_samples, n_labels)
-            Classes; or labels, several of which a row may have, as 0 and 1.
+            Classes; or several labels per row, as 0 and 1.
         classes : array-like of shape (n_classes,), default=None
             All classes of all calls. The first call needs them, unless y is a matrix of
             labels.
@@ -613,13 +612,13 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
         Raises
         ------
         ValueError
-            If the input is not valid: the estimator is then what it was before the call. Or if
-            a step would have made a coefficient infinite: the error names the row, and the
+            If the input is not valid. The estimator is then as it was before the call. Or if
+            a step would make a coefficient infinite. The error names the row, and the
             rows before it have been learned.
 
         Notes
         -----
-        Rows in a CSR matrix of the model's precision, and targets in an array, cost least to check.
+        The checks are fastest for a CSR matrix of the model's precision and targets in an array.
         """
         return self._partial_fit(X, y, sample_weight, classes)
 
@@ -636,7 +635,7 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
         Returns
         -------
         raw_predictions : ndarray of shape (n_samples,) or (n_samples, n_classes)
-            With two classes of the second one, which a positive number predicts.
+            With two classes, positive numbers predict the second class.
         """
         (raw,) = self._raw_predictions(X)
         return raw.ravel() if raw.shape[1] == 1 else raw
@@ -652,7 +651,7 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
         Returns
         -------
         y : ndarray of shape (n_samples,), or array or CSR matrix (n_samples, n_labels)
-            Classes; or labels as 0 and 1, sparse if those of the first call were.
+            Classes; or labels as 0 and 1, sparse if the labels of the first call were.
         """
         raw, classes, label_format = self._raw_predictions(X, "classes_", "_label_format")
         if label_format is not None:
@@ -666,8 +665,9 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
     def predict_proba(self, X):
         """Estimate probabilities of the classes, for the losses 'log_loss' and 'modified_huber'.
 
-        The softmax of the raw predictions, or one-vs-rest each class's own probability, divided by
-        their sum. With several labels the probability of each.
+        They are the softmax of the raw predictions. With one-vs-rest they are the probability of
+        each class by itself, divided by the sum. With several labels per row each label has its
+        own probability.
 
         Parameters
         ----------
@@ -684,7 +684,7 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
 
     @available_if(_has_probabilities)
     def predict_log_proba(self, X):
-        """Compute the logarithms of `predict_proba`, exact where that is 0 to rounding.
+        """Compute the logarithms of `predict_proba`, exact even where that is rounded to 0.
 
         Parameters
         ----------

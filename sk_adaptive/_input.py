@@ -133,13 +133,13 @@ def _check_frame(X):
     """Refuse what can't be scanned."""
     n_rows, indptr, indices = X.shape[0], X.indptr, X.indices
     if not X.data.ndim == indices.ndim == indptr.ndim == 1:
-        raise ValueError("X is a damaged CSR matrix: its arrays have to have one dimension")
+        raise ValueError("X is a damaged CSR matrix: its arrays must have one dimension")
     if indptr.dtype.kind not in "iu" or indices.dtype.kind not in "iu":
-        raise ValueError("X is a damaged CSR matrix: its indices and indptr have to be integers")
+        raise ValueError("X is a damaged CSR matrix: its indices and indptr must be integers")
     if indptr.shape[0] != n_rows + 1 or indptr[0] != 0:
         raise ValueError(OF_DAMAGED_ROWS)
     if int(indptr[-1]) > min(indices.shape[0], X.data.shape[0]):
-        raise ValueError("X is a damaged CSR matrix: its indptr points behind its entries")
+        raise ValueError("X is a damaged CSR matrix: its indptr refers to more entries than it has")
 
 
 def _check_columns(X):

@@ -24,11 +24,10 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
     ----------
     loss : {'squared_error', 'huber', 'epsilon_insensitive', 'squared_epsilon_insensitive', \
             'quantile', 'poisson'}, default='squared_error'
-        'squared_error' is least squares, divided by 2. 'huber' is linear beyond `epsilon`.
-        The epsilon-insensitive losses, of which the first is the linear support vector
-        regression, ignore errors up to `epsilon`. 'quantile' estimates `quantile`.
-        'poisson' is half the Poisson deviance, with predictions that are the exponential of
-        the linear model.
+        The loss to minimise. 'squared_error' is least squares, divided by 2. 'huber' is linear
+        beyond `epsilon`. The epsilon-insensitive losses ignore errors up to `epsilon`; the first
+        is the linear support vector regression. 'quantile' estimates `quantile`. 'poisson' is half
+        the Poisson deviance; its predictions are the exponential of the linear model.
     optimizer : {'adagrad', 'rmsprop', 'adam', 'adamw', 'ftrl'}, default='adagrad'
         The update rule, with g the gradient of the mini-batch's mean loss with respect to
         one coefficient w and eta the learning rate of the step:
@@ -52,33 +51,32 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
         decoupled weight decay; with 'ftrl' the penalties of all steps so far are in its formula.
     alpha : float or 'auto', default='auto'
         Strength of the penalty, in [0, inf). 'auto' is 3e-7 in the units of the rows of the first
-        call, so that it matters equally in each: the penalty's gradient on a coefficient of a
-        typical size is this share of a typical gradient of the loss, both before anything is
-        learned. With 'adamw' it is 3e-7 over the typical size. Where `eta0` and `eps` are
-        numbers, it is 3e-7.
+        call, so that units do not matter: the penalty's gradient on a coefficient of typical size
+        is 3e-7 times a typical gradient of the loss, both before anything is learned. With 'adamw'
+        it is 3e-7 over the typical size. If `eta0` and `eps` are numbers, it is 3e-7.
     l1_ratio : float or None, default=0.15
-        Share of L1 in 'elasticnet', in [0, 1]; the penalty is
+        Share of L1 in 'elasticnet', in [0, 1]. The penalty is
         ``alpha * (l1_ratio * |w| + (1 - l1_ratio) * w**2 / 2)``.
     fit_intercept : bool, default=True
-        Whether to learn an intercept. Every step moves it, and no penalty. It is the coefficient
-        of a feature that is always as large as the rows of the first call are (the root of their
-        mean squared norm), and starts at the median of `y`, with 'poisson' at
-        the logarithm of its mean, unless there are
-        coefficients or intercepts to start from. Where `eta0` and `eps` are numbers, the feature
-        is 1 and the start 0.
+        Whether to learn an intercept. Every step moves it, and it has no penalty. It is the
+        coefficient of a constant feature that is as large as the rows of the first call are: the
+        root of their mean squared norm. It starts at the median of `y`, with 'poisson' at the
+        logarithm of its mean, unless there are coefficients or intercepts to start from. If `eta0`
+        and `eps` are numbers, the constant is 1 and the start is 0.
     max_iter : int, default=100
         The largest number of epochs of `fit`.
     tol : float or None, default=3e-4
-        `fit` stops when the training objective, penalty included, has not improved on its best
-        by `tol` times the loss of the best constant for `n_iter_no_change` epochs in a row. So
-        the unit of `y` does not matter. With `early_stopping` it is the score that has to
-        improve: by as much with ``scoring='loss'``, else by `tol` itself. None: only `max_iter`
-        stops it.
+        The gain that an epoch must make for `fit` to go on. `fit` stops when, for
+        `n_iter_no_change` epochs in a row, the training objective (penalty included) fell less
+        than `tol` times the loss of the best constant below its best. So the unit of `y` does not
+        matter. With `early_stopping` the score has to improve instead: by the same amount with
+        ``scoring='loss'``, by `tol` itself with another score. With None only `max_iter` stops
+        `fit`.
     shuffle : bool, default=True
         Whether to shuffle the rows before each epoch.
     batch_size : int, default=1
-        Rows a step. The last step of an epoch, or of a call of `partial_fit`, may have fewer; a
-        number that is larger than that of the rows means all.
+        Rows per step. The last step of an epoch, or of a call of `partial_fit`, may have fewer. A
+        number larger than the number of rows means all rows.
     learning_rate : {'constant', 'invscaling', 'adaptive'}, default='constant'
         The learning rate of step t, counted from 1:
 
@@ -102,8 +100,8 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
         depend on `y`. Several targets share one rate, made of the geometric mean of their
         distances: bring them to about the same scale.
     power_t : float, default=0.5
-        The exponent of 'invscaling', in [0, inf). For the other schedules a negative one is a
-        `FutureWarning`, as in scikit-learn.
+        The exponent of 'invscaling', in [0, inf). With the other schedules a negative value causes
+        a `FutureWarning`, as in scikit-learn.
     rho : float, default=0.99
         The memory of 'rmsprop', in [0, 1).
     beta_1 : float, default=0.9
@@ -124,51 +122,52 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
         lazy Adam; the penalty is charged all the same. For 'adagrad' and 'ftrl' the two are
         one.
     normalize : bool, default=False
-        Whether to divide each feature by the largest size it has had, so that the unit of a
-        column does not matter: `fit` by that in all rows, `partial_fit` by that in the rows up
-        to the present one [6]_. Sparse rows stay sparse. `coef_` is of the features as they
-        are; the penalty is on the coefficients of the normalised ones. Turn it on for raw numbers
-        of different units, rather not for tf-idf.
+        Whether to divide each feature by the largest size it has had, so that the unit of a column
+        does not matter. `fit` takes the largest size in all rows, `partial_fit` that in the rows
+        so far [6]_. Sparse rows stay sparse. `coef_` belongs to the features as given; the penalty
+        is on the coefficients of the normalised features. Turn it on for raw numbers of different
+        units, but not for tf-idf.
     epsilon : float, default=0.1
         The threshold of the losses 'huber', 'epsilon_insensitive' and
         'squared_epsilon_insensitive', in [0, inf).
     quantile : float, default=0.5
         The quantile that 'quantile' estimates, in (0, 1).
     early_stopping : bool or 'auto', default='auto'
-        Whether `fit` stops by the score of rows that it does not learn. These rows are
-        `X_val`, `y_val` and `sample_weight_val` of `fit`, and it ends with the weights of the
-        epoch whose score was best: the first, if several were. Without them a part of the
-        training rows is set aside at random, see `refit`.
-        'auto': with `X_val`, or where the rows set aside can tell, unless `tol` is None. They
-        can if they count as 50 or more. Each counts by its gradient before anything is learned,
-        so that outliers and rows of little weight count little.
+        Whether `fit` stops by the score of rows that it does not learn. These rows are `X_val`,
+        `y_val` and `sample_weight_val` of `fit`; then `fit` ends with the weights of the epoch
+        with the best score, the first of equal ones. Without `X_val` a part of the training rows
+        is set aside at random; see `refit`. 'auto' does so with `X_val`, or if the rows set aside
+        are enough to tell epochs apart, unless `tol` is None. They are enough if they count as 50
+        or more. A row counts by the size of its gradient before anything is learned, so outliers
+        and rows of little weight count little.
     scoring : str, callable or None, default='loss'
-        That score. 'loss' is the negative mean of the losses, weighted by the sample weights,
-        without the penalty. A name of one of scikit-learn's scorers, a function of an
-        estimator, X and y that returns a number of which more is better, or None for R2.
+        The score of early stopping. 'loss' is the negative mean of the losses, weighted by the
+        sample weights, without the penalty. Otherwise the name of a scorer of scikit-learn; a
+        function of an estimator, X and y that returns a number, of which more is better; or None
+        for R2.
     refit : bool, default=True
-        Whether `fit` learns all rows in the end, where it has set some aside: from the start, for
-        as many epochs as gave the best score without them, and at the rate that did, see `eta0`.
-        False: it ends with the weights of the best epoch, and has not learned the others.
+        Whether `fit` finally learns all rows, if it has set some aside. It then starts anew, at
+        the rate and for the number of epochs that gave the best score, see `eta0`. If False, `fit`
+        ends with the weights of the best epoch, and has not learned the rows set aside.
     validation_fraction : float, default=0.1
         The part of the rows to set aside, in (0, 1).
     n_iter_no_change : int, default=5
-        How many epochs without improvement `fit` waits for, see `tol`.
+        The number of epochs in a row without enough gain after which `fit` stops, see `tol`.
     warm_start : bool, default=False
-        Whether `fit` starts at the coefficients of the call before. The optimizer's moments
+        Whether `fit` starts at the coefficients of the previous call. The optimizer's moments
         start anew.
     average : bool or int, default=False
-        Whether `coef_` and `intercept_` are averages over the steps, and predictions made with
-        them; an int: over the steps from this one on, counted from 1. A step counts by
-        its learning rate, so that with a constant one this is the mean of the weights after
-        each step (while a penalty makes a weight shrink, the mean is over the shrinking). Training
-        itself is the same. Until the first averaged step the attributes are the weights.
-        Assigning to them sets weights and average; another `fit` averages anew.
+        Whether `coef_`, `intercept_` and predictions are averages over the steps. An int: over the
+        steps from this one on, counted from 1. A step counts by its learning rate, so with a
+        constant rate this is the mean of the weights after each step (while a penalty shrinks a
+        weight, the mean is over the shrinking, too). Training does not change. Before the first
+        averaged step the attributes are the weights. An assignment to them sets weights and
+        average. Another `fit` averages anew.
     verbose : int, default=0
-        With 1 and more, `fit` prints a line for each epoch, and one that says what stopped it.
-        The time left is that up to `max_iter`.
+        If 1 or more, `fit` prints a line for each epoch and the reason for stopping. The time left
+        is that up to `max_iter`.
     random_state : int, RandomState instance or None, default=None
-        Decides on the order of the rows and on what is set aside.
+        Determines the order of the rows and the rows that are set aside.
 
     Attributes
     ----------
@@ -178,17 +177,18 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
     intercept_ : ndarray of shape (1,) or (n_targets,)
         Intercepts, a copy as `coef_` is.
     n_iter_ : int
-        Epochs done by `fit`. With `refit` those in which all rows were learned.
+        Number of epochs of the last `fit`. With `refit` those in which all rows were learned.
     best_iteration_ : int
-        The epoch of the last `fit`, counted from 1, of the best score with `early_stopping`, else
-        the last one. It ended with the weights of that epoch, or with `refit` learned all rows
-        for so many.
+        The epoch of the last `fit` with the best score, counted from 1; without `early_stopping`
+        the last epoch. `fit` ended with the weights of that epoch, or with `refit` learned all
+        rows for that number of epochs.
     stopped_by_ : {'tol', 'callback', 'max_iter'}
-        What ended the last `fit`; with `refit` what ended the run without the rows set aside.
+        What ended the last `fit`. With `refit` it is what ended the run without the rows set
+        aside.
     validation_scores_ : list of float or None
-        The score of each epoch of the last `fit`, see `scoring`; None without `early_stopping`.
-        With `refit` they are of the run without the rows set aside that was best, so there may be
-        more of them than `n_iter_`.
+        The score of each epoch of the last `fit`, see `scoring`. None without `early_stopping`.
+        With `refit` they belong to the best run without the rows set aside, so there may be more
+        of them than `n_iter_`.
     t_ : int
         Number of steps done, plus 1.
     eta0_ : float
@@ -202,16 +202,16 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
     mixture_rates_ : ndarray of shape (8,)
         The learning rates of these models.
     eps_ : float
-        What `eps` led to.
+        The number that `eps` led to.
     loss_curve_ : list of float
         Mean training objective of each epoch of the last `fit`: the loss of each row just before
-        it was learned, and the penalty at the end of the epoch.
+        it was learned, plus the penalty at the end of the epoch.
     progressive_loss_ : float
-        Progressive validation: the mean loss of rows just before each was learned. They are those
-        of the first epoch of the last `fit`, which nobody had seen before, and those that
-        `partial_fit` has learned since then, or since `reset_progressive_loss`. The sum of the
-        losses times their weights is divided by the sum of the sample weights. NaN before the
-        first row.
+        Progressive validation: the mean loss of rows, each just before it was learned. The rows
+        are those of the first epoch of the last `fit`, which were all new then, and those that
+        `partial_fit` has learned since, or since `reset_progressive_loss`. It is the sum of the
+        losses times their sample weights, over the sum of the sample weights. NaN before the first
+        row.
     optimizer_state_ : mapping of str to ndarray of the shape of `coef_`
         What the optimizer remembers of each coefficient after the last step: for 'adagrad'
         'sum_of_squared_gradients' (G), for 'rmsprop' 'mean_squared_gradient' (v), for 'adam' and
@@ -241,8 +241,8 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
 
     Notes
     -----
-    A step costs what the non-zeros of its rows cost, whatever the number of features. A float32
-    `X` makes a float32 model; the model is float64 otherwise.
+    The time of a step depends on the non-zeros of its rows, not on the number of features. A
+    float32 `X` makes a float32 model; any other `X` makes a float64 model.
 
     With a short memory, 'rmsprop' and 'adam' are biased for features that are rarer than the
     memory is long, whatever the step [5]_.
@@ -358,7 +358,7 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
             self._target_shape = shape
         elif shape != self._target_shape:
             raise ValueError(
-                f"y has the shape {y.shape}, but that of the calls before was "
+                f"y has the shape {y.shape}, but y of the previous calls had the shape "
                 f"{('n_samples', *self._target_shape)}."
             )
         return X, y
@@ -403,7 +403,7 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
         y_val=None,
         sample_weight_val=None,
     ):
-        """Learn from all rows, over and over, until it helps no more.
+        """Learn from all rows, epoch after epoch, until the model no longer improves.
 
         Parameters
         ----------
@@ -416,8 +416,7 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
         intercept_init : array of shape (n_outputs,), default=None
             Intercepts to start from.
         sample_weight : array-like of shape (n_samples,), default=None
-            Factors of the rows' losses, not negative. A row of weight 0 is as if it were not
-            there.
+            Factors of the rows' losses, not negative. A row of weight 0 is ignored.
         X_val : array-like or sparse matrix of shape (n_val, n_features), default=None
             Rows to validate on, see `early_stopping`. In a `Pipeline` they can be transformed as
             X is with `Pipeline(..., transform_input=["X_val"])`.
@@ -433,9 +432,9 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
         Raises
         ------
         ValueError
-            If the input is not valid, or if a step would have made a coefficient infinite, or if
-            a validation score is not finite. The estimator is then what it was before the call,
-            as it is if a callback raises.
+            If the input is not valid, if a step would make a coefficient infinite, or if
+            a validation score is not finite. The estimator is then as it was before the call,
+            and also if a callback raises.
         """
         validation_data = X_val, y_val, sample_weight_val
         return self._fit(X, y, sample_weight, coef_init, intercept_init, validation_data)
@@ -459,8 +458,8 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
         Raises
         ------
         ValueError
-            If the input is not valid: the estimator is then what it was before the call. Or if
-            a step would have made a coefficient infinite: the error names the row, and the
+            If the input is not valid. The estimator is then as it was before the call. Or if
+            a step would make a coefficient infinite. The error names the row, and the
             rows before it have been learned.
 
         Notes

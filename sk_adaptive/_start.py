@@ -118,8 +118,8 @@ def warn_of_other_units(estimator, training, rows, settings):
     ratio = norm / settings["intercept_scaling"]
     if not 1 / FAR < ratio < FAR:
         warnings.warn(
-            f"The entries of these rows are {ratio:.0e} times those of the first call of "
-            "partial_fit, which eta0 and eps were found from. Let the first call have rows like "
+            f"The entries of these rows are {ratio:.0e} times as large as those of the first call "
+            "of partial_fit, from which eta0 and eps were derived. Give the first call rows like "
             "those to come, or set eta0 and eps.",
             UserWarning,
             # the caller of partial_fit

@@ -214,9 +214,8 @@ def allocate(n, dtype):
     except (MemoryError, ValueError, OverflowError):
         raise MemoryError(
             f"There is no memory for {n:,} features of {dtype.itemsize} bytes each, which are "
-            f"{size / 1e9:,.1f} GB. Hash to fewer features, as n_features of FeatureHasher and "
-            "HashingVectorizer says; float32 rows, and optimizers with fewer moments, take fewer "
-            "bytes."
+            f"{size / 1e9:,.1f} GB. Use fewer features (n_features of FeatureHasher and "
+            "HashingVectorizer), float32 rows, or an optimizer with fewer moments."
         ) from None
     start = -buffer.ctypes.data % CACHE_LINE
     return buffer[start : start + n * dtype.itemsize].view(dtype)

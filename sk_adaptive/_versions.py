@@ -1,4 +1,4 @@
-"""What an account of a problem should say of the installation."""
+"""What a bug report should say about the installation."""
 
 import platform
 import sys
@@ -16,7 +16,7 @@ from ._registry import kernel
 def show_versions():
     """Print the versions, the compiler and the set of instructions in use.
 
-    ``python -m sk_adaptive`` does the same. Add it to an account of a problem.
+    ``python -m sk_adaptive`` does the same. Add the output to a bug report.
 
     Examples
     --------

@@ -20,8 +20,8 @@ def register():
     """Tell skl2onnx how to convert the estimators. It may be called again.
 
     The options of a classifier are those of ``SGDClassifier``: ``zipmap``, ``raw_scores``, ``nocl``
-    and ``output_class_labels``. A loss without probabilities gives raw predictions in
-    their place. With several labels a row `zipmap` has to be False: the outputs are then the
+    and ``output_class_labels``. A loss without probabilities gives raw predictions
+    instead. With several labels per row `zipmap` must be False: the outputs are then the
     labels, as 0 and 1, and the probability of each.
 
     Raises
@@ -135,7 +135,7 @@ def _classifier_shapes(operator):
     options = operator.scope_inst.get_options(model, {"zipmap": True, "nocl": False})
     if options["zipmap"] or options["nocl"]:
         raise ValueError(
-            "A model of several labels a row can only be converted with "
+            "A model of several labels per row can only be converted with "
             "options={'zipmap': False} and without the option 'nocl'."
         )
     n_labels = model.intercept_.size

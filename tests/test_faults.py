@@ -203,14 +203,14 @@ FAULTS = {
     ),
     "float column indices": Fault(
         part("indices", lambda indices: indices + 0.5),
-        "its indices and indptr have to be integers",
+        "its indices and indptr must be integers",
         methods=ALL,
     ),
     "two-dimensional column indices": Fault(
-        part("indices", np.atleast_2d), "its arrays have to have one dimension", methods=ALL
+        part("indices", np.atleast_2d), "its arrays must have one dimension", methods=ALL
     ),
     "two-dimensional data": Fault(
-        part("data", np.atleast_2d), "its arrays have to have one dimension", methods=ALL
+        part("data", np.atleast_2d), "its arrays must have one dimension", methods=ALL
     ),
     "data of text": Fault(
         part("data", lambda data: np.full(data.size, "word")),
@@ -232,19 +232,21 @@ FAULTS = {
         methods=ALL,
     ),
     "indptr that points behind": Fault(
-        part("indptr", element(-1, 10**6)), "indptr points behind its entries", methods=ALL
+        part("indptr", element(-1, 10**6)), "indptr refers to more entries than it has", methods=ALL
     ),
     "float indptr": Fault(
         part("indptr", lambda indptr: indptr.astype(float)),
-        "its indices and indptr have to be integers",
+        "its indices and indptr must be integers",
         methods=ALL,
     ),
     "fewer data than indices": Fault(
-        part("data", lambda data: data[:-1]), "indptr points behind its entries", methods=ALL
+        part("data", lambda data: data[:-1]),
+        "indptr refers to more entries than it has",
+        methods=ALL,
     ),
     "fewer indices than data": Fault(
         part("indices", lambda indices: indices[:-1]),
-        "indptr points behind its entries",
+        "indptr refers to more entries than it has",
         methods=ALL,
     ),
     # -- y --
@@ -271,7 +273,7 @@ FAULTS = {
     ),
     "targets of another shape": Fault(
         of_y(lambda y: np.column_stack([y, y])),
-        r"y has the shape \(60, 2\), but that of the calls before was",
+        r"y has the shape \(60, 2\), but y of the previous calls had the shape",
         methods=("partial_fit",),
         estimators=(REGRESSOR,),
         needs_model=True,
@@ -290,12 +292,12 @@ FAULTS = {
     ),
     "sparse column of classes": Fault(
         of_y(lambda y: sp.csr_matrix(y[:, np.newaxis])),
-        "sparse y has to be an indicator matrix",
+        "sparse y must be an indicator matrix",
         estimators=(CLASSIFIER,),
     ),
     "labels after classes": Fault(
         of_y(lambda y: np.column_stack([y, 1 - y])),
-        "y has several labels a row, and those of the calls before had one class",
+        "y has several labels per row, but y of the previous calls had one class per row",
         methods=("partial_fit",),
         estimators=(CLASSIFIER,),
         needs_model=True,
@@ -471,9 +473,9 @@ FAULTS = {
             unchanged, message, estimators=(CLASSIFIER,), parameters={"class_weight": class_weight}
         )
         for what, class_weight, message in [
-            ("NaN", {0: np.nan}, "class_weight has to be finite and not negative"),
-            ("infinity", {0: np.inf}, "class_weight has to be finite and not negative"),
-            ("less than zero", {0: -1.0}, "class_weight has to be finite and not negative"),
+            ("NaN", {0: np.nan}, "class_weight must be finite and not negative"),
+            ("infinity", {0: np.inf}, "class_weight must be finite and not negative"),
+            ("less than zero", {0: -1.0}, "class_weight must be finite and not negative"),
             ("text", {0: "heavy"}, "could not convert string to float: 'heavy'"),
             ("other classes", {5: 2.0}, "are not in class_weight"),
         ]

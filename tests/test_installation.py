@@ -1,10 +1,12 @@
 """What an installation says of itself and holds."""
 
+import re
 import subprocess
 import sys
 import sysconfig
 from importlib.metadata import version
 from importlib.resources import files
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +16,8 @@ import sk_adaptive
 from sk_adaptive._base import PRECISIONS
 from sk_adaptive._cpu import instruction_sets
 from sk_adaptive._registry import kernel
+
+CHECKOUT = Path(__file__).resolve().parent.parent
 
 
 def test_versions_are_told():
@@ -48,8 +52,13 @@ def test_the_kernel_in_use_is_told(instruction_set, monkeypatch, capsys):
 
 
 def test_one_version():
-    """Of the metadata, which Meson makes, and of the package."""
+    """Of the metadata, which Meson makes, of the package, and of what tells people."""
     assert version("sk-adaptive") == sk_adaptive.__version__
+    citation = (CHECKOUT / "CITATION.cff").read_text(encoding="utf-8")
+    assert f"\nversion: {sk_adaptive.__version__}\n" in citation
+    date = re.search(r"^date-released: (\S+)$", citation, re.MULTILINE).group(1)
+    changes = (CHECKOUT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert f"## {sk_adaptive.__version__} ({date})\n" in changes
 
 
 def test_what_is_installed():

@@ -222,7 +222,7 @@ def test_another_number_of_outputs_is_refused(rows, estimator):
 @pytest.mark.parametrize("labels", [[[0, 2]], [[-1, 1]], [[5, 5]]])
 def test_labels_are_zero_or_one(labels):
     model = AdaptiveSGDClassifier()
-    with pytest.raises(ValueError, match="have to be 0 or 1"):
+    with pytest.raises(ValueError, match="must contain only 0 and 1"):
         model.partial_fit(np.ones((1, 3)), np.array(labels))
 
 
@@ -232,7 +232,7 @@ def test_factors_of_classes_are_finite_and_not_negative(rows, factor):
     for method in ("fit", "partial_fit"):
         model = AdaptiveSGDClassifier(class_weight={1: factor})
         named = first_call(AdaptiveSGDClassifier) if method == "partial_fit" else {}
-        with pytest.raises(ValueError, match="class_weight has to be"):
+        with pytest.raises(ValueError, match="class_weight must be"):
             getattr(model, method)(X, y, **named)
 
 

@@ -149,7 +149,7 @@ def test_sparse_coefficients():
 def test_what_is_refused():
     model = trained(AdaptiveSGDClassifier(), TARGETS["labels"])
     for options in ({"zipmap": True}, {"nocl": True}):
-        with pytest.raises(ValueError, match="several labels a row"):
+        with pytest.raises(ValueError, match="several labels per row"):
             run(model, ROWS, **options)
     with pytest.raises(NotFittedError):
         skl2onnx.to_onnx(AdaptiveSGDRegressor(), ROWS[:1])

@@ -251,7 +251,7 @@ def test_bad_targets_are_refused(rows):
     indicator = np.eye(N_CLASSES, dtype=int)[y]
     classifier = AdaptiveSGDClassifier().partial_fit(X, y, classes=np.arange(N_CLASSES))
     before = classifier.coef_
-    with pytest.raises(ValueError, match="several labels a row"):
+    with pytest.raises(ValueError, match="several labels per row"):
         classifier.partial_fit(X, indicator)
     np.testing.assert_array_equal(classifier.coef_, before)
     labelled = AdaptiveSGDClassifier().partial_fit(X, indicator)
@@ -266,7 +266,7 @@ def test_bad_targets_are_refused(rows):
     with pytest.raises(ValueError, match="class_weight 'balanced' is not supported"):
         AdaptiveSGDClassifier(class_weight="balanced").partial_fit(X, indicator)
     regressor = AdaptiveSGDRegressor().partial_fit(X, targets)
-    with pytest.raises(ValueError, match="of the calls before"):
+    with pytest.raises(ValueError, match="of the previous calls"):
         regressor.partial_fit(X, targets[:, :2])
     with pytest.raises(ValueError, match="at row 7"):
         bad = np.abs(targets)
