@@ -24,7 +24,7 @@ def first_sentence(lines):
     """Of a parameter's description; a full stop within quotes or a number ends none."""
     paragraph = " ".join("\n".join(lines).split("\n\n")[0].split())
     paragraph = re.sub(r" \[\d+\]_", "", paragraph)
-    return re.split(r"(?<=[.:]) (?=[A-Z'])", paragraph)[0].rstrip(":. ") + "."
+    return re.split(r"(?<=[.:]) (?=[A-Z'`])", paragraph)[0].rstrip(":. ") + "."
 
 
 def rows():
@@ -83,7 +83,7 @@ def _values(values):
 
 class ParameterTable(Directive):
     def run(self):
-        lines = [".. list-table::", "   :header-rows: 1", "   :widths: 14 44 12 14 16", ""]
+        lines = [".. list-table::", "   :header-rows: 1", "   :widths: 14 38 16 14 18", ""]
         for cells in (TITLES, *rows()):
             for number, cell in enumerate(cells):
                 lines.append(f"   {'*' if number == 0 else ' '} - {cell}")
