@@ -29,8 +29,8 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
         is the linear support vector regression. 'quantile' estimates `quantile`. 'poisson' is half
         the Poisson deviance; its predictions are the exponential of the linear model.
     optimizer : {'adagrad', 'rmsprop', 'adam', 'adamw', 'ftrl'}, default='adagrad'
-        The update rule, with g the gradient of the mini-batch's mean loss with respect to
-        one coefficient w and eta the learning rate of the step:
+        The update rule. In the formulas g is the gradient of the mini-batch's mean loss with
+        respect to one coefficient w, and eta is the learning rate of the step:
 
         - 'adagrad': ``G += g**2``; ``w -= eta * g / sqrt(G + eps)`` [1]_.
         - 'rmsprop': ``v = rho * v + (1 - rho) * g**2``;
@@ -45,10 +45,10 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
           + l2 * t)`` after step t, with the strengths l1 and l2 of the penalty [7]_. Without a
           penalty it is 'adagrad'. With L1 it keeps far fewer coefficients.
     penalty : {'l2', 'l1', 'elasticnet'} or None, default='l2'
-        The penalty on the coefficients, not on the intercept. It is not mixed into the
-        gradients that the optimizer sees: a proximal step in the optimizer's own metric
-        applies it, also for the time that a feature was absent. With 'adamw' it is the
-        decoupled weight decay; with 'ftrl' the penalties of all steps so far are in its formula.
+        The penalty on the coefficients; the intercept has none. It is not part of the gradients
+        that the optimizer sees. A proximal step in the optimizer's own metric applies it, also for
+        the time that a feature was absent. With 'adamw' it is the decoupled weight decay. The
+        formula of 'ftrl' contains the penalties of all steps so far.
     alpha : float or 'auto', default='auto'
         Strength of the penalty, in [0, inf). 'auto' is 3e-7 in the units of the rows of the first
         call, so that units do not matter: the penalty's gradient on a coefficient of typical size
@@ -110,17 +110,16 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
     beta_2 : float, default=0.999
         The memory of the second moment of 'adam' and 'adamw', in (0, 1).
     eps : float or None, default=None
-        What keeps the optimizer from dividing by zero, in (0, inf). None derives it from the
-        rows of the first call, anew when `eta0` is, so that the first steps of a coefficient
-        are not of full length whatever their gradient: for 'adagrad' and 'ftrl' it is the square
-        of a typical gradient before anything is learned, for the others 0.03 to 0.3 times that
-        gradient. Of a batch it is that of one row, over `batch_size`. `eps_` tells the result.
+        Added to the denominator, in (0, inf). None derives it from the rows of the first call, anew
+        when `eta0` is derived anew. The derived number makes the first steps of a coefficient
+        short if its gradients are small. For 'adagrad' and 'ftrl' it is the square of a typical
+        gradient before anything is learned, for the others 0.03 to 0.3 times that gradient. With
+        batches it is that of one row, over `batch_size`. `eps_` tells the result.
     sparse_update : {'exact', 'masked'}, default='exact'
-        What happens to the coefficients of features that a step's rows do not have. 'exact':
-        what the formulas say of a zero gradient, so that the result is that of the dense
-        algorithm, at the cost of the sparse one. 'masked': they and their moments rest, as in
-        lazy Adam; the penalty is charged all the same. For 'adagrad' and 'ftrl' the two are
-        one.
+        What a step does to coefficients of features that its rows lack. 'exact': what the formulas
+        say for a gradient of zero, so that the result is that of the dense algorithm, at the cost
+        of the sparse one. 'masked': they and their moments do not change, as in lazy Adam; the
+        penalty is charged all the same. For 'adagrad' and 'ftrl' the two are one.
     normalize : bool, default=False
         Whether to divide each feature by the largest size it has had, so that the unit of a column
         does not matter. `fit` takes the largest size in all rows, `partial_fit` that in the rows
