@@ -169,7 +169,7 @@ def test_a_warm_start_takes_its_coefficients(rows, optimizer):
         small = copy.deepcopy(model).strip_optimizer()
         assert_same_model(small.fit(X, targets[kind]), model.fit(X, targets[kind]))
         small.strip_optimizer()
-        with pytest.raises(ValueError, match="set warm_start=False"):
+        with pytest.raises(ValueError, match="Set warm_start=False"):
             small.fit(X[:, :-1], targets[kind])
 
 

@@ -435,7 +435,7 @@ def test_warm_start_with_another_number_of_features_is_refused(rows):
     X, y = rows
     model = AdaptiveSGDClassifier(warm_start=True).fit(X, y)
     before = model.coef_
-    with pytest.raises(ValueError, match="set warm_start=False"):
+    with pytest.raises(ValueError, match="Set warm_start=False"):
         model.fit(X[:, :-1], y)
     np.testing.assert_array_equal(model.coef_, before)
     assert model.n_features_in_ == X.shape[1]
