@@ -11,10 +11,10 @@ from ._search_cv import SearchCV
 class AdaptiveSGDClassifierCV(SearchCV, AdaptiveSGDClassifier):
     """:class:`AdaptiveSGDClassifier` that finds its rate, strength and number of epochs.
 
-    All combinations of `eta0s`, `alphas` and `l1_ratios` are trained side by side, in one pass over
-    the rows of a fold and an epoch, and each is what it would be alone. After every epoch each is
-    scored on the rows held out. The combination and the number of epochs whose mean score over the
-    folds is best are used to learn all rows.
+    All combinations of `eta0s`, `alphas` and `l1_ratios` are trained side by side. An epoch reads
+    the rows of a fold once, and each combination learns what it would learn alone. After every
+    epoch each combination is scored on the rows held out. At last all rows are learned, with the
+    combination and the number of epochs that have the best mean score over the folds.
 
     Parameters
     ----------
@@ -38,16 +38,16 @@ class AdaptiveSGDClassifierCV(SearchCV, AdaptiveSGDClassifier):
     max_iter : int, default=100
         The largest number of epochs.
     tol : float or None, default=1e-3
-        A setting is learned no more when its mean score has not improved on its best by `tol` for
-        `n_iter_no_change` epochs in a row: with ``scoring='loss'`` by `tol` times the loss of the
-        best constant. None: only `max_iter` stops it. Used with `early_stopping` only.
+        A setting ends when, for `n_iter_no_change` epochs in a row, its mean score rose less
+        than `tol` above its best; with ``scoring='loss'`` less than `tol` times the loss of the best
+        constant. With None only `max_iter` ends it. Used with `early_stopping` only.
     shuffle : bool, default=True
         Whether to shuffle the rows before each epoch. All settings see them in the same order.
     batch_size : int, default=1
-        Rows a step.
+        Rows per step.
     learning_rate : {'constant', 'invscaling'}, default='constant'
-        What becomes of the rate. There is no 'adaptive': with that, each setting would have
-        a clock of its own.
+        The schedule of the rate. There is no 'adaptive', with which each setting would divide its
+        rate at another time.
     power_t : float, default=0.5
         The exponent of 'invscaling'.
     rho : float, default=0.99
@@ -57,9 +57,9 @@ class AdaptiveSGDClassifierCV(SearchCV, AdaptiveSGDClassifier):
     beta_2 : float, default=0.999
         The memory of the second moment of 'adam' and 'adamw'.
     eps : float or None, default=None
-        What keeps the optimizer from dividing by zero. None derives it from the rows of the fold.
+        Added to the denominator. None derives it from the rows of the fold.
     sparse_update : {'exact', 'masked'}, default='exact'
-        What happens to the coefficients of features that a step's rows do not have.
+        What a step does to coefficients of features that its rows lack.
     normalize : bool, default=False
         Whether to divide each feature by its largest size in the rows that are learned.
     epsilon : float, default=0.1
@@ -79,8 +79,8 @@ class AdaptiveSGDClassifierCV(SearchCV, AdaptiveSGDClassifier):
         product of the rows held out with the coefficients of all settings; a function takes a
         copy of each model.
     refit : bool, default=True
-        Whether to learn all rows in the end, from the start, with the best setting for as many
-        epochs as were best. False: there is no model then, only the results of the search.
+        Whether to learn all rows in the end, from the start, with the best setting and its best
+        number of epochs. If False, there is no model, only the results of the search.
     n_jobs : int or None, default=None
         Threads, over which the folds are spread. The result does not depend on it.
     early_stopping : bool, default=True
@@ -92,14 +92,14 @@ class AdaptiveSGDClassifierCV(SearchCV, AdaptiveSGDClassifier):
         second half of its epochs, for as many epochs again. False: each goes on until `tol` or
         `max_iter` stops it. Used with `early_stopping` only.
     n_iter_no_change : int, default=5
-        How many epochs without improvement a setting goes on for, see `tol`.
+        The number of epochs in a row without enough gain after which a setting ends, see `tol`.
     average : bool or int, default=False
         Whether coefficients are averages over the steps.
     verbose : int, default=0
-        With 1 and more, `fit` prints a line for each epoch.
+        If 1 or more, `fit` prints a line for each epoch.
     random_state : int, RandomState instance or None, default=None
-        Decides on the order of the rows, which in each fold is that of a fit with this seed, and on
-        what is held out where `cv` is a share.
+        Determines the order of the rows, which in each fold is that of a fit with this seed. If
+        `cv` is a share, it also determines the rows held out.
 
     Attributes
     ----------
@@ -316,10 +316,10 @@ class AdaptiveSGDClassifierCV(SearchCV, AdaptiveSGDClassifier):
 class AdaptiveSGDRegressorCV(SearchCV, AdaptiveSGDRegressor):
     """:class:`AdaptiveSGDRegressor` that finds its rate, strength and number of epochs.
 
-    All combinations of `eta0s`, `alphas` and `l1_ratios` are trained side by side, in one pass over
-    the rows of a fold and an epoch, and each is what it would be alone. After every epoch each is
-    scored on the rows held out. The combination and the number of epochs whose mean score over the
-    folds is best are used to learn all rows.
+    All combinations of `eta0s`, `alphas` and `l1_ratios` are trained side by side. An epoch reads
+    the rows of a fold once, and each combination learns what it would learn alone. After every
+    epoch each combination is scored on the rows held out. At last all rows are learned, with the
+    combination and the number of epochs that have the best mean score over the folds.
 
     Parameters
     ----------
@@ -343,16 +343,16 @@ class AdaptiveSGDRegressorCV(SearchCV, AdaptiveSGDRegressor):
     max_iter : int, default=100
         The largest number of epochs.
     tol : float or None, default=3e-4
-        A setting is learned no more when its mean score has not improved on its best by `tol` for
-        `n_iter_no_change` epochs in a row: with ``scoring='loss'`` by `tol` times the loss of the
-        best constant. None: only `max_iter` stops it. Used with `early_stopping` only.
+        A setting ends when, for `n_iter_no_change` epochs in a row, its mean score rose less
+        than `tol` above its best; with ``scoring='loss'`` less than `tol` times the loss of the best
+        constant. With None only `max_iter` ends it. Used with `early_stopping` only.
     shuffle : bool, default=True
         Whether to shuffle the rows before each epoch. All settings see them in the same order.
     batch_size : int, default=1
-        Rows a step.
+        Rows per step.
     learning_rate : {'constant', 'invscaling'}, default='constant'
-        What becomes of the rate. There is no 'adaptive': with that, each setting would have
-        a clock of its own.
+        The schedule of the rate. There is no 'adaptive', with which each setting would divide its
+        rate at another time.
     power_t : float, default=0.5
         The exponent of 'invscaling'.
     rho : float, default=0.99
@@ -362,9 +362,9 @@ class AdaptiveSGDRegressorCV(SearchCV, AdaptiveSGDRegressor):
     beta_2 : float, default=0.999
         The memory of the second moment of 'adam' and 'adamw'.
     eps : float or None, default=None
-        What keeps the optimizer from dividing by zero. None derives it from the rows of the fold.
+        Added to the denominator. None derives it from the rows of the fold.
     sparse_update : {'exact', 'masked'}, default='exact'
-        What happens to the coefficients of features that a step's rows do not have.
+        What a step does to coefficients of features that its rows lack.
     normalize : bool, default=False
         Whether to divide each feature by its largest size in the rows that are learned.
     epsilon : float, default=0.1
@@ -382,8 +382,8 @@ class AdaptiveSGDRegressorCV(SearchCV, AdaptiveSGDRegressor):
         product of the rows held out with the coefficients of all settings; a function takes a
         copy of each model.
     refit : bool, default=True
-        Whether to learn all rows in the end, from the start, with the best setting for as many
-        epochs as were best. False: there is no model then, only the results of the search.
+        Whether to learn all rows in the end, from the start, with the best setting and its best
+        number of epochs. If False, there is no model, only the results of the search.
     n_jobs : int or None, default=None
         Threads, over which the folds are spread. The result does not depend on it.
     early_stopping : bool, default=True
@@ -395,14 +395,14 @@ class AdaptiveSGDRegressorCV(SearchCV, AdaptiveSGDRegressor):
         second half of its epochs, for as many epochs again. False: each goes on until `tol` or
         `max_iter` stops it. Used with `early_stopping` only.
     n_iter_no_change : int, default=5
-        How many epochs without improvement a setting goes on for, see `tol`.
+        The number of epochs in a row without enough gain after which a setting ends, see `tol`.
     average : bool or int, default=False
         Whether coefficients are averages over the steps.
     verbose : int, default=0
-        With 1 and more, `fit` prints a line for each epoch.
+        If 1 or more, `fit` prints a line for each epoch.
     random_state : int, RandomState instance or None, default=None
-        Decides on the order of the rows, which in each fold is that of a fit with this seed, and on
-        what is held out where `cv` is a share.
+        Determines the order of the rows, which in each fold is that of a fit with this seed. If
+        `cv` is a share, it also determines the rows held out.
 
     Attributes
     ----------
