@@ -39,8 +39,8 @@ class AdaptiveSGDClassifierCV(SearchCV, AdaptiveSGDClassifier):
         The largest number of epochs.
     tol : float or None, default=1e-3
         A setting ends when, for `n_iter_no_change` epochs in a row, its mean score rose less
-        than `tol` above its best; with ``scoring='loss'`` less than `tol` times the loss of the best
-        constant. With None only `max_iter` ends it. Used with `early_stopping` only.
+        than `tol` above its best; with ``scoring='loss'`` less than `tol` times the loss of the
+        best constant. With None only `max_iter` ends it. Used with `early_stopping` only.
     shuffle : bool, default=True
         Whether to shuffle the rows before each epoch. All settings see them in the same order.
     batch_size : int, default=1
@@ -344,8 +344,8 @@ class AdaptiveSGDRegressorCV(SearchCV, AdaptiveSGDRegressor):
         The largest number of epochs.
     tol : float or None, default=3e-4
         A setting ends when, for `n_iter_no_change` epochs in a row, its mean score rose less
-        than `tol` above its best; with ``scoring='loss'`` less than `tol` times the loss of the best
-        constant. With None only `max_iter` ends it. Used with `early_stopping` only.
+        than `tol` above its best; with ``scoring='loss'`` less than `tol` times the loss of the
+        best constant. With None only `max_iter` ends it. Used with `early_stopping` only.
     shuffle : bool, default=True
         Whether to shuffle the rows before each epoch. All settings see them in the same order.
     batch_size : int, default=1
