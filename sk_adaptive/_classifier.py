@@ -93,17 +93,18 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
         - 'adaptive': `eta0`, divided by 5 each time that `fit` would stop by `tol`, until it is
           less than a millionth of that.
     eta0 : float, 'auto' or 'search', default='auto'
-        The initial learning rate, in (0, inf). 'auto' derives it from the rows of the first
-        call and the optimizer; `partial_fit` does so anew when `optimizer`, `sparse_update` or
-        `normalize` is another, and takes up to nine times as much, for a single pass.
-        Where `fit` sets rows aside and `refit` is True, it tries three times and a third of that
-        as well, and takes what predicts these rows best. `eta0_` tells the result.
-        'search' searches in any case: `fit` tries all three rates, each for as many epochs as it
-        wants, on rows set aside, as soon as these count as one, or given; `partial_fit` learns with
-        eight rates side by side, each twice the one before, in one pass, and the model is the mean
-        of these eight, weighted by exp(-loss so far), see `mixture_weights_` [8]_. The loss
-        'perceptron', which is 0 for a model that predicts 0, does not tell rates there. After
-        `fit`, `partial_fit` goes on with the rate that was found.
+        The initial learning rate, in (0, inf). 'auto' derives it from the rows of the first call
+        and the optimizer. `partial_fit` derives it anew when `optimizer`, `sparse_update` or
+        `normalize` changes; as it makes a single pass, it takes up to nine times as much. If `fit`
+        sets rows aside and `refit` is True, it also tries three times and a third of that rate,
+        and takes the one that predicts these rows best. `eta0_` tells the result.
+
+        'search' always searches. `fit` tries all three rates, each for its own number of epochs.
+        It scores them on rows that are given, or sets rows aside if these count as one or more.
+        `partial_fit` learns with eight rates side by side in one pass, each twice the one before.
+        The model is the mean of these eight, weighted by exp(-loss so far), see
+        `mixture_weights_` [8]_. The loss 'perceptron' can't tell rates apart there, as it is 0 for
+        a model that predicts 0. After `fit`, `partial_fit` goes on with the rate that was found.
     power_t : float, default=0.5
         The exponent of 'invscaling', in [0, inf). With the other schedules a negative value causes
         a `FutureWarning`, as in scikit-learn.
@@ -206,13 +207,13 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
     t_ : int
         Number of steps done, plus 1.
     eta0_ : float
-        The learning rate that `eta0` and, if it is adaptive, training led to; of several rates side
-        by side the mean, weighted by `mixture_weights_`.
+        The learning rate that `eta0` led to, and with the 'adaptive' schedule training. Of several
+        rates side by side it is the mean, weighted by `mixture_weights_`.
     mixture_weights_ : ndarray of shape (8,)
-        After `partial_fit` with ``eta0='search'`` only: the weights of the models of several rates,
-        whose mean is this model: so are `coef_`, `intercept_`, `optimizer_state_` and
-        `effective_learning_rate_`, and averages are the mean of averages. Their sum is 1. A model
-        that a step would have made infinite has the weight 0 for good.
+        After `partial_fit` with ``eta0='search'`` only: the weights of the eight models, whose mean
+        is this model. Their sum is 1. `coef_`, `intercept_`, `optimizer_state_` and
+        `effective_learning_rate_` are such means, too, and averages are means of averages. A model
+        that a step would have made infinite keeps the weight 0.
     mixture_rates_ : ndarray of shape (8,)
         The learning rates of these models.
     eps_ : float
