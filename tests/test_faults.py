@@ -533,9 +533,11 @@ def values_of(numbers):
 
 
 def attributes_of(model):
-    """All that a model has learned, and its public attributes."""
+    """All that a model has learned, and its public attributes. It may have no mixture's."""
     public = [name for name in dir(model) if name.endswith("_") and not name.startswith("_")]
-    return values_of(model.__getstate__()), [values_of(getattr(model, name)) for name in public]
+    return values_of(model.__getstate__()), [
+        values_of(getattr(model, name, None)) for name in public
+    ]
 
 
 def start(rows, estimator, optimizer):

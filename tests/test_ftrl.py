@@ -3,13 +3,18 @@
 import numpy as np
 import pytest
 import reference
+import sklearn
 from comparison import relative_difference, weights_of
 from reference import TWINS
 from sklearn.linear_model import ElasticNet, LogisticRegression
+from sklearn.utils.fixes import parse_version
 
 from sk_adaptive import AdaptiveSGDClassifier, AdaptiveSGDRegressor
 
 NUMBERS = {"eta0": 0.1, "eps": 1e-3}
+# The L1 penalty of LogisticRegression, which scikit-learn 1.8 names in another way.
+IS_OLD = parse_version(sklearn.__version__) < parse_version("1.8")
+L1 = {"penalty": "l1"} if IS_OLD else {"l1_ratio": 1.0}
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
@@ -120,7 +125,7 @@ def test_its_zeros_are_those_of_the_optimum():
     y = raw > 0
     # liblinear's intercept is penalised, but for its scaling
     peer = LogisticRegression(
-        C=1 / (0.02 * 400), l1_ratio=1.0, solver="liblinear", intercept_scaling=1e3, tol=1e-6
+        C=1 / (0.02 * 400), solver="liblinear", intercept_scaling=1e3, tol=1e-6, **L1
     ).fit(X, y)
     ours = AdaptiveSGDClassifier(penalty="l1", alpha=0.02, **fit).fit(X, y)
     check_zeros(ours.coef_, peer.coef_)

@@ -166,7 +166,7 @@ def test_what_is_handed_out_as_a_copy_is_read_only(rows, estimator, optimizer, n
         form()
         for name in [name for name in dir(model) if name.endswith("_") and name[0] != "_"]:
             # what is in the dict of the estimator is no copy
-            value = None if name in vars(model) else getattr(model, name)
+            value = None if name in vars(model) else getattr(model, name, None)
             parts = value.values() if hasattr(value, "values") else [value]
             for part in parts:
                 arrays += [part.data, part.indices, part.indptr] if sp.issparse(part) else [part]
