@@ -10,7 +10,6 @@ from operator import attrgetter, is_
 import numpy as np
 import scipy.sparse as sp
 from sklearn import get_config
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import get_scorer_names
 from sklearn.utils import _safe_indexing, check_random_state
 from sklearn.utils._param_validation import (
@@ -31,7 +30,14 @@ from ._mixture import Mixture
 from ._refit import find_and_refit
 from ._registry import OPTIMIZERS
 from ._start import check_decay, least_gain, start_of, takes_from_rows, warn_of_other_units
-from ._training import OVERFLOW_ADVICE, RunSettings, TrainingFailure, fit_epochs, train_rows
+from ._training import (
+    OVERFLOW_ADVICE,
+    RunSettings,
+    TrainingFailure,
+    fit_epochs,
+    train_rows,
+    warn_of_few_epochs,
+)
 from ._validation_rows import check_validation_data, rows_to_learn
 
 LARGEST_SEED = np.iinfo(np.int32).max
@@ -256,15 +262,7 @@ class AdaptiveSGD(CallbackSupportMixin, StateAttributes):
             task.end(progress)
         if self.tol is not None and progress.is_unfinished:
             what = "objective" if validation_score is None else "score on the validation rows"
-            warnings.warn(
-                # the words of SGDClassifier, for programs that look for them
-                "Maximum number of iteration reached before convergence. Consider increasing "
-                f"max_iter to improve the fit. The {what} was best after the last of "
-                f"max_iter={self.max_iter} epochs.",
-                ConvergenceWarning,
-                # the caller of fit, which two decorators wrap
-                stacklevel=5,
-            )
+            warn_of_few_epochs(what, self.max_iter)
         return self
 
     def _is_warm(self):

@@ -1,7 +1,7 @@
-/* The exponential, and a logarithm, to rounding that have no branch and no table, unlike the library's, so that
-   loops over them are vectorised.
+/* The exponential and a logarithm, to rounding. They have no branch and no table, unlike the
+   library's, so that loops over them are vectorised.
 
-   x = n ln 2 + r with |r| <= ln 2 / 2; the Taylor series of expm1(r); and
+   The exponential: x = n ln 2 + r with |r| <= ln 2 / 2; the Taylor series of expm1(r); and
    exp(x) = 2^n expm1(r) + 2^n. Adding 1.5 * 2^52 to x / ln 2 rounds it and leaves n in the lowest
    bits, which are shifted to where the exponent is. */
 

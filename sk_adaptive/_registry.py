@@ -75,8 +75,7 @@ def _sum_of_squares(inverse_root, eps, eta0):
 
 
 def _over_rate(value, eps, eta0):
-    # 0 before "auto" has seen a row
-    # one for all outputs, or one for each
+    # one rate for all outputs, or one for each; 0 before "auto" has seen a row
     return value / eta0 if np.all(eta0) else np.zeros_like(value)
 
 

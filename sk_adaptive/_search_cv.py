@@ -9,7 +9,7 @@ from numbers import Integral, Real
 
 import numpy as np
 from scipy.stats import rankdata
-from sklearn.exceptions import ConvergenceWarning, FitFailedWarning
+from sklearn.exceptions import FitFailedWarning
 from sklearn.model_selection import check_cv
 from sklearn.utils import check_consistent_length
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -20,7 +20,13 @@ from ._callbacks import begin_search
 from ._data import training_data
 from ._side_by_side import SideBySide, bytes_of_records, groups_of
 from ._start import start_of
-from ._training import OVERFLOW_ADVICE, Convergence, fit_epochs
+from ._training import (
+    EPOCHS_OF_GRACE,
+    OVERFLOW_ADVICE,
+    Convergence,
+    fit_epochs,
+    warn_of_few_epochs,
+)
 from ._validation_rows import (
     ValidationLoss,
     one_split,
@@ -32,9 +38,6 @@ from ._validation_rows import (
 # eta0s="auto" and alphas="auto": times the automatic ones of all rows.
 RATES = (1 / 3, 1.0, 3.0)
 STRENGTHS = (1.0, 10.0, 100.0, 1000.0)
-
-# Settings are compared from this epoch on, see `Setting.is_hopeless`.
-EPOCHS_OF_GRACE = 3
 
 
 class SearchCV:
@@ -143,14 +146,7 @@ class SearchCV:
             self.__dict__.pop(name, None)
         self.__dict__.update(found)
         if race.is_unfinished():
-            warnings.warn(
-                f"Maximum number of iteration reached before convergence: the mean score of the "
-                f"best setting was best after the last of max_iter={self.max_iter} epochs. "
-                "Consider increasing max_iter to improve the fit.",
-                ConvergenceWarning,
-                # the caller of fit, which two decorators wrap
-                stacklevel=5,
-            )
+            warn_of_few_epochs("mean score of the best setting", self.max_iter)
         if self.refit:
             self._learn_all(models[self.best_index_], training, rows, settings, task)
         if task is not None:

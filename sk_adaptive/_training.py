@@ -1,9 +1,11 @@
 """Everything that happens once an epoch: order, objective, validation, stopping, progress."""
 
 import time
+import warnings
 from dataclasses import dataclass, field
 
 import numpy as np
+from sklearn.exceptions import ConvergenceWarning
 
 from . import _state
 from ._registry import kernel
@@ -57,7 +59,7 @@ def train_rows(optimizer, training, rows, progressive_loss=None, mixture=None):
     # Between two calls Python handles Ctrl-C, with the state at the end of a step.
     while start < rows.shape[0]:
         part = rows[start : start + chunk]
-        part_sum, failed = train(optimizer, training, part, *([] if mixture is None else [mixture]))
+        part_sum, failed = train(optimizer, training, part, mixture)
         if progressive_loss is not None:
             learned = part if failed < 0 else part[:failed]
             weights = training.sample_weight
@@ -321,6 +323,19 @@ class NotFinite(ValueError):
 def _overflow(epoch, row):
     where = f"at epoch #{epoch}" if row is None else f"at epoch #{epoch}, row {row}"
     return NotFinite(f"Floating-point under-/overflow occurred {where}. {OVERFLOW_ADVICE}")
+
+
+def warn_of_few_epochs(what, max_iter):
+    """Warn whoever called fit that the last epoch was the best."""
+    warnings.warn(
+        # the words of SGDClassifier, for programs that look for them
+        "Maximum number of iteration reached before convergence. Consider increasing "
+        f"max_iter to improve the fit. The {what} was best after the last of "
+        f"max_iter={max_iter} epochs.",
+        ConvergenceWarning,
+        # the caller of fit, which two decorators wrap
+        stacklevel=6,
+    )
 
 
 def _print_epoch(progress, max_iter, seconds):

@@ -1,6 +1,7 @@
 """What the tests share."""
 
 import sys
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -47,7 +48,11 @@ def kernel_calls(monkeypatch):
         real = _training.kernel
 
         def kernel(dtype):
-            return SimpleNamespace(train=lambda *arguments: around(real(dtype).train, *arguments))
+            def train(optimizer, training, rows, mixture):
+                call = partial(real(dtype).train, mixture=mixture)
+                return around(call, optimizer, training, rows)
+
+            return SimpleNamespace(train=train)
 
         monkeypatch.setattr(_training, "kernel", kernel)
 

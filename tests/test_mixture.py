@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 from comparison import assert_same_model, relative_difference
+from modes import every_mode, every_optimizer
 from sklearn.base import clone
 from sklearn.datasets import make_regression
 
@@ -21,15 +22,6 @@ pytestmark = [
 ]
 
 ESTIMATORS = [AdaptiveSGDClassifier, AdaptiveSGDRegressor]
-MODES = [
-    pytest.param(
-        {"optimizer": optimizer, "sparse_update": sparse_update}, id=f"{optimizer}-{sparse_update}"
-    )
-    for optimizer in OPTIMIZERS
-    for sparse_update in ("exact", "masked")
-]
-every_mode = pytest.mark.parametrize("parameters", MODES)
-every_optimizer = pytest.mark.parametrize("optimizer", OPTIMIZERS)
 
 
 @pytest.fixture(scope="module")

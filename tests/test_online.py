@@ -12,23 +12,15 @@ import pandas as pd
 import pytest
 import scipy.sparse as sp
 from comparison import assert_same_model
+from modes import every_mode, every_optimizer
 from numpy.lib.recfunctions import repack_fields
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import SGDClassifier
 
 from sk_adaptive import AdaptiveSGDClassifier, AdaptiveSGDRegressor, _state, _training
-from sk_adaptive._registry import CLASSIFICATION_LOSSES, OPTIMIZERS
+from sk_adaptive._registry import CLASSIFICATION_LOSSES
 
 ESTIMATORS = [AdaptiveSGDClassifier, AdaptiveSGDRegressor]
-MODES = [
-    pytest.param(
-        {"optimizer": optimizer, "sparse_update": sparse_update}, id=f"{optimizer}-{sparse_update}"
-    )
-    for optimizer in OPTIMIZERS
-    for sparse_update in ("exact", "masked")
-]
-every_mode = pytest.mark.parametrize("parameters", MODES)
-every_optimizer = pytest.mark.parametrize("optimizer", OPTIMIZERS)
 every_estimator = pytest.mark.parametrize("estimator", ESTIMATORS)
 
 
