@@ -54,6 +54,7 @@ class _AdaptiveSGD(BaseEstimator):
     n_iter_no_change: int
     warm_start: bool
     average: bool | int
+    n_jobs: int | None
     verbose: int
     random_state: int | np.random.RandomState | None
 
@@ -142,6 +143,7 @@ class AdaptiveSGDClassifier(ClassifierMixin, _AdaptiveSGD):
         n_iter_no_change: int = 5,
         warm_start: bool = False,
         average: bool | int = False,
+        n_jobs: int | None = None,
         verbose: int = 0,
         random_state: int | np.random.RandomState | None = None,
     ) -> None: ...
@@ -191,6 +193,7 @@ class AdaptiveSGDRegressor(RegressorMixin, _AdaptiveSGD):
         n_iter_no_change: int = 5,
         warm_start: bool = False,
         average: bool | int = False,
+        n_jobs: int | None = None,
         verbose: int = 0,
         random_state: int | np.random.RandomState | None = None,
     ) -> None: ...

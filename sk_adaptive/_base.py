@@ -25,17 +25,18 @@ from ._attributes import StateAttributes, initial_values
 from ._callbacks import CallbackSupportMixin, begin_fit
 from ._data import training_data
 from ._input import ROWS_OF_RATE, check_structure, in_precision, is_in_order, is_ready
+from ._learning import TrainingFailure
 from ._locking import parameter_constraints, parameter_names, unchanged_if_it_fails
 from ._mixture import Mixture
 from ._refit import find_and_refit
 from ._registry import OPTIMIZERS
 from ._start import check_decay, least_gain, start_of, takes_from_rows, warn_of_other_units
+from ._team import Team, can_share, train_rows
+from ._threads import Threads, n_threads_of
 from ._training import (
     OVERFLOW_ADVICE,
     RunSettings,
-    TrainingFailure,
     fit_epochs,
-    train_rows,
     warn_of_few_epochs,
 )
 from ._validation_rows import check_validation_data, rows_to_learn
@@ -94,6 +95,7 @@ class AdaptiveSGD(CallbackSupportMixin, StateAttributes):
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
         "warm_start": ["boolean"],
+        "n_jobs": [Integral, None],
         "verbose": ["verbose"],
         "random_state": ["random_state"],
     }
@@ -296,6 +298,7 @@ class AdaptiveSGD(CallbackSupportMixin, StateAttributes):
             seed=check_random_state(self.random_state).randint(LARGEST_SEED),
             adaptive=self.learning_rate == "adaptive",
             verbose=self.verbose,
+            n_threads=n_threads_of(self.n_jobs),
         )
 
     def _begin_task(self, given, X, y, training, rows, max_epochs):
@@ -478,7 +481,10 @@ class AdaptiveSGD(CallbackSupportMixin, StateAttributes):
                 scale_before = scale[raw.indices]
                 training = raw.normalised(rows, scale)
             mixture = self._mixture(training) if "mixture" in state else None
-            train_rows(optimizer, training, rows, state["progressive_loss"], mixture)
+            if training.blocks.size > 2 and mixture is None and self._learn_shared(training, rows):
+                optimizer = self._optimizer()
+            else:
+                train_rows(optimizer, training, rows, state["progressive_loss"], mixture)
         except TrainingFailure as failure:
             stopped = ValueError(
                 f"Floating-point under-/overflow occurred at row {failure.row}. The rows before it "
@@ -497,6 +503,22 @@ class AdaptiveSGD(CallbackSupportMixin, StateAttributes):
             return stopped
         finally:
             del stopped  # as its traceback refers to this frame
+
+    def _learn_shared(self, training, rows):
+        """Let threads learn rows of a partial_fit; False, and nothing done, if they can't."""
+        state = self._state
+        with Threads(n_threads_of(self.n_jobs)) as threads:
+            if not can_share(training, rows.size, threads):
+                return False
+            team = Team(state, training, training.features(), threads)
+            try:
+                train_rows(team, training, rows, state["progressive_loss"])
+            except TrainingFailure:
+                # Each part has stopped elsewhere. Those that were to be learned are again.
+                return False
+            _state.save_clock(state, team)
+            self._cache["optimizer"] = team.gather()
+        return True
 
     # -- prediction --
 

@@ -176,6 +176,11 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
         weight, the mean is over the shrinking, too). Training does not change. Before the first
         averaged step the attributes are the weights. An assignment to them sets weights and
         average. Another `fit` averages anew.
+    n_jobs : int or None, default=None
+        Threads that share the outputs: one-vs-rest classes, labels or targets, from nine on, each
+        at least four. They also share rows that are predicted. None is one thread, or what
+        ``joblib.parallel_config`` says; -1 is one for each core. No result depends on it. See
+        :ref:`threads`.
     verbose : int, default=0
         If 1 or more, `fit` prints a line for each epoch and the reason for stopping. The time left
         is that up to `max_iter`.
@@ -330,6 +335,7 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
         n_iter_no_change=5,
         warm_start=False,
         average=False,
+        n_jobs=None,
         verbose=0,
         random_state=None,
     ):
@@ -362,6 +368,7 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
         self.n_iter_no_change = n_iter_no_change
         self.warm_start = warm_start
         self.average = average
+        self.n_jobs = n_jobs
         self.verbose = verbose
         self.random_state = random_state
 

@@ -1,6 +1,7 @@
 """Rows, targets and weights in the form in which the kernel learns from them."""
 
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,9 @@ from ._scan import normalised, raise_scale
 # Marking the feature of an entry takes about as long as an epoch's look at a feature. With so
 # many entries a feature, hardly one of them never occurs.
 ENTRIES_PER_FEATURE = 32
+
+# A vector of processors has room for so many numbers.
+MOST_OF_BLOCK = 8
 
 NO_WEIGHTS, NO_CLASS_WEIGHTS = np.empty(0), np.empty((0, 0))
 
@@ -38,6 +42,9 @@ class TrainingData:
         Of outputs whose target is -1, and 1. Empty where all are 1.
     loss : Loss
     n_outputs, batch_size : int
+    blocks : int64 ndarray of shape (n_blocks + 1,)
+        The outputs from each to the next are those whose losses are summed together. Outputs of
+        different blocks have nothing to do with one another.
     fit_intercept : bool
     """
 
@@ -53,6 +60,7 @@ class TrainingData:
     loss: Any
     n_outputs: int
     batch_size: int
+    blocks: np.ndarray
     fit_intercept: bool
 
     @property
@@ -95,6 +103,23 @@ class TrainingData:
             sample_weight=self.sample_weight[rows] if self.sample_weight.size else NO_WEIGHTS,
         )
 
+    def of_outputs(self, first, last):
+        """The same for some of the outputs: whole blocks."""
+        blocks = self.blocks[(self.blocks >= first) & (self.blocks <= last)] - first
+        if self.classes_exclude_each_other:
+            # numbers that are out of bounds are those of other classes
+            targets = self.targets - first
+        else:
+            targets = np.ascontiguousarray(self.targets[:, first:last])
+        class_weight = np.ascontiguousarray(self.class_weight[:, first:last])
+        return replace(
+            self,
+            targets=targets,
+            class_weight=class_weight,
+            blocks=blocks,
+            n_outputs=last - first,
+        )
+
     def features(self):
         """The features that occur, or all where finding out would take longer."""
         occurs = self.occurs
@@ -126,6 +151,15 @@ class TrainingData:
     def classes_exclude_each_other(self):
         """Whether a row has one of several classes, which its target is the number of."""
         return self.targets.shape[1] != self.n_outputs
+
+
+@cache
+def blocks_of(n_outputs, couples_outputs):
+    """Equal shares of so many outputs, at most eight each: 2^k of them, for threads to share."""
+    n_blocks = 1
+    while not couples_outputs and n_blocks * MOST_OF_BLOCK < n_outputs:
+        n_blocks *= 2
+    return np.arange(n_blocks + 1, dtype=np.int64) * n_outputs // n_blocks
 
 
 def room_for_features(n_features, n_entries):
@@ -164,6 +198,7 @@ def training_data(estimator, X, y, sample_weight, *, class_weighted=True, find_f
     data, indices, indptr = kernel_matrix(X, X.dtype, type(estimator).__name__, occurs)
     targets, n_outputs, class_weight = estimator._encode(y, class_weighted)
     targets = np.ascontiguousarray(targets, np.float64)
+    loss = estimator._make_loss()
     return TrainingData(
         data=data,
         indices=indices,
@@ -174,9 +209,10 @@ def training_data(estimator, X, y, sample_weight, *, class_weighted=True, find_f
         of_classes=estimator._learns_classes,
         sample_weight=NO_WEIGHTS if weight is None else weight,
         class_weight=NO_CLASS_WEIGHTS if class_weight is None else class_weight,
-        loss=estimator._make_loss(),
+        loss=loss,
         n_outputs=n_outputs,
         # more than there are is all, however many
         batch_size=min(int(estimator.batch_size), X.shape[0]),
+        blocks=blocks_of(n_outputs, loss.couples_outputs),
         fit_intercept=bool(estimator.fit_intercept),
     )

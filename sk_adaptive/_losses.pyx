@@ -57,13 +57,14 @@ cdef class Loss:
 
     cdef double evaluate_outputs(
         self, const double* y, Py_ssize_t n_targets, const double* raw_predictions,
-        double* gradients, Py_ssize_t K, const double* class_weight,
+        double* gradients, Py_ssize_t K, const double* of_negative, const double* of_positive,
     ) noexcept nogil:
         """The sum over K outputs, and the derivative by each raw prediction.
 
         y holds a target for each output, or where n_targets is less than K the number of
-        the class, whose output's target is 1 and all others' -1. class_weight holds factors
-        for outputs whose target is not positive, then for those whose target is; or it is NULL.
+        the class, whose output's target is 1 and all others' -1; the class may be of none of
+        these outputs. of_negative and of_positive hold factors for outputs whose target is not
+        positive, and for those whose target is; or both are NULL.
         """
         cdef Py_ssize_t k
         cdef double target, value, factor, total = 0.0
@@ -73,8 +74,8 @@ cdef class Loss:
             else:
                 target = 1.0 if <Py_ssize_t>y[0] == k else -1.0
             value = self.evaluate(target, raw_predictions[k], &gradients[k])
-            if class_weight != NULL:
-                factor = class_weight[K + k] if target > 0 else class_weight[k]
+            if of_positive != NULL:
+                factor = of_positive[k] if target > 0 else of_negative[k]
                 value *= factor
                 gradients[k] *= factor
             total += value
@@ -82,14 +83,15 @@ cdef class Loss:
 
     cdef void evaluate_models(
         self, const double* y, Py_ssize_t n_targets, const double* raw_predictions,
-        double* gradients, Py_ssize_t K, const double* class_weight, Py_ssize_t n_models,
-        double* values,
+        double* gradients, Py_ssize_t K, const double* of_negative, const double* of_positive,
+        Py_ssize_t n_models, double* values,
     ) noexcept nogil:
         """The same of several models of K outputs each, with the same targets."""
         cdef Py_ssize_t model
         for model in range(n_models):
             values[model] = self.evaluate_outputs(
-                y, n_targets, raw_predictions + model * K, gradients + model * K, K, class_weight)
+                y, n_targets, raw_predictions + model * K, gradients + model * K, K, of_negative,
+                of_positive)
 
     def __call__(self, y, p):
         """Value and derivative at arrays of targets and raw predictions.
@@ -131,7 +133,9 @@ cdef class Loss:
         cdef const double[:, ::1] y = targets
         cdef const double[:, ::1] p = np.ascontiguousarray(raw_predictions, np.float64)
         cdef const double[:, ::1] by_class = class_weight
-        cdef const double* factors = &by_class[0, 0] if by_class.shape[0] else NULL
+        cdef bint weighted = by_class.shape[0] > 0
+        cdef const double* of_negative = &by_class[0, 0] if weighted else NULL
+        cdef const double* of_positive = &by_class[1, 0] if weighted else NULL
         cdef Py_ssize_t K = p.shape[1], i
         cdef double[::1] gradients = np.empty(K)
         losses = np.empty(p.shape[0])
@@ -139,7 +143,7 @@ cdef class Loss:
         with nogil:
             for i in range(p.shape[0]):
                 values[i] = self.evaluate_outputs(
-                    &y[i, 0], y.shape[1], &p[i, 0], &gradients[0], K, factors)
+                    &y[i, 0], y.shape[1], &p[i, 0], &gradients[0], K, of_negative, of_positive)
         return losses
 
     # -- before anything is learned, from targets of regression: shape (n_rows, n_outputs) --
@@ -237,23 +241,23 @@ cdef class LogLoss(Loss):
 
     cdef double evaluate_outputs(
         self, const double* y, Py_ssize_t n_targets, const double* raw_predictions,
-        double* gradients, Py_ssize_t K, const double* class_weight,
+        double* gradients, Py_ssize_t K, const double* of_negative, const double* of_positive,
     ) noexcept nogil:
         cdef Py_ssize_t k, start = 0
         cdef double total = 0.0, product, z, e
-        if K == 1 and class_weight == NULL:
+        if K == 1 and of_positive == NULL:
             z = y[0] * raw_predictions[0]
             e = exp_of_negative(-fabs(z))
             gradients[0] = -y[0] * (e if z > 0 else 1.0) / (1.0 + e)
             return log(1.0 + e) - (z if z < 0 else 0.0)
-        if class_weight != NULL:
+        if of_positive != NULL:
             return Loss.evaluate_outputs(
-                self, y, n_targets, raw_predictions, gradients, K, class_weight)
+                self, y, n_targets, raw_predictions, gradients, K, of_negative, of_positive)
         # The same without calls, for it to be vectorised; and one logarithm of the product
         # of 1 + e in place of the sum of logarithms.
         for k in range(K):
             gradients[k] = y[k] if n_targets == K else -1.0
-        if n_targets != K:
+        if n_targets != K and 0 <= y[0] < K:
             gradients[<Py_ssize_t>y[0]] = 1.0
         while start < K:
             product = 1.0
@@ -269,17 +273,18 @@ cdef class LogLoss(Loss):
 
     cdef void evaluate_models(
         self, const double* y, Py_ssize_t n_targets, const double* raw_predictions,
-        double* gradients, Py_ssize_t K, const double* class_weight, Py_ssize_t n_models,
-        double* values,
+        double* gradients, Py_ssize_t K, const double* of_negative, const double* of_positive,
+        Py_ssize_t n_models, double* values,
     ) noexcept nogil:
         cdef Py_ssize_t model
         cdef double z, e, factor = 1.0
         if K > 1:
             Loss.evaluate_models(
-                self, y, n_targets, raw_predictions, gradients, K, class_weight, n_models, values)
+                self, y, n_targets, raw_predictions, gradients, K, of_negative, of_positive,
+                n_models, values)
             return
-        if class_weight != NULL:
-            factor = class_weight[1] if y[0] > 0 else class_weight[0]
+        if of_positive != NULL:
+            factor = of_positive[0] if y[0] > 0 else of_negative[0]
         # without calls and branches, for it to be vectorised
         for model in range(n_models):
             z = y[0] * raw_predictions[model]
@@ -322,7 +327,7 @@ cdef class MultinomialLogLoss(Loss):
 
     cdef double evaluate_outputs(
         self, const double* y, Py_ssize_t n_targets, const double* raw_predictions,
-        double* gradients, Py_ssize_t K, const double* class_weight,
+        double* gradients, Py_ssize_t K, const double* of_negative, const double* of_positive,
     ) noexcept nogil:
         cdef Py_ssize_t k, target = <Py_ssize_t>y[0]
         cdef double largest = raw_predictions[0], total = 0.0, factor = 1.0
@@ -333,8 +338,8 @@ cdef class MultinomialLogLoss(Loss):
             gradients[k] = exp_of_negative(raw_predictions[k] - largest)
         for k in range(K):
             total += gradients[k]
-        if class_weight != NULL:
-            factor = class_weight[K + target]
+        if of_positive != NULL:
+            factor = of_positive[target]
         for k in range(K):
             gradients[k] *= factor / total
         gradients[target] -= factor

@@ -1,7 +1,8 @@
-"""What the arrays of a CSR matrix are like, in one pass: it takes as long as reading them."""
+"""Single passes over arrays, of which NumPy would make several."""
 
 from libc.float cimport DBL_MIN, FLT_MIN
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
+from libc.string cimport memcpy
 
 ctypedef fused number:
     float
@@ -178,3 +179,28 @@ cdef inline number raised(number* scale, number value) noexcept nogil:
     if size > scale[0]:
         scale[0] = max(size, least)
     return scale[0]
+
+
+def copy_pieces(
+    const unsigned char[:, ::1] source,
+    unsigned char[:, ::1] target,
+    const int64_t[::1] source_rows,
+    const int64_t[::1] target_rows,
+    const int64_t[:, ::1] pieces,
+):
+    """Copy pieces of rows into rows.
+
+    Parameters
+    ----------
+    source, target : arrays of bytes
+    source_rows, target_rows : int64 arrays of the same shape
+    pieces : array of shape (n_pieces, 3)
+        Of each where it begins in a row of the source, and of the target, and its size.
+    """
+    cdef Py_ssize_t i, j
+    with nogil:
+        for i in range(source_rows.shape[0]):
+            for j in range(pieces.shape[0]):
+                memcpy(
+                    &target[target_rows[i], pieces[j, 1]], &source[source_rows[i], pieces[j, 0]],
+                    pieces[j, 2])

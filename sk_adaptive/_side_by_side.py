@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 
 from . import _state
-from ._training import TrainingFailure, train_rows
+from ._learning import TrainingFailure
+from ._team import train_rows
 
 # The others go on in a record of their own once there are so few of them, as to copy it takes
 # a part of an epoch's time.
@@ -76,6 +77,7 @@ class SideBySide:
                 train_rows(self.optimizer, training, rows)
                 break
             except TrainingFailure:
+                _state.save_clock(self.state, self.optimizer)
                 rows = rows[(self.optimizer.t - begin) * training.batch_size :]
                 culprits = self._culprits(training, rows[: training.batch_size])
                 failed += self.members[culprits].tolist()
@@ -93,16 +95,14 @@ class SideBySide:
     def _keep(self, places):
         self.members = self.members[places]
         if places.size:
-            self._become(
-                _state.of_outputs(self.state, self._of(places), self._features, self.optimizer)
-            )
+            self._become(_state.of_outputs(self.state, self._of(places), self._features))
         else:
             self.state = self.optimizer = None
 
     def state_of(self, place):
         """The state of one of them, a copy."""
         outputs = self._of(np.array([place]))
-        return _state.of_outputs(self.state, outputs, self._features, self.optimizer)
+        return _state.of_outputs(self.state, outputs, self._features)
 
     def _of(self, places):
         """The outputs of these members."""
@@ -119,12 +119,13 @@ class SideBySide:
         culprits, sizes = [], []
         for place in range(self.members.size):
             outputs = self._of(np.array([place]))
-            alone = _state.of_outputs(self.state, outputs, features, self.optimizer, compact=True)
+            alone = _state.of_outputs(self.state, outputs, features, compact=True)
             optimizer = _state.make_optimizer(alone)
             sizes.append(np.abs(_state.coefficients(alone, optimizer=optimizer)).max())
             try:
                 train_rows(optimizer, step, order)
             except TrainingFailure:
+                _state.save_clock(self.state, self.optimizer)
                 culprits.append(place)
         # If by rounding none of them fails alone, the largest is next to.
         return culprits or [int(np.argmax(sizes))]

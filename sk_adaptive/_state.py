@@ -51,6 +51,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ._registry import OPTIMIZERS, kernel
+from ._scan import copy_pieces
 from ._serving import KeptCoefficients, check_entries, entries_of
 
 VERSION = 4
@@ -395,6 +396,7 @@ def make_optimizer(state):
         average=settings["average"],
         average_start=state["average_start"],
         intercept_integral=state["intercept_integral"],
+        unit=state.get("unit"),
         **{name: settings[name] for name in spec.parameters},
     )
 
@@ -452,17 +454,16 @@ def end_step(state):
         state["mixture"][1] /= state["mixture"][1].sum()
 
 
-def of_outputs(state, outputs, features, optimizer, compact=False):
-    """The state of some of the outputs, as if they had been alone.
+def of_outputs(state, outputs, features, compact=False):
+    """The state of some of the outputs, bit for bit what they are beside the others.
 
     Parameters
     ----------
     state : dict
+        Whose optimizer, if it has gone on, has saved its clock. Not a mixture.
     outputs : int ndarray
     features : int64 ndarray
         The features whose records are not those of a new state.
-    optimizer : Optimizer
-        Of the state.
     compact : bool
         Whether these are the only features of the result, numbered in this order.
     """
@@ -473,37 +474,69 @@ def of_outputs(state, outputs, features, optimizer, compact=False):
 
     settings = {**state["settings"]}
     settings |= {name: taken(settings[name]) for name in BY_OUTPUT}
-    # Learning-rate sums are those of the first output, which may be another now.
-    growth = optimizer.growth_of_sums()
-    unit = growth[outputs[0]] / growth[0]
-    n_features = features.size if compact else state["records"].shape[0]
     scale = state.get("scale")
     part = new_state(
         settings,
         taken(state["eta0"]),
-        n_features,
+        features.size if compact else state["records"].shape[0],
         outputs.size,
         precision(state),
         scale=scale[features] if compact and scale is not None else scale,
     )
-    part["t"] = optimizer.t
-    part["learning_rate_sum"] = unit * optimizer.learning_rate_sum
-    part["average_start"] = unit * optimizer.average_start
+    part["unit"] = unit_of(state)
+    part |= {name: state[name] for name in ("t", "learning_rate_sum", "average_start")}
     part["intercept"][...] = state["intercept"][:, outputs]
-    part["intercept_integral"][...] = unit * state["intercept_integral"][outputs]
+    part["intercept_integral"][...] = state["intercept_integral"][outputs]
     old, new = state["records"], part["records"]
-    places = slice(None) if compact else features
-    for name in new.dtype.names:
-        values = old[name][features]
-        values = values[:, outputs] if values.ndim == 2 else values
-        if unit != 1 and name in ("charged", "integrated", "integral"):
-            values = values * new.dtype[name].base.type(unit)
-            if name != "integral":
-                # no later than now, whatever rounding did
-                now = values.dtype.type(part["learning_rate_sum"])
-                values = np.minimum(values, now)
-        new[name][places] = values
+    places = np.arange(features.size) if compact else features
+    pieces = _pieces_of_outputs(old.dtype, new.dtype, outputs)
+    copy_pieces(_bytes_of(old), _bytes_of(new), features, places, pieces)
     return part
+
+
+def put_intercepts(state, part, outputs):
+    """Let the intercepts of these outputs be what they have become in a part."""
+    state["intercept"][:, outputs] = part["intercept"]
+    state["intercept_integral"][outputs] = part["intercept_integral"]
+
+
+def put_records(state, part, outputs, features):
+    """The same of these features' records."""
+    whole, records = state["records"], part["records"]
+    # What outputs share is the same in all parts, and only one of them writes it.
+    pieces = _pieces_of_outputs(whole.dtype, records.dtype, outputs, shared=0 in outputs)
+    pieces = np.ascontiguousarray(pieces[:, [1, 0, 2]])
+    copy_pieces(_bytes_of(records), _bytes_of(whole), features, features, pieces)
+
+
+def unit_of(state):
+    """The rate and the strength of L2 that learning-rate sums are those of."""
+    first = (np.ravel(value)[0] for value in (state["eta0"], state["settings"]["l2"]))
+    return state.get("unit") or tuple(map(float, first))
+
+
+def _pieces_of_outputs(old, new, outputs, shared=True):
+    """What `copy_pieces` copies from records with all outputs to those with some of them.
+
+    With or without what all outputs of a record share.
+    """
+    breaks = np.flatnonzero(np.diff(outputs) != 1) + 1
+    pieces = []
+    for name in new.names:
+        (field, begin), place = old.fields[name][:2], new.fields[name][1]
+        if not field.shape:
+            if shared:
+                pieces.append((begin, place, field.itemsize))
+            continue
+        size = field.base.itemsize
+        for run in np.split(outputs, breaks):
+            pieces.append((begin + size * run[0], place, size * run.size))
+            place += size * run.size
+    return np.array(pieces, np.int64)
+
+
+def _bytes_of(records):
+    return records.view(np.uint8).reshape(records.shape[0], -1)
 
 
 def all_features(state):

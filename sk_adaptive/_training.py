@@ -8,11 +8,10 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from . import _state
-from ._registry import kernel
-
-# Entries (times outputs) that the kernel learns between two looks at signals:
-# a small fraction of a second.
-ENTRIES_PER_CALL = 1 << 20
+from ._learning import TrainingFailure
+from ._team import Team, can_share, train_rows
+from ._threads import Threads
+from ._validation_rows import ValidationLoss
 
 # The "adaptive" schedule divides the rate by this, until it is less than this share of the first.
 RATE_DIVISOR = 5.0
@@ -26,52 +25,6 @@ OVERFLOW_ADVICE = (
 
 # Runs are compared from this epoch on: the first ones of a small rate are behind in any case.
 EPOCHS_OF_GRACE = 3
-
-
-class TrainingFailure(ValueError):
-    """A step would have made the model non-finite."""
-
-    def __init__(self, row):
-        super().__init__(row)
-        self.row = row
-
-
-def train_rows(optimizer, training, rows, progressive_loss=None, mixture=None):
-    """Learn these rows in this order; the weighted sum of their losses before their steps.
-
-    `progressive_loss`, if given, is increased by this sum and by that of the weights, also for
-    the rows before a failure. With a `Mixture` the losses are those of the mean, and a model that
-    fails is dropped as long as another is left.
-
-    Raises
-    ------
-    TrainingFailure
-        Naming the first row of the step that was not done. All before it were.
-    """
-    n_rows = max(1, training.targets.shape[0])
-    entries_per_row = max(1.0, training.indices.shape[0] / n_rows) * training.n_outputs
-    if mixture is not None:
-        entries_per_row *= mixture.weights.size
-    train = kernel(training.data.dtype).train
-    steps = max(1, int(ENTRIES_PER_CALL / (entries_per_row * training.batch_size)))
-    chunk = steps * training.batch_size
-    loss_sum, start = 0.0, 0
-    # Between two calls Python handles Ctrl-C, with the state at the end of a step.
-    while start < rows.shape[0]:
-        part = rows[start : start + chunk]
-        part_sum, failed = train(optimizer, training, part, mixture)
-        if progressive_loss is not None:
-            learned = part if failed < 0 else part[:failed]
-            weights = training.sample_weight
-            weight_sum = weights[learned].sum() if weights.size else learned.size
-            # quicker than to add a pair
-            progressive_loss[0] += part_sum
-            progressive_loss[1] += weight_sum
-        if failed >= 0 and not (mixture is not None and mixture.drop_failed()):
-            raise TrainingFailure(int(part[failed]))
-        loss_sum += part_sum
-        start += part.size if failed < 0 else failed
-    return loss_sum
 
 
 @dataclass
@@ -195,6 +148,8 @@ class RunSettings:
         Whether the result is the state of the epoch with the best score, or of the last one.
     rival : list of float or None
         The scores of another run: when this one is behind, it ends.
+    n_threads : int
+        How many may learn the outputs.
     """
 
     max_iter: int
@@ -207,6 +162,7 @@ class RunSettings:
     divisions: tuple = ()
     keeps_best: bool = True
     rival: list | None = None
+    n_threads: int = 1
 
 
 def fit_epochs(state, training, rows, features, settings, validation_score=None, task=None):
@@ -238,6 +194,22 @@ def fit_epochs(state, training, rows, features, settings, validation_score=None,
         If a step, the objective or a score would not be finite.
     """
     features = _state.all_features(state) if features is None else features
+    with Threads(settings.n_threads) as threads:
+        return _fit_epochs(
+            state, training, rows, features, settings, validation_score, task, threads
+        )
+
+
+def _fit_epochs(state, training, rows, features, settings, validation_score, task, threads):
+    def optimizer_of(state):
+        if can_share(training, rows.size, threads):
+            return Team(state, training, features, threads)
+        return _state.make_optimizer(state)
+
+    def gathered():
+        """An optimizer of the state, whose records are as of now."""
+        return optimizer.gather() if isinstance(optimizer, Team) else optimizer
+
     generator = np.random.default_rng(settings.seed)
     order = rows.copy()
     convergence = Convergence(settings.tol, settings.n_iter_no_change)
@@ -245,20 +217,20 @@ def fit_epochs(state, training, rows, features, settings, validation_score=None,
     if validation_score is not None:
         progress.validation_scores, checkpoint = [], Checkpoint(features)
     begin = time.perf_counter()
-    optimizer = _state.make_optimizer(state)
+    optimizer = optimizer_of(state)
     least_rate = LEAST_SHARE * state["eta0"]
     for epoch in range(1, settings.max_iter + 1):
         if task is not None:
-            task.begin_epoch(progress, optimizer)
+            task.begin_epoch(progress, gathered())
         if settings.shuffle:
             generator.shuffle(order)
         try:
             # later the rows have been seen
             progressive_loss = state["progressive_loss"] if epoch == 1 else None
-            loss = train_rows(optimizer, training, order, progressive_loss) / order.shape[0]
+            losses = train_rows(optimizer, training, order, progressive_loss)
         except TrainingFailure as failure:
             raise _overflow(epoch, failure.row) from None
-        objective = loss + optimizer.penalty(features)
+        objective = losses.sum() / order.shape[0] + optimizer.penalties(features).sum()
         if not np.isfinite(objective):
             raise _overflow(epoch, None)
         progress.loss_curve.append(objective)
@@ -267,19 +239,21 @@ def fit_epochs(state, training, rows, features, settings, validation_score=None,
         if validation_score is None:
             progress.best_iteration = epoch
         else:
-            score = validation_score(state, optimizer)
+            reads_weights_only = isinstance(validation_score, ValidationLoss)
+            score = validation_score(state, optimizer if reads_weights_only else gathered())
             if not np.isfinite(score):
                 raise NotFinite(f"The validation score is {score} after epoch #{epoch}.")
             # of equal ones the first
             if not progress.validation_scores or score > max(progress.validation_scores):
                 if settings.keeps_best:
+                    gathered()
                     checkpoint.keep(state)
                 progress.best_iteration = epoch
             progress.validation_scores.append(score)
             value = -score
         if settings.verbose:
             _print_epoch(progress, settings.max_iter, time.perf_counter() - begin)
-        stop = task is not None and task.end_epoch(progress, optimizer)
+        stop = task is not None and task.end_epoch(progress, gathered())
         stalled = convergence.is_stalled(value)
         if stalled and not (settings.adaptive and state["eta0"] > least_rate):
             progress.stopped_by = "tol"
@@ -294,10 +268,12 @@ def fit_epochs(state, training, rows, features, settings, validation_score=None,
             break
         if stalled or epoch in settings.divisions:
             progress.divisions.append(epoch)
+            gathered()
             state = _state.with_settings(state, state["settings"], state["eta0"] / RATE_DIVISOR)
             progress.state = state
-            optimizer = _state.make_optimizer(state)
+            optimizer = optimizer_of(state)
             convergence.without_gain = 0
+    gathered()
     if progress.best_iteration < epoch and settings.keeps_best:
         progress.state = checkpoint.restored(state)
     if settings.verbose:

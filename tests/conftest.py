@@ -42,18 +42,18 @@ def kernel_calls(monkeypatch):
     """Put a function around each call of the kernel's training."""
 
     # not before the path is right
-    from sk_adaptive import _training
+    from sk_adaptive import _learning
 
     def install(around):
-        real = _training.kernel
+        real = _learning.kernel
 
         def kernel(dtype):
-            def train(optimizer, training, rows, mixture):
-                call = partial(real(dtype).train, mixture=mixture)
+            def train(optimizer, training, rows, mixture, losses):
+                call = partial(real(dtype).train, mixture=mixture, losses=losses)
                 return around(call, optimizer, training, rows)
 
             return SimpleNamespace(train=train)
 
-        monkeypatch.setattr(_training, "kernel", kernel)
+        monkeypatch.setattr(_learning, "kernel", kernel)
 
     return install

@@ -511,6 +511,7 @@ BAD_VALUES = {
     "warm_start": ["no", None],
     "average": [-1, 1.5, "yes", None],
     "normalize": ["yes", None],
+    "n_jobs": [1.5, "all"],
     "verbose": [-1, None],
     "random_state": ["seed", -1],
 }

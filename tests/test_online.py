@@ -17,7 +17,7 @@ from numpy.lib.recfunctions import repack_fields
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import SGDClassifier
 
-from sk_adaptive import AdaptiveSGDClassifier, AdaptiveSGDRegressor, _state, _training
+from sk_adaptive import AdaptiveSGDClassifier, AdaptiveSGDRegressor, _learning, _state
 from sk_adaptive._registry import CLASSIFICATION_LOSSES
 
 ESTIMATORS = [AdaptiveSGDClassifier, AdaptiveSGDRegressor]
@@ -294,7 +294,7 @@ def test_what_was_learned_before_the_end_stays(
         if begun:
             model.partial_fit(X[:99], y[:99], **named)
             twin.partial_fit(X[:99], y[:99], **named)
-        monkeypatch.setattr(_training, "ENTRIES_PER_CALL", 128)
+        monkeypatch.setattr(_learning, "ENTRIES_PER_CALL", 128)
         kernel_calls(Stop(way))
         with pytest.raises(MemoryError if "memory" in way else KeyboardInterrupt):
             model.partial_fit(X[100:], y[100:], **named)

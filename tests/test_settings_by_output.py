@@ -9,7 +9,7 @@ from comparison import relative_difference
 from sk_adaptive import AdaptiveSGDRegressor, _state
 from sk_adaptive._losses import LogLoss, MultinomialLogLoss
 from sk_adaptive._registry import OPTIMIZERS
-from sk_adaptive._training import train_rows
+from sk_adaptive._team import train_rows
 
 RATES = (0.05, 0.2, 0.1, 0.02, 0.3)
 L1 = (0.0, 0.01, 0.003, 0.02, 0.0)
@@ -36,6 +36,7 @@ def learned(rows, optimizer, batch_size, n_classes, **numbers):
         loss=LogLoss() if n_classes == 1 else MultinomialLogLoss(),
         n_outputs=n_classes,
         batch_size=batch_size,
+        blocks=np.array([0, n_classes]),
         fit_intercept=True,
     )
     model = _state.make_optimizer(state)

@@ -15,9 +15,9 @@ cdef class Adam(Optimizer):
     def __init__(self, records, intercept, *, beta_1, beta_2, **kwargs):
         cdef double decay
         super().__init__(records, intercept, **kwargs)
-        decay = self.decay(0)
-        for k in range(1, self.m.n_outputs):
-            if self.m.exact and self.rate[k] * self.decay(k) != decay:
+        decay = self.decay(self.unit_l2)
+        for k in range(self.m.n_outputs):
+            if self.m.exact and self.rate[k] * self.decay(self.l2[k]) != decay:
                 raise ValueError("outputs of different decays have different momentum tails")
         self.b1 = beta_1
         self.b2 = beta_2
@@ -29,8 +29,8 @@ cdef class Adam(Optimizer):
         # records hold the root of the second moment
         self.m.log2_decay_second = 0.5 * log2_of(beta_2)
         self.tail = Tail(
-            beta_1, beta_2, self.eta0[0], self.power_t, decay, 1e-9 if sizeof(real) < 8 else 1e-15,
-            self.m.exact, self.averaged)
+            beta_1, beta_2, self.unit_eta0, self.power_t, decay,
+            1e-9 if sizeof(real) < 8 else 1e-15, self.m.exact, self.averaged)
         self.m.terms_c = self.tail.c
         self.m.terms_z = self.tail.z
         self.m.n_terms = self.tail.n_terms
@@ -39,8 +39,8 @@ cdef class Adam(Optimizer):
     cdef const Passes* passes_for(self, bint charged, bint aged, bint several):
         return adam_passes(charged, aged, several)
 
-    cdef double decay(self, Py_ssize_t k) noexcept nogil:
-        """The strength of a decay of output k that is applied to the weights before each step."""
+    cdef double decay(self, double l2) noexcept nogil:
+        """The strength of the decay of an output of this l2, applied before each step."""
         return 0.0
 
     cdef bint charges_its_step(self) noexcept nogil:
@@ -51,7 +51,7 @@ cdef class Adam(Optimizer):
         cdef Py_ssize_t k
         cdef double least = 1.0
         for k in range(self.m.n_outputs):
-            self.m.kept[k] = <real>(1 - self.eta * self.rate[k] * self.decay(k))
+            self.m.kept[k] = <real>(1 - self.eta * self.rate[k] * self.decay(self.l2[k]))
             least = min(least, self.eps[k])
         if self.m.t == self.prepared_t:
             return
@@ -114,8 +114,8 @@ cdef class AdamW(Adam):
     cdef const Passes* passes_for(self, bint charged, bint aged, bint several):
         return adamw_passes(charged, aged, several)
 
-    cdef double decay(self, Py_ssize_t k) noexcept nogil:
-        return self.l2[k]
+    cdef double decay(self, double l2) noexcept nogil:
+        return l2
 
-    cdef double growth_of_sum(self, double eta, Py_ssize_t k) noexcept nogil:
-        return -log1p(-eta * self.l2[k]) / self.l2[k] if self.l2[k] > 0 else eta
+    cdef double growth_of_sum(self, double eta, double l2) noexcept nogil:
+        return -log1p(-eta * l2) / l2 if l2 > 0 else eta

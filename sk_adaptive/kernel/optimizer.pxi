@@ -26,7 +26,7 @@ cdef class Optimizer:
     t : int
         Steps done.
     learning_rate_sum : float
-        Of these steps, of the first output.
+        Of these steps, of the rate of `unit`.
     eta0 : float or sequence of float
     power_t : float
         The learning rate of step t is eta0 / t^power_t.
@@ -44,6 +44,9 @@ cdef class Optimizer:
         Of the intercepts over that sum since then. Changed in place.
     intercept_scaling : float
         An intercept is this times the coefficient of a constant feature of this size.
+    unit : (float, float), default=None
+        The rate eta0 and the strength l2 whose learning-rate sum is that of the records. None:
+        those of the first output.
     """
 
     cdef:
@@ -54,9 +57,9 @@ cdef class Optimizer:
         double[:, ::1] intercept, next_intercept
         double intercept_scaling
         Py_ssize_t n_features
-        # time: the sum, the rate and the sum's growth by a step are those of the first output
+        # time: the sum, the rate and the sum's growth by a step are those of the unit
         readonly double learning_rate_sum
-        double power_t, eta, increment
+        double power_t, eta, increment, unit_eta0, unit_l2
         # by output
         double[::1] eta0, rate, l1, l2, eps
         real[:, ::1] numbers
@@ -76,7 +79,7 @@ cdef class Optimizer:
 
     def __init__(
         self, records, intercept, *, n_outputs, t, learning_rate_sum, eta0, power_t, l1, l2, eps,
-        exact, average, average_start, intercept_integral, intercept_scaling=1.0,
+        exact, average, average_start, intercept_integral, intercept_scaling=1.0, unit=None,
     ):
         self.records = records
         self.memory = records.view(np.uint8)
@@ -104,6 +107,7 @@ cdef class Optimizer:
         self.eta0, self.l1, self.l2, self.eps = (
             np.array(np.broadcast_to(np.asarray(value, np.float64), n_outputs))
             for value in (eta0, l1, l2, eps))
+        self.unit_eta0, self.unit_l2 = unit or (self.eta0[0], self.l2[0])
         self.set_numbers()
 
     cdef set_numbers(self):
@@ -118,13 +122,14 @@ cdef class Optimizer:
         self.m.eps = &self.numbers[4, 0]
         self.m.kept = &self.numbers[5, 0]
         self.m.sums = &self.numbers[6, 0]
-        self.rate = np.divide(self.eta0, self.eta0[0]) if self.eta0[0] else np.ones(self.m.n_outputs)
+        self.rate = (
+            np.divide(self.eta0, self.unit_eta0) if self.unit_eta0 else np.ones(self.m.n_outputs))
         self.m.has_l1 = False
-        first = self.growth_of_sum(self.eta0[0], 0)
+        unit = self.growth_of_sum(self.unit_eta0, self.unit_l2)
         for k in range(self.m.n_outputs):
             self.eps[k] = max(self.eps[k], <double>REAL_TINY)
-            growth = self.growth_of_sum(self.rate[k] * self.eta0[0], k)
-            share = growth / first if first else 1.0
+            growth = self.growth_of_sum(self.rate[k] * self.unit_eta0, self.l2[k])
+            share = growth / unit if unit else 1.0
             if self.power_t and abs(share - self.rate[k]) > 1e-15 * share:
                 raise ValueError(
                     "outputs of different decays need a constant learning rate: else their "
@@ -159,8 +164,8 @@ cdef class Optimizer:
         """The textbook's step t of the intercept of output k, to be subtracted; moments change."""
         return 0.0
 
-    cdef double growth_of_sum(self, double eta, Py_ssize_t k) noexcept nogil:
-        """What a step of the rate eta adds to the learning-rate sum of output k."""
+    cdef double growth_of_sum(self, double eta, double l2) noexcept nogil:
+        """What a step of the rate eta adds to the learning-rate sum of an output of this l2."""
         return eta
 
     cdef bint charges_its_step(self) noexcept nogil:
@@ -210,14 +215,14 @@ cdef class Optimizer:
     # -- time --
 
     cdef double learning_rate(self, int64_t t) noexcept nogil:
-        return self.eta0[0] if self.power_t == 0 else self.eta0[0] / pow(<double>t, self.power_t)
+        return self.unit_eta0 if self.power_t == 0 else self.unit_eta0 / pow(<double>t, self.power_t)
 
     cdef void set_time(self, int64_t t) noexcept nogil:
         cdef Py_ssize_t k
         self.m.t = t
         if t > 0:
             self.eta = self.learning_rate(t)
-            self.increment = self.growth_of_sum(self.eta, 0)
+            self.increment = self.growth_of_sum(self.eta, self.unit_l2)
             self.m.increment = <real>self.increment
             self.m.charged_after_store = <real>(
                 self.learning_rate_sum + (self.increment if self.charges_its_step() else 0))
@@ -229,7 +234,7 @@ cdef class Optimizer:
         """Whether no number of a step with such sizes can overflow."""
         return (
             gradient < self.largest_harmless and moment < self.largest_harmless
-            and self.eta0[0] < self.largest_harmless)
+            and self.unit_eta0 < self.largest_harmless)
 
     # -- the working set --
 
@@ -321,14 +326,12 @@ cdef class Optimizer:
         """
         read_weights(self, features, out)
 
-    def growth_of_sums(self):
-        """What a step of its own rate adds to the learning-rate sum of each output."""
-        return np.array(
-            [self.growth_of_sum(self.eta0[k], k) for k in range(self.m.n_outputs)])
+    def penalties(self, const int64_t[::1] features):
+        """Of each output the penalty of the weights of these features after step t.
 
-    def penalty(self, const int64_t[::1] features):
-        """The penalty of the weights of these features after step t; NaN if one is not finite."""
-        return penalty_of(self, features)
+        NaN if one is not finite.
+        """
+        return penalties_of(self, features)
 
     def continue_as(self, Optimizer other not None, real[:, ::1] coef):
         """Hand the state over to an optimizer of the same class and other parameters.

@@ -50,12 +50,13 @@ cdef read_weights(Optimizer o, const int64_t[::1] features, real[:, ::1] out):
             start += SWEEP
 
 
-cdef penalty_of(Optimizer o, const int64_t[::1] features):
+cdef penalties_of(Optimizer o, const int64_t[::1] features):
     cdef Sweep sweep
     cdef Py_ssize_t start = 0, j, k, n_all = features.shape[0]
-    cdef double total = 0.0, size
+    cdef double[::1] totals = np.zeros(o.m.n_outputs)
+    cdef double size
     if not (any(o.l1) or any(o.l2)):
-        return 0.0
+        return np.asarray(totals)
     if not o.reserve(SWEEP):
         raise MemoryError
     with nogil:
@@ -65,9 +66,9 @@ cdef penalty_of(Optimizer o, const int64_t[::1] features):
             for j in range(sweep.touch.n):
                 for k in range(o.m.n_outputs):
                     size = fabs(o.m.w[j * o.m.width + k])
-                    total += o.l1[k] * size + 0.5 * o.l2[k] * size * size
+                    totals[k] += o.l1[k] * size + 0.5 * o.l2[k] * size * size
             start += SWEEP
-    return total
+    return np.asarray(totals)
 
 
 cdef hand_over(Optimizer old, Optimizer new, real[:, ::1] coef):

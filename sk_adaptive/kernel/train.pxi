@@ -13,19 +13,23 @@ cdef class Derivatives:
 
     Of one model, or of several side by side: as many as its outputs go into the optimizer's. Each
     is told the same targets. With a mixture, which may be None, the model is the mean of them.
+
+    The losses of one model are summed over the rows by blocks of outputs, see `TrainingData`: what
+    an output is told and adds does not depend on which other outputs are trained with it.
     """
 
     cdef:
         Loss loss
         Mixture mixture
         const double[:, ::1] class_weight
-        # of one model; of all, and the same filled up to whole vectors
-        Py_ssize_t n_outputs, n_all, width
+        const int64_t[::1] blocks
+        # of one model; of all, and the same filled up to whole vectors; and of losses
+        Py_ssize_t n_outputs, n_all, width, n_losses
         void* buffer
         double* raw_prediction
         double* of_row
         double* of_intercepts
-        # of each model: of the step, and of the row
+        # of each model, or of each block of the only one: of the step, and of the row
         double* losses
         double* of_models
         # of all rows of the step, `width` numbers each
@@ -39,8 +43,12 @@ cdef class Derivatives:
         self.loss = training.loss
         self.mixture = mixture
         self.class_weight = training.class_weight
+        self.blocks = training.blocks
         self.n_outputs = training.n_outputs
         self.n_all = o.m.n_outputs
+        self.n_losses = self.n_all // self.n_outputs
+        if self.n_losses == 1:
+            self.n_losses = self.blocks.shape[0] - 1
         self.width = o.m.width
         n_doubles = 5 * self.n_all
         n_rows = batch_size * self.width
@@ -59,7 +67,7 @@ cdef class Derivatives:
 
     cdef void begin(self) noexcept nogil:
         memset(self.of_intercepts, 0, self.n_all * sizeof(double))
-        memset(self.losses, 0, self.n_all // self.n_outputs * sizeof(double))
+        memset(self.losses, 0, self.n_losses * sizeof(double))
         self.largest = 0.0
         self.flat = True
         if self.mixture is not None:
@@ -74,22 +82,26 @@ cdef class Derivatives:
         cdef double largest = 0.0, check = 0.0
         cdef bint finite = True
         cdef real* of_this = self.of_rows + i * self.width
-        cdef const double* class_weight = (
-            &self.class_weight[0, 0] if self.class_weight.shape[0] else NULL)
+        cdef bint weighted = self.class_weight.shape[0] > 0
+        cdef const double* of_negative = &self.class_weight[0, 0] if weighted else NULL
+        cdef const double* of_positive = &self.class_weight[1, 0] if weighted else NULL
         for k in range(self.n_all):
             self.raw_prediction[k] += intercept[0, k]
-        if n_models == 1:
+        if n_models == 1 and self.n_losses == 1:
             self.losses[0] += weight * self.loss.evaluate_outputs(
-                target, n_targets, self.raw_prediction, self.of_row, self.n_outputs, class_weight)
+                target, n_targets, self.raw_prediction, self.of_row, self.n_outputs, of_negative,
+                of_positive)
+        elif n_models == 1:
+            self.evaluate_blocks(target, n_targets, weight, of_negative, of_positive)
         else:
             if self.mixture is not None:
                 self.mixture.leave_out(self.raw_prediction)
                 self.mixture.loss += weight * self.loss.evaluate_outputs(
                     target, n_targets, self.mixture.mean(self.raw_prediction), self.of_row,
-                    self.n_outputs, class_weight)
+                    self.n_outputs, of_negative, of_positive)
             self.loss.evaluate_models(
-                target, n_targets, self.raw_prediction, self.of_row, self.n_outputs, class_weight,
-                n_models, self.of_models)
+                target, n_targets, self.raw_prediction, self.of_row, self.n_outputs, of_negative,
+                of_positive, n_models, self.of_models)
             for model in range(n_models):
                 self.losses[model] += weight * self.of_models[model]
             if self.mixture is not None:
@@ -103,7 +115,8 @@ cdef class Derivatives:
             largest = max(largest, fabs(self.of_row[k]))
             # 0 of finite numbers, NaN of others
             check += 0 * self.raw_prediction[k] + 0 * self.of_row[k]
-        self.flat = self.flat and largest == 0
+        # of several outputs each would be idle by itself
+        self.flat = self.flat and largest == 0 and self.n_all == 1
         if check != 0:
             finite = False
             if self.mixture is not None:
@@ -111,8 +124,28 @@ cdef class Derivatives:
         self.largest += largest
         return finite
 
+    cdef void evaluate_blocks(
+        self, const double* target, Py_ssize_t n_targets, double weight,
+        const double* of_negative, const double* of_positive,
+    ) noexcept nogil:
+        """Losses and derivatives of a model with several outputs."""
+        cdef Py_ssize_t block, start, size
+        cdef bint by_output = n_targets == self.n_outputs
+        cdef double code
+        for block in range(self.n_losses):
+            start = self.blocks[block]
+            size = self.blocks[block + 1] - start
+            code = target[0] - start  # of the class, among those of the block
+            self.losses[block] += weight * self.loss.evaluate_outputs(
+                target + start if by_output else &code, size if by_output else 1,
+                self.raw_prediction + start, self.of_row + start, size,
+                of_negative + start if of_negative != NULL else NULL,
+                of_positive + start if of_positive != NULL else NULL)
 
-def train(Optimizer optimizer not None, training, const int64_t[::1] rows, mixture=None):
+
+def train(
+    Optimizer optimizer not None, training, const int64_t[::1] rows, mixture=None, losses=None
+):
     """Learn the rows in the order given, `training.batch_size` of them a step.
 
     Parameters
@@ -124,27 +157,29 @@ def train(Optimizer optimizer not None, training, const int64_t[::1] rows, mixtu
     rows : array
     mixture : _mixture.Mixture, default=None
         The weights of the models side by side, which is changed.
+    losses : float64 ndarray, default=None
+        What the call before has returned, to add to.
 
     Returns
     -------
-    loss_sum : float, or float64 ndarray of shape (n_models,)
-        The weighted losses of the rows, each before its step, summed. An array where several
-        models stand side by side: where the optimizer has a multiple of the training's outputs.
-        With a mixture the losses are those of the mean of the models.
+    losses : float64 ndarray of shape (n_losses,)
+        The weighted losses of the rows, each before its step, summed: of each block of outputs, or
+        where several models stand side by side, that is where the optimizer has a multiple of the
+        training's outputs, of each model. With a mixture one number, of the mean of the models.
     failed : int
         The place in ``rows`` where the step begins that would have overflowed
         and was not done, or -1.
     """
     if training.indices.dtype == np.int32:
         return learn_rows[int32_t](
-            optimizer, training, rows, training.indices, training.indptr, mixture)
+            optimizer, training, rows, training.indices, training.indptr, mixture, losses)
     return learn_rows[int64_t](
-        optimizer, training, rows, training.indices, training.indptr, mixture)
+        optimizer, training, rows, training.indices, training.indptr, mixture, losses)
 
 
 cdef learn_rows(
     Optimizer o, training, const int64_t[::1] order, const index[::1] indices,
-    const index[::1] indptr, of_models,
+    const index[::1] indptr, of_models, losses,
 ):
     cdef:
         const real[::1] data = training.data
@@ -157,10 +192,13 @@ cdef learn_rows(
         Batches batches
         bint fit_intercept = training.fit_intercept
         const index* columns = &indices[0] if indices.shape[0] else NULL
-        Py_ssize_t position = 0, size, model, n_models = o.m.n_outputs // training.n_outputs
-        double[::1] loss_sums = np.zeros(n_models)
+        Py_ssize_t position = 0, size, k
+        double[::1] sums
         Rows rows
         int status = DONE
+    if losses is None:
+        losses = np.zeros(derivatives.n_losses if mixture is None else 1)
+    sums = losses
     if batch_size > 1 and o.batches is None:
         o.batches = Batches(o.n_features)
     batches = o.batches
@@ -188,17 +226,15 @@ cdef learn_rows(
                     fit_intercept)
             if status == DONE:
                 if mixture is not None:
-                    loss_sums[0] += mixture.loss
+                    sums[0] += mixture.loss
                     mixture.update(derivatives.losses)
                 else:
-                    for model in range(n_models):
-                        loss_sums[model] += derivatives.losses[model]
+                    for k in range(derivatives.n_losses):
+                        sums[k] += derivatives.losses[k]
                 position += size
     if status == OUT_OF_MEMORY:
         raise MemoryError
-    return (
-        loss_sums[0] if n_models == 1 or mixture is not None else np.asarray(loss_sums),
-        position if status == NOT_FINITE else -1)
+    return losses, position if status == NOT_FINITE else -1
 
 
 cdef inline int learn_row(

@@ -1,0 +1,75 @@
+"""Learning rows by the kernel, a few at a time for Ctrl-C to be seen."""
+
+import math
+
+from ._registry import kernel
+
+# Entries (times outputs) that the kernel learns between two looks at signals:
+# a small fraction of a second.
+ENTRIES_PER_CALL = 1 << 20
+
+
+class TrainingFailure(ValueError):
+    """A step would have made the model non-finite."""
+
+    def __init__(self, row):
+        super().__init__(row)
+        self.row = row
+
+
+class Learned:
+    """How far the learning of some rows has come, whatever ended it.
+
+    Attributes
+    ----------
+    losses : float64 ndarray or None
+        Those of the rows, summed, see the kernel's `train`. None before the first.
+    n_rows : int
+    """
+
+    def __init__(self):
+        self.losses, self.n_rows = None, 0
+
+    def add_to(self, progressive_loss, rows, training):
+        """Take the losses of these rows, and their weights, into two sums."""
+        if self.losses is None:
+            return
+        weights, learned = training.sample_weight, rows[: self.n_rows]
+        # quicker than to add a pair
+        progressive_loss[0] += math.fsum(self.losses.tolist())
+        progressive_loss[1] += weights[learned].sum() if weights.size else learned.size
+
+
+def learn(optimizer, training, rows, learned, mixture=None, threads=None):
+    """Learn these rows in this order.
+
+    Parameters
+    ----------
+    learned : Learned
+        Changed.
+    mixture : Mixture, default=None
+        A model of it that fails is dropped as long as another is left.
+    threads : Threads, default=None
+        Which may interrupt.
+
+    Raises
+    ------
+    TrainingFailure
+        Naming the first row of the step that was not done. All before it were.
+    """
+    n_rows = max(1, training.targets.shape[0])
+    entries_per_row = max(1.0, training.indices.shape[0] / n_rows) * training.n_outputs
+    if mixture is not None:
+        entries_per_row *= mixture.weights.size
+    train = kernel(training.data.dtype).train
+    steps = max(1, int(ENTRIES_PER_CALL / (entries_per_row * training.batch_size)))
+    chunk = steps * training.batch_size
+    # Between two calls Python handles Ctrl-C, with the state at the end of a step.
+    while learned.n_rows < rows.shape[0]:
+        if threads is not None and threads.interrupted:
+            return
+        part = rows[learned.n_rows : learned.n_rows + chunk]
+        learned.losses, failed = train(optimizer, training, part, mixture, learned.losses)
+        learned.n_rows += part.size if failed < 0 else failed
+        if failed >= 0 and not (mixture is not None and mixture.drop_failed()):
+            raise TrainingFailure(int(part[failed]))

@@ -1,0 +1,175 @@
+"""One model whose outputs are learned by several threads, each of which owns some of them."""
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from . import _state
+from ._learning import Learned, TrainingFailure, learn
+from ._threads import parts_of
+
+# To share less than this, entries times outputs, takes longer than to learn it.
+LEAST_WORK = 1 << 18
+
+
+def can_share(training, n_rows, threads):
+    """Whether there are threads, outputs for each, and enough rows for it to pay."""
+    if threads.n_threads == 1 or training.blocks.size == 2:
+        return False
+    entries_per_row = training.indices.shape[0] / max(1, training.n_rows)
+    return n_rows * entries_per_row * training.n_outputs >= LEAST_WORK
+
+
+@dataclass
+class Member:
+    """Some of the outputs.
+
+    Attributes
+    ----------
+    outputs : int64 ndarray
+        Consecutive numbers.
+    state : dict
+    optimizer : Optimizer
+    training : TrainingData
+        What they are told.
+    learned : Learned
+        Of the last rows.
+    failed_row : int or None
+        The first row of the step that could not be done, if there was one.
+    """
+
+    outputs: np.ndarray
+    state: dict
+    optimizer: Any
+    training: Any
+    learned: Learned | None = None
+    failed_row: int | None = None
+
+
+class Team:
+    """What an optimizer is to the rest of the package, with outputs that are learned in parallel.
+
+    Threads share nothing but the rows, which nobody writes. An output is told the same as beside
+    the others, and sums are made in the same order: so no bit depends on the number of threads.
+
+    Parameters
+    ----------
+    state : dict
+        Of all outputs. Its intercepts follow; its records are as they were until `gather`.
+    training : TrainingData
+    features : int64 ndarray
+        The features whose records are not those of a new state, or that occur.
+    threads : Threads
+    """
+
+    def __init__(self, state, training, features, threads):
+        self._state, self._features, self._threads = state, features, threads
+        blocks = training.blocks
+        ends = [
+            (int(blocks[part.start]), int(blocks[part.stop]))
+            for part in parts_of(blocks.size - 1, threads.n_threads)
+        ]
+        self._members = threads.run(
+            [partial(self._member, training, first, last) for first, last in ends]
+        )
+        self._is_gathered = True
+
+    def _member(self, training, first, last):
+        outputs = np.arange(first, last)
+        state = _state.of_outputs(self._state, outputs, self._features)
+        optimizer = _state.make_optimizer(state)
+        return Member(outputs, state, optimizer, training.of_outputs(first, last))
+
+    def _run(self, function):
+        """function(member) for all of them at once."""
+        return self._threads.run([partial(function, member) for member in self._members])
+
+    def learn(self, rows, learned):
+        """Learn these rows in this order; see `_learning.learn`.
+
+        After a failure, or when it was interrupted, the team is of no use any more.
+        """
+        self._is_gathered = False
+        self._run(partial(self._learn_part, rows))
+        members = self._members
+        first = min(members, key=lambda member: member.learned.n_rows)
+        learned.n_rows = first.learned.n_rows
+        if first.failed_row is not None:
+            raise TrainingFailure(first.failed_row)
+        learned.losses = np.concatenate([member.learned.losses for member in members])
+        for member in members:
+            _state.save_clock(member.state, member.optimizer)
+            _state.put_intercepts(self._state, member.state, member.outputs)
+
+    def _learn_part(self, rows, member):
+        member.learned = Learned()
+        try:
+            learn(member.optimizer, member.training, rows, member.learned, threads=self._threads)
+        except TrainingFailure as failure:
+            member.failed_row = failure.row
+
+    def gather(self):
+        """Let the records of the state be what its parts have become; return its optimizer."""
+        if not self._is_gathered:
+            self._run(
+                lambda member: _state.put_records(
+                    self._state, member.state, member.outputs, self._features
+                )
+            )
+            self._is_gathered = True
+        return _state.make_optimizer(self._state)
+
+    # -- see the kernel's Optimizer --
+
+    @property
+    def t(self):
+        return self._members[0].optimizer.t
+
+    @property
+    def learning_rate_sum(self):
+        return self._members[0].optimizer.learning_rate_sum
+
+    @property
+    def average_start(self):
+        return self._members[0].optimizer.average_start
+
+    def weights(self, features, out):
+        def write(member):
+            first, last = member.outputs[[0, -1]]
+            member.optimizer.weights(features, out[first : last + 1])
+
+        self._run(write)
+
+    def penalties(self, features):
+        return np.concatenate(self._run(lambda member: member.optimizer.penalties(features)))
+
+
+def train_rows(optimizer, training, rows, progressive_loss=None, mixture=None):
+    """Learn these rows in this order; return the losses of blocks or models, see `Learned`.
+
+    Parameters
+    ----------
+    optimizer : Optimizer or Team
+    progressive_loss : float64 ndarray of shape (2,), default=None
+        Increased by the sum of the losses and that of the weights, also for the rows before a
+        failure.
+    mixture : Mixture, default=None
+        Losses are those of the mean then.
+
+    Raises
+    ------
+    TrainingFailure
+        Naming the first row of the step that was not done. All before it were, but by a team.
+    """
+    learned = Learned()
+    try:
+        if isinstance(optimizer, Team):
+            optimizer.learn(rows, learned)
+        else:
+            learn(optimizer, training, rows, learned, mixture)
+    finally:
+        if progressive_loss is not None:
+            learned.add_to(progressive_loss, rows, training)
+    return learned.losses
