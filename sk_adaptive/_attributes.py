@@ -77,7 +77,9 @@ class StateAttributes(BaseEstimator):
                 if self._sparse_coef and not _state.can_learn(state):
                     coef = csr_of(state)
                 else:
-                    coef = _state.coefficients(state, optimizer=self._optimizer())
+                    coef = _state.coefficients(
+                        state, optimizer=self._optimizer(), n_jobs=self.n_jobs
+                    )
                     coef = self._public_coef(coef)
                     coef = sp.csr_matrix(coef) if self._sparse_coef else coef
                 self._cache["coef"] = _read_only(coef)

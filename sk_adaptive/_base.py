@@ -32,7 +32,7 @@ from ._refit import find_and_refit
 from ._registry import OPTIMIZERS
 from ._start import check_decay, least_gain, start_of, takes_from_rows, warn_of_other_units
 from ._team import Team, can_share, train_rows
-from ._threads import Threads, n_threads_of
+from ._threads import Threads, n_threads_of, sparse_products
 from ._training import (
     OVERFLOW_ADVICE,
     RunSettings,
@@ -237,8 +237,9 @@ class AdaptiveSGD(CallbackSupportMixin, StateAttributes):
         # before what else takes memory
         state = new_state(start.eta0)
         # A weight of a feature that does not occur is zero, unless it was so from the start.
-        features = training.features() if coef_init is None and not self._is_warm() else None
-        settings = self._run_settings(training, rows, validation_score is not None)
+        starts_anew = coef_init is None and not self._is_warm()
+        features = training.features() if starts_anew else None
+        settings = self._run_settings(training, rows, validation_score is not None, starts_anew)
         task = self._begin_task(given, X, y, training, learned, None if refits else self.max_iter)
 
         # -- train --
@@ -289,7 +290,7 @@ class AdaptiveSGD(CallbackSupportMixin, StateAttributes):
             start.settings, eta0, n_features, n_outputs, dtype, coef, intercept, scale
         )
 
-    def _run_settings(self, training, rows, validated):
+    def _run_settings(self, training, rows, validated, starts_anew=True):
         return RunSettings(
             max_iter=self.max_iter,
             tol=least_gain(self, training, rows, validated),
@@ -299,6 +300,7 @@ class AdaptiveSGD(CallbackSupportMixin, StateAttributes):
             adaptive=self.learning_rate == "adaptive",
             verbose=self.verbose,
             n_threads=n_threads_of(self.n_jobs),
+            starts_anew=starts_anew,
         )
 
     def _begin_task(self, given, X, y, training, rows, max_epochs):
@@ -510,7 +512,7 @@ class AdaptiveSGD(CallbackSupportMixin, StateAttributes):
         with Threads(n_threads_of(self.n_jobs)) as threads:
             if not can_share(training, rows.size, threads):
                 return False
-            team = Team(state, training, training.features(), threads)
+            team = Team(state, training, training.features(), threads, is_new=False)
             try:
                 train_rows(team, training, rows, state["progressive_loss"])
             except TrainingFailure:
@@ -558,7 +560,10 @@ class AdaptiveSGD(CallbackSupportMixin, StateAttributes):
             products = _products_of_few(X, coef)
         else:
             coef = coef if coef.ndim == 2 else coef[np.newaxis]
-            products = safe_sparse_dot(X, coef.T, dense_output=True)
+            if sp.issparse(X) and not sp.issparse(coef):
+                products = sparse_products(X, coef, self.n_jobs)
+            else:
+                products = safe_sparse_dot(X, coef.T, dense_output=True)
         return products + intercept, *attributes
 
     def __sklearn_tags__(self):

@@ -48,7 +48,9 @@ def find_and_refit(
         return fit_epochs(state, training, rows, features, settings, score, task)
 
     def first_run():
-        return run(state, settings, task=task)
+        # a callback may end it, and all
+        needed = replace(settings, keeps_state=all_rows is None or task is not None)
+        return run(state, needed, task=task)
 
     def other_run(rate, settings):
         return run(new_state(rate), settings)
@@ -85,7 +87,7 @@ def _first_that_gains(automatic, first_run, other_run, settings, rates):
     shorter = replace(
         settings,
         max_iter=min(settings.max_iter, first.best_iteration + 1),
-        keeps_best=False,
+        keeps_state=False,
         rival=first.validation_scores,
     )
     for factor in rates:
@@ -111,7 +113,7 @@ def _best_of_all(automatic, first_run, other_run, settings, keeps_state):
                 if progress.stopped_by == "callback":
                     return rate, progress
             else:
-                progress = other_run(rate, replace(settings, keeps_best=keeps_state))
+                progress = other_run(rate, replace(settings, keeps_state=keeps_state))
         except NotFinite as error:
             failure = failure or error
             continue

@@ -1,5 +1,6 @@
 """Rate, strength and number of epochs by cross-validation, all settings in one pass a fold."""
 
+import math
 import os
 import time
 import warnings
@@ -13,13 +14,13 @@ from sklearn.exceptions import FitFailedWarning
 from sklearn.model_selection import check_cv
 from sklearn.utils import check_consistent_length
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.parallel import Parallel, delayed
 
 from ._base import PRECISIONS
 from ._callbacks import begin_search
-from ._data import training_data
-from ._side_by_side import SideBySide, bytes_of_records, groups_of
+from ._data import MOST_OF_BLOCK, training_data
+from ._side_by_side import SideBySide, bytes_of_records, groups_of, unit_of
 from ._start import start_of
+from ._threads import Threads, parts_of
 from ._training import (
     EPOCHS_OF_GRACE,
     OVERFLOW_ADVICE,
@@ -124,8 +125,10 @@ class SearchCV:
 
         # -- search --
         models = [self._alone(**parameters) for parameters in candidates]
+        threads = Threads(settings.n_threads)
+        n_parts = threads.n_threads // math.gcd(threads.n_threads, len(splits))
         folds = [
-            Fold(models, X, y, training, learned, held_out, settings)
+            Fold(models, X, y, training, learned, held_out, settings, n_parts)
             for learned, held_out in splits
         ]
         features = training.features()
@@ -133,8 +136,8 @@ class SearchCV:
         for fold in folds:
             fold.begin(features)
         race = Race(candidates, settings, self.early_stopping, self.prune)
-        with Parallel(n_jobs=self.n_jobs, require="sharedmem") as parallel:
-            race.run(folds, parallel, task)
+        with threads:
+            race.run(folds, threads, task)
         if task is not None:
             task.end_search()
         n_folds = len(folds)
@@ -268,9 +271,11 @@ class Fold:
     rows, held_out : int64 ndarrays
         To learn, and to score on.
     settings : RunSettings
+    n_parts : int
+        How many threads may learn the settings, where there are enough of them.
     """
 
-    def __init__(self, models, X, y, training, rows, held_out, settings):
+    def __init__(self, models, X, y, training, rows, held_out, settings, n_parts):
         self._order = rows.copy()
         self._shuffle = settings.shuffle
         self._generator = np.random.default_rng(settings.seed)
@@ -289,44 +294,53 @@ class Fold:
                 # a rate and a strength that don't go together
                 self.refused[number] = str(error)
         numbers, starts = list(starts), list(starts.values())
-        self._plan = [
-            ([numbers[place] for place in places], [starts[place] for place in places])
-            for places in (groups_of(starts) if starts else [])
-        ]
+        self._plan = []
+        for places in groups_of(starts) if starts else []:
+            unit = unit_of([starts[place] for place in places])
+            most = -(-len(places) * training.n_outputs // MOST_OF_BLOCK)
+            for part in parts_of(len(places), min(n_parts, most)):
+                of_part = places[part]
+                members = [numbers[place] for place in of_part]
+                self._plan.append((members, [starts[place] for place in of_part], unit))
         self._groups = None
 
     def n_bytes(self, n_features):
         """What the records of so many features take."""
-        return sum(bytes_of_records(starts, self._training, n_features) for _, starts in self._plan)
+        return sum(
+            bytes_of_records(starts, self._training, n_features) for _, starts, _ in self._plan
+        )
 
     def begin(self, features):
         """Allocate the records, whose features are these at most."""
         self._groups = [
-            SideBySide(members, starts, self._training, features, self._scale)
-            for members, starts in self._plan
+            SideBySide(members, starts, self._training, features, self._scale, unit)
+            for members, starts, unit in self._plan
         ]
 
-    def learn_epoch(self):
-        """Learn all rows once; return the settings that a step would have made infinite."""
+    def begin_epoch(self, threads):
+        """What is to be called to learn all rows once, in any order or at once.
+
+        Each call returns the settings that a step would have made infinite.
+        """
         if self._shuffle:
             self._generator.shuffle(self._order)
-        failed = []
-        for group in self._groups:
-            failed += group.learn(self._training, self._order)
-        self._groups = [group for group in self._groups if group.members.size]
-        return failed
+        return [
+            partial(group.learn, self._training, self._order, threads) for group in self._groups
+        ]
 
     def scores(self):
         """The score of each setting that is in a record."""
         scores = {}
         for group in self._groups:
-            scores |= zip(group.members.tolist(), self._score(group), strict=True)
+            if group.members.size:
+                scores |= zip(group.members.tolist(), self._score(group), strict=True)
         return scores
 
     def keep(self, members):
         """Learn these on, and the others no more than is no trouble."""
         for group in self._groups:
-            group.keep(members)
+            if group.members.size:
+                group.keep(members)
         self._groups = [group for group in self._groups if group.members.size]
 
 
@@ -346,7 +360,8 @@ class ScoreSideBySide:
 
     def __init__(self, estimator, X, y, training, rows):
         self._estimator = estimator
-        self._loss = ValidationLoss(training.part(rows))
+        # the folds have the threads
+        self._loss = ValidationLoss(training.part(rows), n_jobs=1)
         self._scorer = None
         if estimator.scoring != "loss":
             weight = weights_for_scorers(estimator, y, training, rows)
@@ -470,7 +485,7 @@ class Race:
         ]
         self._n_epochs = 0
 
-    def run(self, folds, parallel, task):
+    def run(self, folds, threads, task):
         """Learn epoch by epoch, in all folds at once."""
         begin, max_iter = time.perf_counter(), self._run_settings.max_iter
         self._fail({number for fold in folds for number in fold.refused})
@@ -478,12 +493,12 @@ class Race:
             self._n_epochs += 1
             if task is not None:
                 task.begin_epoch()
-            failed = parallel(delayed(fold.learn_epoch)() for fold in folds)
-            self._fail({number for of_fold in failed for number in of_fold})
+            failed = threads.run([call for fold in folds for call in fold.begin_epoch(threads)])
+            self._fail({number for of_call in failed for number in of_call})
             stop = task is not None and task.end_epoch()
             is_last = stop or self._n_epochs == max_iter
             if self._finds_epochs or is_last:
-                self._take_in(parallel(delayed(fold.scores)() for fold in folds))
+                self._take_in(threads.run([fold.scores for fold in folds]))
             if is_last:
                 for number in self._running():
                     self._settings[number].stopped_by = "callback" if stop else "max_iter"

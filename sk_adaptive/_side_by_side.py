@@ -27,6 +27,8 @@ class SideBySide:
         The features that occur.
     scale : ndarray of shape (n_features,) or None
         With normalize, the sizes of the features.
+    unit : (float, float)
+        See the kernel's Optimizer. Models of the same unit are what they are in any company.
 
     Attributes
     ----------
@@ -38,7 +40,7 @@ class SideBySide:
         On this state.
     """
 
-    def __init__(self, members, starts, training, features, scale):
+    def __init__(self, members, starts, training, features, scale, unit):
         self.members = np.array(members)
         self._n_outputs = n_outputs = training.n_outputs
         self._features = features
@@ -46,23 +48,22 @@ class SideBySide:
             np.zeros(n_outputs) if start.intercept is None else start.intercept for start in starts
         ]
         rates = tuple(np.repeat([start.eta0 for start in starts], n_outputs).tolist())
-        self._become(
-            _state.new_state(
-                _joint_settings(starts, n_outputs),
-                rates,
-                training.n_features,
-                len(rates),
-                training.data.dtype,
-                intercept=np.concatenate(intercepts),
-                scale=scale,
-            )
+        state = _state.new_state(
+            _joint_settings(starts, n_outputs),
+            rates,
+            training.n_features,
+            len(rates),
+            training.data.dtype,
+            intercept=np.concatenate(intercepts),
+            scale=scale,
         )
+        self._become({**state, "unit": unit})
 
     def _become(self, state):
         self.state, self.optimizer = state, _state.make_optimizer(state)
 
-    def learn(self, training, rows):
-        """Learn these rows in this order.
+    def learn(self, training, rows, threads=None):
+        """Learn these rows in this order, unless `threads` interrupt.
 
         Returns
         -------
@@ -74,7 +75,7 @@ class SideBySide:
         while rows.size and self.members.size:
             begin = self.optimizer.t
             try:
-                train_rows(self.optimizer, training, rows)
+                train_rows(self.optimizer, training, rows, threads=threads)
                 break
             except TrainingFailure:
                 _state.save_clock(self.state, self.optimizer)
@@ -93,6 +94,10 @@ class SideBySide:
             self._keep(kept)
 
     def _keep(self, places):
+        if places.size * self._n_outputs == 1:
+            # A model with one output would go through another pass, which rounds differently. So
+            # it learns beside itself.
+            places = places.repeat(2)
         self.members = self.members[places]
         if places.size:
             self._become(_state.of_outputs(self.state, self._of(places), self._features))
@@ -169,6 +174,11 @@ def _joint_settings(starts, n_outputs):
         for name in _state.BY_OUTPUT
     }
     return {**starts[0].settings, **by_output}
+
+
+def unit_of(starts):
+    """That of a group of models: see the kernel's Optimizer."""
+    return float(starts[0].eta0), float(starts[0].settings["l2"])
 
 
 def bytes_of_records(starts, training, n_features):

@@ -45,6 +45,7 @@ A state that can only predict, see `stripped`, has in place of ``records`` and `
     float64 or float32 array: the coefficient itself.
 """
 
+from functools import partial
 from numbers import Integral, Real
 from typing import NamedTuple
 
@@ -53,6 +54,7 @@ import numpy as np
 from ._registry import OPTIMIZERS, kernel
 from ._scan import copy_pieces
 from ._serving import KeptCoefficients, check_entries, entries_of
+from ._threads import LEAST_COEFFICIENTS, Threads, n_threads_of, parts_of
 
 VERSION = 4
 CACHE_LINE = 64
@@ -543,10 +545,10 @@ def all_features(state):
     return np.arange(n_features(state), dtype=np.int64)
 
 
-def coefficients(state, features=None, optimizer=None):
+def coefficients(state, features=None, optimizer=None, n_jobs=1):
     """The weights of these features, or of all, as of now: of shape (n_outputs, n).
 
-    Their averages, if there are any.
+    Their averages, if there are any. With threads the clock of the optimizer has been saved.
     """
     if features is None:
         features = all_features(state)
@@ -554,7 +556,10 @@ def coefficients(state, features=None, optimizer=None):
     n_all, dtype = state["intercept"].shape[1], precision(state)
     if "mixture" not in state:
         out = np.empty((n_all, features.size), dtype)
-        optimizer.weights(features, out)
+        if out.size < LEAST_COEFFICIENTS or not can_learn(state):
+            optimizer.weights(features, out)
+        else:
+            _read_in_parallel(state, features, optimizer, out, n_threads_of(n_jobs))
     else:
         out = np.empty((n_outputs_of(state), features.size), dtype)
         # the weights of all models would take several times the memory
@@ -567,6 +572,17 @@ def coefficients(state, features=None, optimizer=None):
         scale = state["scale"][features]
         np.divide(out, scale, out=out, where=scale > 0)
     return out
+
+
+def _read_in_parallel(state, features, optimizer, out, n_threads):
+    def read(optimizer, part):
+        optimizer.weights(features[part], out[:, part])
+
+    parts = parts_of(features.size, n_threads)
+    # each with a working set of its own
+    optimizers = [optimizer, *(make_optimizer(state) for _ in parts[1:])]
+    with Threads(n_threads) as threads:
+        threads.run([partial(read, *pair) for pair in zip(optimizers, parts, strict=True)])
 
 
 def intercepts(state):

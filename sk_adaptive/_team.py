@@ -62,23 +62,26 @@ class Team:
     features : int64 ndarray
         The features whose records are not those of a new state, or that occur.
     threads : Threads
+    is_new : bool
+        Whether the records of the state have nothing yet.
     """
 
-    def __init__(self, state, training, features, threads):
+    def __init__(self, state, training, features, threads, is_new):
         self._state, self._features, self._threads = state, features, threads
         blocks = training.blocks
         ends = [
             (int(blocks[part.start]), int(blocks[part.stop]))
             for part in parts_of(blocks.size - 1, threads.n_threads)
         ]
+        begun = features[:0] if is_new else features
         self._members = threads.run(
-            [partial(self._member, training, first, last) for first, last in ends]
+            [partial(self._member, training, begun, first, last) for first, last in ends]
         )
         self._is_gathered = True
 
-    def _member(self, training, first, last):
+    def _member(self, training, begun, first, last):
         outputs = np.arange(first, last)
-        state = _state.of_outputs(self._state, outputs, self._features)
+        state = _state.of_outputs(self._state, outputs, begun)
         optimizer = _state.make_optimizer(state)
         return Member(outputs, state, optimizer, training.of_outputs(first, last))
 
@@ -146,7 +149,7 @@ class Team:
         return np.concatenate(self._run(lambda member: member.optimizer.penalties(features)))
 
 
-def train_rows(optimizer, training, rows, progressive_loss=None, mixture=None):
+def train_rows(optimizer, training, rows, progressive_loss=None, mixture=None, threads=None):
     """Learn these rows in this order; return the losses of blocks or models, see `Learned`.
 
     Parameters
@@ -157,6 +160,8 @@ def train_rows(optimizer, training, rows, progressive_loss=None, mixture=None):
         failure.
     mixture : Mixture, default=None
         Losses are those of the mean then.
+    threads : Threads, default=None
+        Which may interrupt. A team has its own.
 
     Raises
     ------
@@ -168,7 +173,7 @@ def train_rows(optimizer, training, rows, progressive_loss=None, mixture=None):
         if isinstance(optimizer, Team):
             optimizer.learn(rows, learned)
         else:
-            learn(optimizer, training, rows, learned, mixture)
+            learn(optimizer, training, rows, learned, mixture, threads)
     finally:
         if progressive_loss is not None:
             learned.add_to(progressive_loss, rows, training)

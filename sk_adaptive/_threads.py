@@ -2,7 +2,11 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor, wait
+from functools import partial
+from itertools import pairwise
 
+import numpy as np
+import scipy.sparse as sp
 from joblib import effective_n_jobs
 from joblib.parallel import get_active_backend
 from sklearn import config_context, get_config
@@ -72,20 +76,19 @@ class Threads:
         """Make the calls, which take no arguments, and return their results in this order.
 
         If one fails, the others are made as well, and then the first exception is raised. Ctrl-C
-        sets `interrupted`.
+        sets `interrupted`, and there are no calls after that.
         """
         if self.n_threads == 1 or len(calls) == 1:
             return [call() for call in calls]
         if self._pool is None:
             self._pool = ThreadPoolExecutor(self.n_threads)
-        # the configuration of scikit-learn belongs to a thread
-        futures = [self._pool.submit(_with_config, get_config(), call) for call in calls]
         try:
+            # the configuration of scikit-learn belongs to a thread
+            futures = [self._pool.submit(_with_config, get_config(), call) for call in calls]
             wait(futures)
         except BaseException:
             self.interrupted = True
-            wait(futures)
-            self.interrupted = False
+            self._pool.shutdown(cancel_futures=True)
             raise
         return [future.result() for future in futures]
 
@@ -99,3 +102,38 @@ def parts_of(n, n_parts):
     """Equal slices of so many things."""
     n_parts = max(1, min(n, n_parts))
     return [slice(n * k // n_parts, n * (k + 1) // n_parts) for k in range(n_parts)]
+
+
+# With less work than this threads take longer than they save: products of a number and a
+# coefficient, and coefficients that are read.
+LEAST_PRODUCTS = 1 << 20
+LEAST_COEFFICIENTS = 1 << 19
+
+
+def sparse_products(X, coef, n_jobs):
+    """X @ coef.T of a CSR matrix, by threads that share its rows.
+
+    Parameters
+    ----------
+    X : CSR matrix of shape (n_rows, n_features)
+    coef : array of shape (n_outputs, n_features)
+    n_jobs : int or None
+    """
+    n_rows = X.shape[0]
+    if X.nnz * coef.shape[0] < LEAST_PRODUCTS or (n_threads := n_threads_of(n_jobs)) == 1:
+        return X @ coef.T
+    # once, and not by each thread
+    by_feature = np.ascontiguousarray(coef.T)
+    # rows of about as many entries
+    ends = np.searchsorted(X.indptr, np.linspace(0, X.nnz, n_threads + 1)[1:-1])
+    ends = [0, *ends.tolist(), n_rows]
+
+    def products(start, stop):
+        first, last = X.indptr[start], X.indptr[stop]
+        arrays = X.data[first:last], X.indices[first:last], X.indptr[start : stop + 1] - first
+        return sp.csr_matrix(arrays, shape=(stop - start, X.shape[1])) @ by_feature
+
+    with Threads(n_threads) as threads:
+        return np.concatenate(
+            threads.run([partial(products, *part) for part in pairwise(ends) if part[0] < part[1]])
+        )

@@ -144,12 +144,14 @@ class RunSettings:
     verbose : int
     divisions : tuple of int
         The epochs after which to divide the rate in any case.
-    keeps_best : bool
-        Whether the result is the state of the epoch with the best score, or of the last one.
+    keeps_state : bool
+        Whether somebody wants the state of the best epoch, and not only its number and score.
     rival : list of float or None
         The scores of another run: when this one is behind, it ends.
     n_threads : int
         How many may learn the outputs.
+    starts_anew : bool
+        Whether no record has anything yet.
     """
 
     max_iter: int
@@ -160,9 +162,10 @@ class RunSettings:
     adaptive: bool
     verbose: int
     divisions: tuple = ()
-    keeps_best: bool = True
+    keeps_state: bool = True
     rival: list | None = None
     n_threads: int = 1
+    starts_anew: bool = False
 
 
 def fit_epochs(state, training, rows, features, settings, validation_score=None, task=None):
@@ -201,9 +204,9 @@ def fit_epochs(state, training, rows, features, settings, validation_score=None,
 
 
 def _fit_epochs(state, training, rows, features, settings, validation_score, task, threads):
-    def optimizer_of(state):
+    def optimizer_of(state, is_new):
         if can_share(training, rows.size, threads):
-            return Team(state, training, features, threads)
+            return Team(state, training, features, threads, is_new)
         return _state.make_optimizer(state)
 
     def gathered():
@@ -217,7 +220,7 @@ def _fit_epochs(state, training, rows, features, settings, validation_score, tas
     if validation_score is not None:
         progress.validation_scores, checkpoint = [], Checkpoint(features)
     begin = time.perf_counter()
-    optimizer = optimizer_of(state)
+    optimizer = optimizer_of(state, settings.starts_anew)
     least_rate = LEAST_SHARE * state["eta0"]
     for epoch in range(1, settings.max_iter + 1):
         if task is not None:
@@ -245,7 +248,7 @@ def _fit_epochs(state, training, rows, features, settings, validation_score, tas
                 raise NotFinite(f"The validation score is {score} after epoch #{epoch}.")
             # of equal ones the first
             if not progress.validation_scores or score > max(progress.validation_scores):
-                if settings.keeps_best:
+                if settings.keeps_state:
                     gathered()
                     checkpoint.keep(state)
                 progress.best_iteration = epoch
@@ -271,10 +274,11 @@ def _fit_epochs(state, training, rows, features, settings, validation_score, tas
             gathered()
             state = _state.with_settings(state, state["settings"], state["eta0"] / RATE_DIVISOR)
             progress.state = state
-            optimizer = optimizer_of(state)
+            optimizer = optimizer_of(state, is_new=False)
             convergence.without_gain = 0
-    gathered()
-    if progress.best_iteration < epoch and settings.keeps_best:
+    if settings.keeps_state:
+        gathered()
+    if settings.keeps_state and progress.best_iteration < epoch:
         progress.state = checkpoint.restored(state)
     if settings.verbose:
         print(

@@ -10,6 +10,7 @@ from sklearn.metrics import check_scoring
 from . import _state
 from ._data import training_data
 from ._start import gradients_of_constant
+from ._threads import sparse_products
 
 # early_stopping="auto" sets rows aside where they count as at least so many, see `n_telling`.
 LEAST_ROWS = 50
@@ -119,7 +120,7 @@ def parts_with_weight(training, rows, held_out):
 
 def _score_on_held_out_rows(estimator, X, y, training, rows):
     if estimator.scoring == "loss":
-        return ValidationLoss(training.part(rows))
+        return ValidationLoss(training.part(rows), estimator.n_jobs)
     weight = weights_for_scorers(estimator, y, training, rows)
     return _scorer(estimator, X[rows], y[rows], weight)
 
@@ -142,7 +143,7 @@ def _score_on_given_rows(estimator, X, y, sample_weight, dtype):
     except ValueError as error:
         raise ValueError(f"X_val, y_val or sample_weight_val: {error}") from error
     if estimator.scoring == "loss":
-        return ValidationLoss(validation.part(rows))
+        return ValidationLoss(validation.part(rows), estimator.n_jobs)
     weight = validation.weight_or_none
     return _scorer(estimator, X[rows], y[rows], None if weight is None else weight[rows])
 
@@ -154,10 +155,12 @@ class ValidationLoss:
     ----------
     rows : TrainingData
         Of these rows only.
+    n_jobs : int or None
+        Of the threads that predict.
     """
 
-    def __init__(self, rows):
-        self._rows = rows
+    def __init__(self, rows, n_jobs):
+        self._rows, self._n_jobs = rows, n_jobs
         # Only the weights of the features that occur are read.
         self._features = rows.features()
         # quicker than a search, and pages that are not touched take no memory
@@ -181,7 +184,8 @@ class ValidationLoss:
         models = zip(np.split(coef, n_models), np.split(intercept, n_models), strict=True)
         while batch := list(islice(models, at_once)):
             weights, constants = map(np.concatenate, zip(*batch, strict=True))
-            yield from np.split(self._X @ weights.T + constants, len(batch), axis=1)
+            products = sparse_products(self._X, weights, self._n_jobs)
+            yield from np.split(products + constants, len(batch), axis=1)
 
     def of(self, raw_predictions):
         """That of a model with these raw predictions."""

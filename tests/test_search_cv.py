@@ -24,7 +24,7 @@ from sk_adaptive import (
 )
 from sk_adaptive._data import training_data
 from sk_adaptive._registry import OPTIMIZERS
-from sk_adaptive._side_by_side import SideBySide, groups_of
+from sk_adaptive._side_by_side import SideBySide, groups_of, unit_of
 from sk_adaptive._start import start_of
 
 every_optimizer = pytest.mark.parametrize("optimizer", OPTIMIZERS)
@@ -120,7 +120,9 @@ def test_each_setting_is_what_it_would_be_alone(rows, optimizer, average, kind, 
     )
     features = np.arange(X.shape[1])
     for places in groups_of(starts):
-        group = SideBySide(places, [starts[place] for place in places], training, features, None)
+        of_group = [starts[place] for place in places]
+        unit = unit_of(of_group)
+        group = SideBySide(places, of_group, training, features, None, unit)
         generator = np.random.RandomState(FIXED["random_state"])
         shuffle = np.random.default_rng(generator.randint(np.iinfo(np.int32).max)).shuffle
         order, kept = np.arange(X.shape[0]), places[1::2] or places
@@ -129,7 +131,8 @@ def test_each_setting_is_what_it_would_be_alone(rows, optimizer, average, kind, 
             assert group.learn(training, order) == []
             if epoch == 0:
                 group.keep(kept)
-        assert group.members.tolist() == kept
+        # one alone learns beside itself
+        assert sorted(set(group.members)) == kept
         for number, place in enumerate(group.members):
             expected = np.append(models[place].coef_, models[place].intercept_)
             assert relative_difference(weights_of(group.state_of(number)), expected) < 1e-12
@@ -161,7 +164,9 @@ def test_a_setting_that_overflows_hurts_no_other(rows, optimizer, batch_size):
     models, training, starts = pass_of(model_class, X, y, grid, **parameters)
     wild = type(starts[0])({**starts[0].settings}, 1e25, starts[0].intercept)
     features = np.arange(X.shape[1])
-    group = SideBySide([0, 7, 1], [starts[0], wild, starts[1]], training, features, None)
+    group = SideBySide(
+        [0, 7, 1], [starts[0], wild, starts[1]], training, features, None, unit_of(starts)
+    )
     assert learn(group, training) == [7]
     assert group.members.tolist() == [0, 1]
     for place, model in enumerate(models):
@@ -174,15 +179,16 @@ def test_a_failure_that_nobody_repeats_alone_ends(rows, monkeypatch):
     X, y = rows
     y = X @ np.linspace(-1, 1, X.shape[1])
     _, training, starts = pass_of(AdaptiveSGDRegressor, X, y, {"eta0": [0.01, 0.03]})
-    group = SideBySide([3, 4], starts, training, np.arange(X.shape[1]), None)
+    features = np.arange(X.shape[1])
+    group = SideBySide([3, 4], starts, training, features, None, unit_of(starts))
     learn(group, training, epochs=1)
     real, calls = _side_by_side.train_rows, []
 
-    def train_rows(optimizer, training, rows, *arguments):
+    def train_rows(optimizer, training, rows, **named):
         calls.append(rows.size)
         if len(calls) == 1:
             raise _side_by_side.TrainingFailure(int(rows[0]))
-        return real(optimizer, training, rows, *arguments)
+        return real(optimizer, training, rows, **named)
 
     monkeypatch.setattr(_side_by_side, "train_rows", train_rows)
     assert group.learn(training, np.arange(X.shape[0])) == [4]
@@ -534,7 +540,7 @@ def test_the_figure_is_what_the_records_take(rows, optimizer):
     models, training, _ = pass_of(AdaptiveSGDClassifier, X, y, GRID, optimizer=optimizer)
     part = np.arange(200), np.arange(200, 300)
     fold = _search_cv.Fold(
-        models, X, y, training, *part, models[0]._run_settings(training, part[0], True)
+        models, X, y, training, *part, models[0]._run_settings(training, part[0], True), n_parts=2
     )
     fold.begin(np.arange(X.shape[1]))
     taken = sum(group.state["records"].nbytes for group in fold._groups)

@@ -319,7 +319,7 @@ cdef class Optimizer:
 
     # -- what Python reads and changes, see readout.pxi --
 
-    def weights(self, const int64_t[::1] features, real[:, ::1] out):
+    def weights(self, const int64_t[::1] features, real[:, :] out):
         """Write the weights after step t, charges and tails included, to out (n_outputs, n).
 
         Or their averages, once there is a step in them.

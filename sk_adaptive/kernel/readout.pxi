@@ -30,7 +30,7 @@ cdef void read_sweep(
     o.passes.read[1](&o.m, &sweep.touch, True)
 
 
-cdef read_weights(Optimizer o, const int64_t[::1] features, real[:, ::1] out):
+cdef read_weights(Optimizer o, const int64_t[::1] features, real[:, :] out):
     cdef Sweep sweep
     cdef Py_ssize_t start = 0, j, k, n_all = features.shape[0]
     cdef double span = o.learning_rate_sum - o.average_start

@@ -1,0 +1,329 @@
+"""n_jobs: no bit depends on it, threads are there when they are asked for, and never too many."""
+
+import os
+import signal
+import threading
+import time
+import warnings
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from comparison import assert_same_model
+from joblib import Parallel, delayed, parallel_config
+from modes import every_mode, every_optimizer
+from threadpoolctl import threadpool_limits
+
+from sk_adaptive import (
+    AdaptiveSGDClassifier,
+    AdaptiveSGDClassifierCV,
+    AdaptiveSGDRegressor,
+    AdaptiveSGDRegressorCV,
+    _team,
+    _threads,
+)
+
+N_ROWS, N_FEATURES, N_OUTPUTS = 120, 60, 20
+FIXED = {"max_iter": 3, "tol": None, "random_state": 0}
+
+
+@pytest.fixture(autouse=True)
+def _little_is_worth_it(monkeypatch):
+    monkeypatch.setattr(_team, "LEAST_WORK", 0)
+    monkeypatch.setattr(_threads, "LEAST_PRODUCTS", 0)
+
+
+@pytest.fixture(scope="module")
+def X():
+    return sp.random(N_ROWS, N_FEATURES, 0.1, format="csr", random_state=0)
+
+
+def targets(kind):
+    rng = np.random.default_rng(1)
+    if kind == "classes":
+        return rng.permutation(np.arange(N_ROWS) % N_OUTPUTS)
+    if kind == "labels":
+        return (rng.random((N_ROWS, N_OUTPUTS)) < 0.2).astype(int)
+    return rng.normal(size=(N_ROWS, N_OUTPUTS))
+
+
+# The loss of each kind has another way through the kernel: all in one, one by one, and none.
+KINDS = {
+    "classes": (AdaptiveSGDClassifier, {"multi_class": "ovr"}),
+    "weighted classes": (AdaptiveSGDClassifier, {"loss": "log_loss", "multi_class": "ovr"}),
+    "margins": (AdaptiveSGDClassifier, {"loss": "hinge"}),
+    "labels": (AdaptiveSGDClassifier, {}),
+    "numbers": (AdaptiveSGDRegressor, {"loss": "huber"}),
+}
+
+
+def model_and_targets(kind, **parameters):
+    estimator, own = KINDS[kind]
+    if kind == "weighted classes":
+        own = {**own, "class_weight": {k: 1 + k % 3 for k in range(N_OUTPUTS)}}
+    known = kind in ("labels", "numbers")
+    y = targets(kind if known else "classes")
+    return estimator(**FIXED, **own, **parameters), y
+
+
+def numbers_of(model, X):
+    """All that training and prediction have come to, as bytes."""
+    predict = getattr(model, "decision_function", model.predict)
+    arrays = [model.coef_, model.intercept_, predict(X), *model.optimizer_state_.values()]
+    arrays += [np.array(getattr(model, "loss_curve_", [])), np.array(model.progressive_loss_)]
+    arrays.append(np.array(getattr(model, "validation_scores_", None) or []))
+    return [np.asarray(array).tobytes() for array in arrays]
+
+
+def parts_of_teams(monkeypatch):
+    """The numbers of parts of all teams to come."""
+    made, init = [], _team.Team.__init__
+
+    def counted(team, *arguments):
+        init(team, *arguments)
+        made.append(len(team._members))
+
+    monkeypatch.setattr(_team.Team, "__init__", counted)
+    return made
+
+
+# -- the same bits --
+
+
+@every_mode
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_no_bit_depends_on_the_number_of_threads(X, monkeypatch, parameters, kind, dtype):
+    """More threads than there are cores, and than there are parts."""
+    X = X.astype(dtype)
+    for batch_size, early_stopping in ((1, True), (16, False)):
+        results, made = [], []
+        for n_jobs in (1, 2, 3, 8):
+            model, y = model_and_targets(kind, batch_size=batch_size, n_jobs=n_jobs, **parameters)
+            with monkeypatch.context() as patch:
+                teams = parts_of_teams(patch)
+                model.set_params(early_stopping=early_stopping).fit(X, y)
+                made.append(max(teams, default=1))
+            results.append(numbers_of(model, X))
+            model.set_params(early_stopping="auto").partial_fit(X, y)
+            results[-1] += numbers_of(model, X)
+        assert made == [1, 2, 3, 4]
+        assert results[1:] == results[:1] * 3
+
+
+@every_optimizer
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"average": True},
+        {"penalty": "elasticnet", "alpha": 1e-3},
+        {"normalize": True},
+        {"refit": True, "early_stopping": True},
+        {"refit": False, "early_stopping": True, "scoring": "r2"},
+        {"learning_rate": "adaptive", "tol": 1.0, "max_iter": 8},
+        {"warm_start": True},
+    ],
+    ids=lambda parameters: "-".join(map(str, parameters)),
+)
+def test_no_bit_depends_on_it_whatever_else_is_asked_for(X, optimizer, parameters):
+    if parameters.get("learning_rate") == "adaptive" and optimizer == "ftrl":
+        pytest.skip("ftrl has no such schedule")
+    results = []
+    for n_jobs in (1, 3):
+        model, y = model_and_targets("numbers", optimizer=optimizer, n_jobs=n_jobs)
+        model.set_params(**parameters).fit(X, y)
+        results.append(numbers_of(model.fit(X, y), X))
+    assert results[0] == results[1]
+
+
+@every_optimizer
+@pytest.mark.parametrize("cv", [0.3, 3])
+@pytest.mark.parametrize("n_classes", [0, 2, 3])
+def test_no_bit_of_a_search_depends_on_it(X, optimizer, cv, n_classes):
+    """Also where settings fail or are given up, so that few are left in one thread."""
+    rng = np.random.default_rng(2)
+    estimator = AdaptiveSGDClassifierCV if n_classes else AdaptiveSGDRegressorCV
+    y = rng.integers(n_classes, size=N_ROWS) if n_classes else rng.normal(size=N_ROWS)
+    results = []
+    for n_jobs in (1, 2, 3, 8):
+        search = estimator(
+            eta0s=[0.003, 0.01, 0.1, 1.0, 1e300],
+            alphas=[1e-6, 1e-4, 1e-2],
+            cv=cv,
+            optimizer=optimizer,
+            max_iter=8,
+            random_state=0,
+            n_jobs=n_jobs,
+        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            search.fit(X, y)
+        names = ("mean_test_score", "n_iter", "rank_test_score")
+        results.append([search.cv_results_[name].tobytes() for name in names])
+        results[-1] += [search.coef_.tobytes(), np.array(search.loss_curve_).tobytes()]
+    assert results[1:] == results[:1] * 3
+
+
+@pytest.mark.parametrize("n_outputs", [1, 3])
+def test_coefficients_are_read_by_threads(monkeypatch, n_outputs):
+    monkeypatch.setattr("sk_adaptive._state.LEAST_COEFFICIENTS", 0)
+    rng = np.random.default_rng(0)
+    X = sp.random(200, 5001, 0.01, format="csr", random_state=0)
+    y = rng.normal(size=(200, n_outputs))
+    for optimizer in ("adam", "adagrad"):
+        models = [
+            AdaptiveSGDRegressor(optimizer=optimizer, n_jobs=n_jobs, **FIXED).fit(X, y)
+            for n_jobs in (1, 3)
+        ]
+        assert_same_model(*models)
+
+
+# -- all or nothing --
+
+
+@every_optimizer
+def test_rows_before_an_overflow_are_learned(X, optimizer):
+    """Threads fail at different rows, or not at all. What was to be learned is."""
+    bad = X.copy()
+    bad.data[bad.indptr[77] : bad.indptr[78]] = 1e300
+    models = []
+    for n_jobs in (1, 3):
+        model, y = model_and_targets("numbers", optimizer=optimizer, n_jobs=n_jobs)
+        model.set_params(loss="squared_error").partial_fit(X, y)
+        with pytest.raises(ValueError, match="at row 77"):
+            model.partial_fit(bad, y)
+        models.append(model)
+    assert_same_model(*models)
+    assert numbers_of(models[0].partial_fit(X, y), X) == numbers_of(models[1].partial_fit(X, y), X)
+
+
+@every_optimizer
+def test_a_fit_that_overflows_names_the_same_row(X, optimizer):
+    bad = X.copy()
+    bad.data[bad.indptr[77] : bad.indptr[78]] = 1e300
+    messages = []
+    for n_jobs in (1, 3):
+        model, y = model_and_targets("numbers", optimizer=optimizer, n_jobs=n_jobs)
+        model.set_params(loss="squared_error", eta0=0.1, penalty=None, early_stopping=False)
+        with pytest.raises(ValueError, match=r"at epoch #1, row") as raised:
+            model.fit(bad, y)
+        messages.append(str(raised.value))
+        assert "coef_" not in vars(model) and "_state" not in vars(model)
+    assert messages[0] == messages[1]
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_ctrl_c_ends_all_threads_and_leaves_the_model_as_it_was(X, method, monkeypatch):
+    monkeypatch.setattr("sk_adaptive._learning.ENTRIES_PER_CALL", 1)
+    model, y = model_and_targets("labels", n_jobs=3)
+    model.partial_fit(X, y)
+    before, t = numbers_of_now(model, X), model.t_
+    real, main = _team.learn, threading.get_ident()
+
+    def learn(*arguments, **named):
+        assert threading.get_ident() != main
+        signal.pthread_kill(main, signal.SIGINT)
+        # until the main thread has seen it
+        threads = named["threads"]
+        end = time.monotonic() + 30
+        while not threads.interrupted and time.monotonic() < end:
+            time.sleep(0.001)
+        return real(*arguments, **named)
+
+    monkeypatch.setattr(_team, "learn", learn)
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            getattr(model.set_params(max_iter=1000), method)(X, y)
+    finally:
+        signal.signal(signal.SIGINT, handler)
+    monkeypatch.undo()
+    assert model.t_ == t
+    assert numbers_of_now(model, X) == before
+    assert not pool_threads()
+
+
+def pool_threads():
+    """Those that do not end by themselves, as one does that Ctrl-C has hit while it started."""
+    end = time.monotonic() + 10
+    while time.monotonic() < end:
+        left = [thread for thread in threading.enumerate() if "ThreadPool" in thread.name]
+        if not left:
+            break
+        time.sleep(0.01)
+    return left
+
+
+def numbers_of_now(model, X):
+    return [model.coef_.tobytes(), model.intercept_.tobytes(), model.predict(X).tobytes()]
+
+
+# -- how many --
+
+
+def test_no_thread_is_started_until_one_is_asked_for(X, monkeypatch):
+    def refuse(*_):
+        raise AssertionError("a pool of threads")
+
+    monkeypatch.setattr(_threads, "ThreadPoolExecutor", refuse)
+    model, y = model_and_targets("labels")
+    model.fit(X, y).partial_fit(X, y).predict(X)
+    with pytest.raises(AssertionError, match="a pool of threads"):
+        model.set_params(n_jobs=2).partial_fit(X, y)
+
+
+def test_none_is_left_and_a_fork_can_go_on(X):
+    model, y = model_and_targets("labels", n_jobs=2)
+    model.fit(X, y)
+    assert not pool_threads()
+    if not hasattr(os, "fork"):
+        return
+    child = os.fork()
+    if child == 0:
+        model.partial_fit(X, y).predict(X)
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+
+
+def test_few_outputs_and_coupled_ones_stay_on_one_thread(X, monkeypatch):
+    made = parts_of_teams(monkeypatch)
+    classes = targets("classes")
+    AdaptiveSGDClassifier(n_jobs=4, **FIXED).fit(X, classes)  # the softmax
+    AdaptiveSGDClassifier(n_jobs=4, multi_class="ovr", **FIXED).fit(X, classes % 8)
+    AdaptiveSGDClassifier(n_jobs=4, eta0="search").partial_fit(X, classes % 2, classes=[0, 1])
+    assert made == []
+
+
+@pytest.mark.parametrize(("n_jobs", "expected"), [(None, 1), (1, 1), (3, 3), (-1, os.cpu_count())])
+def test_n_jobs_means_what_it_means_in_scikit_learn(n_jobs, expected):
+    assert _threads.n_threads_of(n_jobs) == expected
+    with parallel_config("threading", n_jobs=2):
+        assert _threads.n_threads_of(n_jobs) == (2 if n_jobs is None else expected)
+
+
+def test_zero_threads_are_refused(X):
+    model, y = model_and_targets("labels", n_jobs=0)
+    with pytest.raises(ValueError, match="n_jobs == 0"):
+        model.fit(X, y)
+
+
+def test_a_limit_of_threadpoolctl_is_obeyed(monkeypatch):
+    monkeypatch.setattr(_threads, "_first_limit", 4)
+    with threadpool_limits(limits=1, user_api="openmp"):
+        assert _threads.n_threads_of(4) == 1
+
+
+@pytest.mark.parametrize("backend", ["threading", "loky"])
+def test_workers_of_joblib_do_not_start_more_threads_than_their_share(backend):
+    found = Parallel(n_jobs=2, backend=backend)(delayed(_threads.n_threads_of)(8) for _ in range(4))
+    assert max(found) <= max(1, os.cpu_count() // 2)
+
+
+def test_parts_are_whole_blocks_of_at_least_four_outputs():
+    from sk_adaptive._data import blocks_of
+
+    for n_outputs in range(1, 300):
+        sizes = np.diff(blocks_of(n_outputs, False))
+        assert sizes.sum() == n_outputs and sizes.max() <= 8
+        assert sizes.size == 1 or sizes.min() >= 4
+        assert blocks_of(n_outputs, True).tolist() == [0, n_outputs]
