@@ -82,7 +82,8 @@ class AdaptiveSGDClassifierCV(SearchCV, AdaptiveSGDClassifier):
         Whether to learn all rows in the end, from the start, with the best setting and its best
         number of epochs. If False, there is no model, only the results of the search.
     n_jobs : int or None, default=None
-        Threads, over which the folds are spread. The result does not depend on it.
+        Threads that share the folds and the settings. None is one thread, or what
+        ``joblib.parallel_config`` says; -1 is one for each core. The result does not depend on it.
     early_stopping : bool, default=True
         Whether to find the number of epochs, too. False: all settings are learned for `max_iter`
         epochs and scored after the last, as by GridSearchCV with ``tol=None``.
@@ -385,7 +386,8 @@ class AdaptiveSGDRegressorCV(SearchCV, AdaptiveSGDRegressor):
         Whether to learn all rows in the end, from the start, with the best setting and its best
         number of epochs. If False, there is no model, only the results of the search.
     n_jobs : int or None, default=None
-        Threads, over which the folds are spread. The result does not depend on it.
+        Threads that share the folds and the settings. None is one thread, or what
+        ``joblib.parallel_config`` says; -1 is one for each core. The result does not depend on it.
     early_stopping : bool, default=True
         Whether to find the number of epochs, too. False: all settings are learned for `max_iter`
         epochs and scored after the last, as by GridSearchCV with ``tol=None``.
