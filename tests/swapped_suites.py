@@ -43,11 +43,6 @@ REASONS = {
         "test_partial_fit",
         "test_learning_curve_with_shuffle",
     ],
-    "there is no `n_jobs`: all classes are learned in one pass": [
-        "test_sgd_multiclass_njobs",
-        "test_multi_thread_multi_class_and_early_stopping",
-        "test_SGDClassifier_fit_for_all_backends",
-    ],
     "the steps are an adaptive optimizer's: the tests compute plain SGD's, or expect its large "
     "coefficients, or its exact zeros after the last step": [
         "test_average_binary_computed_correctly",
@@ -66,7 +61,10 @@ REASONS = {
     "`coef_` is read-only, and the test writes to it": ["test_late_onset_averaging_reached"],
     "the automatic rate comes from the first call, which has all rows in `fit` and some in "
     "`partial_fit`": ["test_learning_curve_batch_and_incremental_learning_are_equal"],
-    "early stopping ends with the best epoch": ["test_validation_set_not_used_for_training"],
+    "early stopping ends with the best epoch": [
+        "test_validation_set_not_used_for_training",
+        "test_multi_thread_multi_class_and_early_stopping",
+    ],
     "several targets a row are learned rather than refused": ["test_input_format"],
     "two classes have the probability 0, and the test takes the first for the least": [
         "test_sgd_proba"
