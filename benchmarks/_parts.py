@@ -287,8 +287,6 @@ def target(arguments):
         elif arguments.data is None:
             entries.append(no_folder(workload))
             continue
-        elif arguments.quick and workload != "adult":
-            continue
         else:
             split = _data.load_split(workload, arguments)[1]
         entries += [say(entry) for entry in target_of(workload, split, arguments)]
@@ -365,7 +363,7 @@ def growth(arguments):
         for bits in all_bits:
             X, y = _data.zipf_text(n_rows, 1 << bits, uniform=drawn == "uniformly")
             entries += _passes(X, y, arguments.rounds, {"against": "features", "drawn": drawn})
-    powers = (3, 4) if quick else (4, 5, 6, 7) if arguments.full else (4, 5, 6)
+    powers = (3, 4) if quick else (4, 5, 6, 7)
     for power in powers:
         X, y = _data.click_like(10**power, 1 << 20, n_columns=10)
         entries += _passes(X, y, arguments.rounds, {"against": "rows"})

@@ -404,9 +404,12 @@ class XLearn(WithFile):
 
     def _write_test(self, X):
         path = self._path("test")
-        # it reads labels, but does not use them
+        # It reads labels, but does not use them. It crashes at a row without entries, and ignores
+        # a feature that it has not learned.
+        unknown = f" {X.shape[1]}:1"
+        rows = zip(lines(X, np.zeros(X.shape[0], int)), X.getnnz(axis=1), strict=True)
         with open(path, "w") as file:
-            file.writelines(f"{line}\n" for line in lines(X, np.zeros(X.shape[0], int)))
+            file.writelines(f"{line}{'' if n else unknown}\n" for line, n in rows)
         shutil.rmtree(f"{path}.bin", ignore_errors=True)
         return path
 

@@ -18,6 +18,22 @@ PART_TITLES = {
 OURS = tuple(OPTIMIZERS)
 COLOURS = {"ours": "#1b6ca8", "base": "#d1495b", "peer": "#a9b4bd"}
 DASHES = ("-", "--", ":", "-.")
+TABLES_BEGIN = "<!-- tables -->"
+TRIAL = "**A trial on few rows (`--quick`): these figures say nothing.**"
+NUMBERS = ("no peer", "one peer", "two peers", "three peers", "four peers", "five peers")
+
+# What the page opens with: this package and five peers, by their names in the tables.
+OPENING = {
+    "adagrad": "sk_adaptive, adagrad",
+    "adam": "sk_adaptive, adam (exact)",
+    "SGDClassifier": "SGDClassifier",
+    "xLearn, AdaGrad": "xLearn, AdaGrad",
+    "lightning, AdaGrad": "lightning, AdaGrad",
+    "Vowpal Wabbit, cache file": "Vowpal Wabbit",
+    "torch Adagrad, batch 4096": "torch, Adagrad, batch 4096",
+}
+# Readable on white and on black.
+NEUTRAL = {"ours": "#2f83c9", "peer": "#8b949e", "text": "#787878"}
 
 
 def write(results, folder):
@@ -37,6 +53,12 @@ def write(results, folder):
     lines = [
         "# Beside its peers",
         "",
+        *_opening(results.get("epoch"), folder if plots else None),
+        # docs/benchmarks/index.md includes what is above and what is below
+        TABLES_BEGIN,
+        "",
+        "## Conditions",
+        "",
         "Written by `benchmarks/peers.py`, whose README says how to read it; not to be edited.",
         "",
         *_machines(results),
@@ -46,12 +68,38 @@ def write(results, folder):
             continue
         lines += ["", f"## {title}", ""]
         if results[part]["quick"]:
-            lines += ["**A trial on few rows (`--quick`): these figures say nothing.**", ""]
+            lines += [TRIAL, ""]
         lines += TABLES[part](results[part]["entries"])
         if part in plots:
             for name in plots[part](results[part]["entries"], folder):
                 lines += ["", f"![{title}]({name})"]
     (folder / "results.md").write_text("\n".join(lines) + "\n")
+
+
+def _opening(result, folder):
+    """A plot and a sentence about the epochs of 'text', for the top of the page.
+
+    Without a folder there is no plot, and without these epochs there is nothing.
+    """
+    measured = {
+        entry["name"]: entry
+        for entry in (result["entries"] if result else ())
+        if entry["workload"] == "text" and entry.get("name") in OPENING and "ns" in entry
+    }
+    peers = [entry["ns"] for name, entry in measured.items() if _kind(name) != "ours"]
+    if "adagrad" not in measured or not peers:
+        return []
+    sentence = (
+        f"An epoch of `adagrad` over {measured['adagrad']['all_rows']:,} rows of text takes "
+        f"{_significant(measured['adagrad']['ns'])} ns for each non-zero, where "
+        f"{NUMBERS[len(peers)]} take {_significant(min(peers))} to {_significant(max(peers))} ns."
+    )
+    lines = [sentence, ""]
+    if folder is not None:
+        lines = [f"![{sentence}]({_plot_opening(measured, folder)})", "", *lines]
+    if result["quick"]:
+        lines = [TRIAL, "", *lines]
+    return lines
 
 
 def _machines(results):
@@ -66,10 +114,12 @@ def _machines(results):
             continue
         machine, date, rounds = about
         versions = ", ".join(f"{k} {v}" for k, v in machine["versions"].items() if v)
+        commit = f"commit {machine['commit']}; " if machine.get("commit") else ""
         same = ", ".join(other for other in told if told[other] == about)
         lines += [
-            f"- {same}: {date}; {machine['processor']}, {machine['cores']} cores, one used; "
-            f"{machine['system']}; {rounds} rounds; Python {machine['python']}, {versions}"
+            f"- {same}: {date}; {commit}{machine['processor']}, {machine['cores']} cores, "
+            f"one used; {machine['system']}; {rounds} rounds; Python {machine['python']}, "
+            f"{versions}"
         ]
     return lines
 
@@ -117,9 +167,10 @@ def _sections(entries, lines):
 
 def _table_epoch(entries):
     lines = [
-        "Nanoseconds per non-zero of an epoch. The ratio is to SGDClassifier in the same run and "
-        "precision, in order to that in order; below 1 is faster. Who is too slow was timed on "
-        "fewer rows and scaled. What is not an epoch is the iteration of a solver.",
+        "Nanoseconds per non-zero of an epoch. The ratio is to SGDClassifier in the same run, in "
+        "the same precision and with the same shuffling; below 1 is faster. A slow peer was timed "
+        "on fewer rows, and its time is scaled. Where the remarks say *iteration*, the time is of "
+        "an iteration of the solver, which has no epochs.",
     ]
     for group in _sections(entries, lines):
         rows = [
@@ -145,10 +196,10 @@ def _remarks(entry):
 
 def _table_target(entries):
     lines = [
-        "Each has one parameter tuned over five values on the last tenth of the training rows. The "
-        "target is the least test log loss that any peer reaches so, plus half a percent. Seconds "
-        "are of the shortest fit that is there, all that a call costs included; the ratio is "
-        "to the fastest peer; below 1 is faster.",
+        "One parameter of each model is tuned over five values on the last tenth of the training "
+        "rows. The target is the least test log loss that any peer reaches with it, plus half a "
+        "percent. The seconds are of the shortest fit that reaches the target, with all that the "
+        "call costs. The ratio is to the fastest peer; below 1 is faster.",
     ]
     for group in _sections(entries, lines):
         lines += [f"Target: {group[0]['target']:.4f}", ""]
@@ -174,9 +225,9 @@ def _table_memory(entries):
     first = entries[0]
     most = max(e["rows"] for e in entries)
     lines = [
-        f"Of an epoch over {most:,} rows of clicks, which take "
-        f"{first['data_bytes'] / 1e6:.0f} MB themselves: the peak of a process over what it had "
-        "before, with what a peer makes of the rows.",
+        f"Peak memory of an epoch over {most:,} rows of clicks, in a process for each model. What "
+        f"the process had before is not counted, nor are the rows, which take "
+        f"{first['data_bytes'] / 1e6:.0f} MB. What a peer makes of the rows is counted.",
         "",
     ]
     rows = [
@@ -196,7 +247,7 @@ def _growth_rows(entries):
 
 
 def _table_growth(entries):
-    lines = ["Nanoseconds per non-zero of a pass of `partial_fit` over rows that were seen before."]
+    lines = ["Nanoseconds per non-zero of a call of `partial_fit` with rows learned before."]
     for against, drawn, group in _growth_rows(entries):
         names = list(dict.fromkeys(e["name"] for e in group))
         other = "rows" if against == "features" else "features"
@@ -226,8 +277,9 @@ def _table_floor(entries):
     if gap := _gap(entries[0]):
         return [gap]
     lines = [
-        "Nanoseconds per non-zero: of AdaGrad's epoch, and of a loop that reads the same rows and "
-        "reads and writes the same records, with the best of a few distances of prefetching.",
+        "Nanoseconds per non-zero, of an epoch of AdaGrad and of a loop that only moves memory: it "
+        "reads the same rows, and reads and writes the same records. The loop has the best of a "
+        "few distances of prefetching.",
         "",
     ]
     rows = [
@@ -306,6 +358,36 @@ def _save(figure, folder, name):
     figure.savefig(folder / name, dpi=110)
     plt.close(figure)
     return name
+
+
+def _plot_opening(measured, folder):
+    """A bar for each of OPENING, in its order, as an SVG without a background."""
+    import matplotlib.pyplot as plt
+
+    names = [name for name in OPENING if name in measured][::-1]
+    values = [measured[name]["ns"] for name in names]
+    labels = [
+        OPENING[name] + (", float32" if measured[name]["precision"] == "float32" else "")
+        for name in names
+    ]
+    colours = [NEUTRAL["ours" if _kind(name) == "ours" else "peer"] for name in names]
+    # the same bytes for the same figures
+    with plt.rc_context({"svg.hashsalt": "opening", "text.color": NEUTRAL["text"]}):
+        figure, axes = plt.subplots(figsize=(7, 0.36 * len(names) + 0.6), layout="constrained")
+        axes.barh(labels, values, color=colours, height=0.72)
+        for row, value in enumerate(values):
+            axes.text(value + max(values) / 100, row, _significant(value), va="center")
+        title = "Time of an epoch on text, in ns for each non-zero"
+        figure.suptitle(title, x=0.02, ha="left", fontsize="medium")
+        axes.set_xlim(0, 1.08 * max(values))
+        axes.set_xticks([])
+        axes.tick_params(axis="y", length=0, labelcolor=NEUTRAL["text"])
+        axes.spines[:].set_visible(False)
+        figure.savefig(
+            folder / "opening.svg", transparent=True, metadata={"Date": None, "Creator": None}
+        )
+        plt.close(figure)
+    return "opening.svg"
 
 
 def _plot_epoch(entries, folder):

@@ -26,10 +26,12 @@ import argparse
 import importlib.metadata
 import json
 import platform
+import subprocess
 import sys
 import time
 import warnings
 from datetime import datetime
+from functools import cache, partial
 from pathlib import Path
 
 import _data
@@ -62,6 +64,20 @@ def processor():
     return platform.processor() or platform.machine()
 
 
+@cache
+def commit():
+    """The commit of the checkout, "-changed" if its code is not that of the commit; or None."""
+    folder = Path(__file__).resolve().parent.parent
+    git = partial(subprocess.run, cwd=folder, capture_output=True, text=True, check=True)
+    code = ("sk_adaptive", "benchmarks", "meson.build")
+    try:
+        name = git(["git", "rev-parse", "--short=12", "HEAD"]).stdout.strip()
+        changed = git(["git", "status", "--porcelain", "--", *code]).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return f"{name}-changed" if changed else name
+
+
 def machine():
     versions = {"sk_adaptive": sk_adaptive.__version__}
     for package in PACKAGES:
@@ -70,6 +86,7 @@ def machine():
         except importlib.metadata.PackageNotFoundError:
             versions[package] = None
     return {
+        "commit": commit(),
         "processor": processor(),
         "cores": os.cpu_count(),
         "system": f"{platform.system()} {platform.machine()}",
@@ -88,7 +105,6 @@ def parse_arguments():
         help="only these, with commas between",
     )
     parser.add_argument("--rounds", type=int, default=5, help="rounds of all models (5)")
-    parser.add_argument("--full", action="store_true", help="growth with ten million rows too")
     parser.add_argument(
         "--from-json", action="store_true", help="run nothing: tables and plots from results.json"
     )

@@ -34,7 +34,8 @@ extensions = [
     "sphinx_design",
     "sphinx_gallery.gen_gallery",
 ]
-exclude_patterns = ["_build", "figures"]
+# benchmarks/index.md includes the results
+exclude_patterns = ["_build", "figures", "benchmarks/results.md"]
 templates_path = ["_templates"]
 default_role = "literal"
 # 'log_loss' and the like are to be copied
