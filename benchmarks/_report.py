@@ -106,19 +106,20 @@ def _machines(results):
     """Where and when the parts ran, those that ran alike together."""
     lines = []
     told = {
-        part: (result["machine"], result["date"], result["rounds"])
+        part: (result["machine"], result["date"], result["rounds"], result.get("brief", False))
         for part, result in results.items()
     }
     for part, about in told.items():
         if about in list(told.values())[: list(told).index(part)]:
             continue
-        machine, date, rounds = about
+        machine, date, rounds, brief = about
         versions = ", ".join(f"{k} {v}" for k, v in machine["versions"].items() if v)
         commit = f"commit {machine['commit']}; " if machine.get("commit") else ""
+        how = f"{rounds} rounds{' (`--brief`)' if brief else ''}"
         same = ", ".join(other for other in told if told[other] == about)
         lines += [
             f"- {same}: {date}; {commit}{machine['processor']}, {machine['cores']} cores, "
-            f"one used; {machine['system']}; {rounds} rounds; Python {machine['python']}, "
+            f"one used; {machine['system']}; {how}; Python {machine['python']}, "
             f"{versions}"
         ]
     return lines

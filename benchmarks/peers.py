@@ -106,6 +106,9 @@ def parse_arguments():
     )
     parser.add_argument("--rounds", type=int, default=5, help="rounds of all models (5)")
     parser.add_argument(
+        "--brief", action="store_true", help="all parts on all rows, with less time for each model"
+    )
+    parser.add_argument(
         "--from-json", action="store_true", help="run nothing: tables and plots from results.json"
     )
     parser.add_argument("--memory-of", help=argparse.SUPPRESS)
@@ -138,6 +141,7 @@ def main():
                     "machine": machine(),
                     "date": f"{datetime.now():%Y-%m-%d}",
                     "rounds": arguments.rounds,
+                    "brief": arguments.brief,
                     "quick": arguments.quick,
                     "seconds": round(time.perf_counter() - begin, 1),
                     "entries": entries,
