@@ -1,9 +1,9 @@
 """What cores gain, by ``n_jobs``: wall time with one thread over that with more.
 
-1. Several outputs: an epoch (a fit of five less one of one, over four), a fit of five, and a fit with
-   all defaults, of classes one-vs-rest and of labels; SGDClassifier's fit with as many threads as a
-   ratio, ours over its. In turns, the median of the rounds. From two threads follow the serial
-   share of the fit of five and what more cores would gain (Amdahl), as far as there are outputs.
+1. Several outputs: an epoch (a fit of five less one of one, over four), a fit of five, and a fit
+   with all defaults, of classes one-vs-rest and of labels; and ours over SGDClassifier's with as
+   many threads, fit of five and epoch. In turns, the median of the rounds. The serial share of the
+   fit of five follows, and what more cores would gain (Amdahl), as far as there are outputs.
 2. The same epochs while another process computes without end: with one thread, and with as many
    as there are cores.
 3. Predictions of all rows, and reading coefficients out.
