@@ -7,7 +7,9 @@ import pytest
 import reference
 import scipy.sparse as sp
 from comparison import relative_difference
+from modes import every_mode
 from reference import TWINS, schedule_for
+from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils.class_weight import compute_class_weight
 
@@ -86,6 +88,33 @@ def test_targets_are_a_regression_each(rows, optimizer, loss):
         single = AdaptiveSGDRegressor(**parameters).fit(X, targets[:, k])
         assert relative_difference(model.coef_[k], single.coef_) < 1e-12
         np.testing.assert_allclose(model.predict(X)[:, k], single.predict(X), rtol=1e-10)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@every_mode
+def test_an_output_learns_the_same_bits_beside_any_others(zipf_rows, parameters, dtype):
+    """However many vectors the outputs take, and wherever in one an output is."""
+    X = zipf_rows[1][:60].astype(dtype)
+    # of every set of instructions more than the passes have in registers, or nearly as many
+    targets = X @ np.random.default_rng(0).normal(size=(X.shape[1], 40))
+    for penalty in ("l2", "elasticnet", None):
+        for batch_size in (1, 7):
+            model = AdaptiveSGDRegressor(
+                penalty=penalty,
+                batch_size=batch_size,
+                alpha=0.01,
+                eta0=0.1,
+                eps=1e-6,
+                max_iter=2,
+                tol=None,
+                random_state=0,
+                **parameters,
+            )
+            together = clone(model).fit(X, targets)
+            for outputs in (range(2), range(1, 6), range(30, 40), range(20), range(3, 33)):
+                model.fit(X, targets[:, outputs])
+                np.testing.assert_array_equal(model.coef_, together.coef_[outputs])
+                np.testing.assert_array_equal(model.intercept_, together.intercept_[outputs])
 
 
 @pytest.mark.parametrize("batch_size", [1, 7])

@@ -56,6 +56,14 @@ typedef double real;
 #define SKA_NAME_(a, b, c, d) a##_##b##_##c##d
 #define SKA_NAME(a, b, c, d) SKA_NAME_(a, b, c, d)
 
+/* Before a loop of at most SKA_FEW rounds, whose number the compiler knows. */
+enum { SKA_FEW = 4 };
+#if defined(__GNUC__) && !defined(__clang__)
+#define SKA_UNROLLED _Pragma("GCC unroll 4")
+#else
+#define SKA_UNROLLED
+#endif
+
 enum { SKA_CACHE_LINE = 64 };
 
 SKA_INLINE void ska_prefetch_array(const void *address, ptrdiff_t size) {

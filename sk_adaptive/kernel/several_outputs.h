@@ -1,6 +1,10 @@
 /* The passes over a row for models with several outputs: LANES outputs of a feature at a time. See
    kind.h.
 
+   Few outputs fit into few vectors. Their loop is unrolled, for what belongs to the outputs to stay
+   in registers: the settings, the derivatives, the raw predictions. Read from memory for each
+   feature they take as long as a third of all the rest.
+
    A record is an array by itself, so nothing is transposed. The weights of the row go to the
    working set, as the step needs them again; moments are read again from the record, which is
    still in the cache. Half of the records of the row to come are fetched in each of the two
@@ -69,6 +73,41 @@ SKA_INLINE vec NAME(gradients_of)(
     return touch->x[j] * v_load(touch->derivative + k);
 }
 
+/* Outputs from k on, to the working set; returns the weights. */
+SKA_INLINE vec NAME(read_vector)(
+    const ska_model *m, const ska_settings *h, const NAME(age) *age, const unsigned char *record,
+    ptrdiff_t j, ptrdiff_t k, int n_lanes, int whole, ptrdiff_t width, vec *largest_moment) {
+    ska_lanes c;
+    NAME(load)(m, record, k, n_lanes, &c);
+    NAME(refresh)(m, h, &c, age->decay_first, age->decay_second, age->owed);
+#ifdef RULE_SIZE
+    *largest_moment = v_max(*largest_moment, RULE_SIZE(&c));
+#else
+    (void)largest_moment;
+#endif
+    if (whole)
+        NAME(put)(m, j * width + k, &c);
+    else
+        v_store(m->w + j * width + k, c.w);
+    return c.w;
+}
+
+/* One step of outputs from k on. */
+SKA_INLINE void NAME(move_vector)(
+    const ska_model *m, const ska_settings *h, const NAME(age) *age, const ska_touch *touch,
+    unsigned char *record, ptrdiff_t j, ptrdiff_t k, int n_lanes, ptrdiff_t width) {
+    ska_lanes c;
+    NAME(load)(m, record, k, n_lanes, &c);
+#if AGED
+    c.first *= age->decay_first;
+    c.second *= age->decay_second;
+#endif
+    c.w = v_load(m->w + j * width + k);
+    RULE_STEP(m, h, &c, NAME(gradients_of)(m, touch, j, k), PENALISED);
+    NAME(store_outputs)(m, record, k, n_lanes, &c);
+    (void)age;
+}
+
 #endif
 
 SKA_INLINE unsigned char *BY_INDEX(record_of)(
@@ -85,43 +124,44 @@ SKA_INLINE ptrdiff_t BY_INDEX(fetch)(
     return fetched;
 }
 
-/* `narrow`: all outputs fit into a vector, so that what belongs to them stays in registers. */
+/* `few`: the number of vectors, known to the compiler; 0 if there are more than SKA_FEW. */
 SKA_INLINE void BY_INDEX(read_all)(
-    const ska_model *restrict m, ska_touch *restrict touch, int whole, const int narrow) {
-    const ptrdiff_t n = touch->n, K = m->n_outputs, width = narrow ? LANES : m->width;
+    const ska_model *restrict m, ska_touch *restrict touch, int whole, const int few) {
+    const ptrdiff_t n = touch->n, K = m->n_outputs, width = few ? few * LANES : m->width;
     const real *x = touch->x;
-    const ska_settings of_all = ska_settings_from(m, 0);
     real *restrict sums = m->sums;
-    vec largest_moment = v_all(0), sum = v_all(0);
+    ska_settings h[SKA_FEW];
+    vec largest_moment = v_all(0), sum[SKA_FEW];
     real largest_x = 0;
     ptrdiff_t j, k, fetched = 0;
+    int i;
     memset(sums, 0, width * sizeof(real));
+    SKA_UNROLLED
+    for (i = 0; i < few; i++) {
+        h[i] = ska_settings_from(m, i * LANES);
+        sum[i] = v_all(0);
+    }
     for (j = 0; j < n; j++) {
         const unsigned char *record = BY_INDEX(record_of)(m, touch, j);
         const NAME(age) age = NAME(age_of)(m, m->t, record);
         const real x_j = x != NULL ? x[j] : 0;
         fetched = BY_INDEX(fetch)(m, touch, fetched, j + 1, x != NULL ? 2 * n : n);
         largest_x = REAL_ABS(x_j) > largest_x ? REAL_ABS(x_j) : largest_x;
-        for (k = 0; k < width; k += LANES) {
-            const ska_settings h = narrow ? of_all : ska_settings_from(m, k);
-            ska_lanes c;
-            NAME(load)(m, record, k, narrow ? (int)K : ska_lanes_from(k, K), &c);
-            NAME(refresh)(m, &h, &c, age.decay_first, age.decay_second, age.owed);
-#ifdef RULE_SIZE
-            largest_moment = v_max(largest_moment, RULE_SIZE(&c));
-#endif
-            if (whole)
-                NAME(put)(m, j * width + k, &c);
-            else
-                v_store(m->w + j * width + k, c.w);
-            if (narrow)
-                sum += x_j * c.w;
-            else
-                v_store(sums + k, v_load(sums + k) + x_j * c.w);
+        SKA_UNROLLED
+        for (i = 0; i < few; i++)
+            sum[i] += x_j * NAME(read_vector)(
+                m, &h[i], &age, record, j, i * LANES,
+                i + 1 < few ? LANES : (int)K - i * LANES, whole, width, &largest_moment);
+        for (k = 0; !few && k < width; k += LANES) {
+            const ska_settings h_k = ska_settings_from(m, k);
+            const vec w = NAME(read_vector)(
+                m, &h_k, &age, record, j, k, ska_lanes_from(k, K), whole, width, &largest_moment);
+            v_store(sums + k, v_load(sums + k) + x_j * w);
         }
     }
-    if (narrow)
-        v_store(sums, sum);
+    SKA_UNROLLED
+    for (i = 0; i < few; i++)
+        v_store(sums + i * LANES, sum[i]);
     touch->largest_moment = v_largest(largest_moment);
     touch->largest_x = largest_x;
     for (k = 0; x != NULL && k < K; k++)
@@ -130,44 +170,50 @@ SKA_INLINE void BY_INDEX(read_all)(
 
 static void BY_INDEX(read_several)(
     const ska_model *restrict m, ska_touch *restrict touch, int whole) {
-    if (m->width == LANES)
-        BY_INDEX(read_all)(m, touch, whole, 1);
-    else
-        BY_INDEX(read_all)(m, touch, whole, 0);
+    switch (m->width / LANES) {
+    case 1: BY_INDEX(read_all)(m, touch, whole, 1); break;
+    case 2: BY_INDEX(read_all)(m, touch, whole, 2); break;
+    case 3: BY_INDEX(read_all)(m, touch, whole, 3); break;
+    case 4: BY_INDEX(read_all)(m, touch, whole, 4); break;
+    default: BY_INDEX(read_all)(m, touch, whole, 0);
+    }
 }
 
 SKA_INLINE void BY_INDEX(move_all)(
-    const ska_model *restrict m, const ska_touch *restrict touch, const int narrow) {
-    const ptrdiff_t n = touch->n, K = m->n_outputs, width = narrow ? LANES : m->width;
-    const ska_settings of_all = ska_settings_from(m, 0);
+    const ska_model *restrict m, const ska_touch *restrict touch, const int few) {
+    const ptrdiff_t n = touch->n, K = m->n_outputs, width = few ? few * LANES : m->width;
+    ska_settings h[SKA_FEW];
     ptrdiff_t j, k, fetched = (touch->n_ahead + 1) / 2;
+    int i;
+    SKA_UNROLLED
+    for (i = 0; i < few; i++)
+        h[i] = ska_settings_from(m, i * LANES);
     for (j = 0; j < n; j++) {
         unsigned char *record = BY_INDEX(record_of)(m, touch, j);
         const NAME(age) age = NAME(age_of)(m, m->t - 1, record); /* step t has begun */
         fetched = BY_INDEX(fetch)(m, touch, fetched, n + j + 1, 2 * n);
-        for (k = 0; k < width; k += LANES) {
-            const ska_settings h = narrow ? of_all : ska_settings_from(m, k);
-            const int n_lanes = narrow ? (int)K : ska_lanes_from(k, K);
-            ska_lanes c;
-            NAME(load)(m, record, k, n_lanes, &c);
-#if AGED
-            c.first *= age.decay_first;
-            c.second *= age.decay_second;
-#endif
-            c.w = v_load(m->w + j * width + k);
-            RULE_STEP(m, &h, &c, NAME(gradients_of)(m, touch, j, k), PENALISED);
-            NAME(store_outputs)(m, record, k, n_lanes, &c);
+        SKA_UNROLLED
+        for (i = 0; i < few; i++)
+            NAME(move_vector)(
+                m, &h[i], &age, touch, record, j, i * LANES,
+                i + 1 < few ? LANES : (int)K - i * LANES, width);
+        for (k = 0; !few && k < width; k += LANES) {
+            const ska_settings h_k = ska_settings_from(m, k);
+            NAME(move_vector)(
+                m, &h_k, &age, touch, record, j, k, ska_lanes_from(k, K), width);
         }
         NAME(store_time)(m, record);
-        (void)age;
     }
 }
 
 static void BY_INDEX(move_several)(const ska_model *restrict m, const ska_touch *restrict touch) {
-    if (m->width == LANES)
-        BY_INDEX(move_all)(m, touch, 1);
-    else
-        BY_INDEX(move_all)(m, touch, 0);
+    switch (m->width / LANES) {
+    case 1: BY_INDEX(move_all)(m, touch, 1); break;
+    case 2: BY_INDEX(move_all)(m, touch, 2); break;
+    case 3: BY_INDEX(move_all)(m, touch, 3); break;
+    case 4: BY_INDEX(move_all)(m, touch, 4); break;
+    default: BY_INDEX(move_all)(m, touch, 0);
+    }
 }
 
 static void BY_INDEX(store_several)(const ska_model *restrict m, const ska_touch *restrict touch) {
