@@ -113,8 +113,10 @@ cdef class Optimizer:
     cdef set_numbers(self):
         """Give the passes what belongs to the outputs."""
         cdef Py_ssize_t k
-        # The lanes behind the last output have no gradients: any numbers do.
+        # The lanes behind the last output have no gradients and no penalty: other numbers do not
+        # matter.
         self.numbers = np.ones((7, self.m.width), np.float32 if sizeof(real) == 4 else np.float64)
+        self.numbers[2:4] = 0
         self.m.eta = &self.numbers[0, 0]
         self.m.rate = &self.numbers[1, 0]
         self.m.l1 = &self.numbers[2, 0]

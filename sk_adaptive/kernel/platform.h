@@ -57,9 +57,9 @@ typedef double real;
 #define SKA_NAME(a, b, c, d) SKA_NAME_(a, b, c, d)
 
 /* Before a loop of at most SKA_FEW rounds, whose number the compiler knows. */
-enum { SKA_FEW = 4 };
+enum { SKA_FEW = 3 };
 #if defined(__GNUC__) && !defined(__clang__)
-#define SKA_UNROLLED _Pragma("GCC unroll 4")
+#define SKA_UNROLLED _Pragma("GCC unroll 3")
 #else
 #define SKA_UNROLLED
 #endif

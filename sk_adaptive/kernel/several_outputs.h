@@ -174,7 +174,6 @@ static void BY_INDEX(read_several)(
     case 1: BY_INDEX(read_all)(m, touch, whole, 1); break;
     case 2: BY_INDEX(read_all)(m, touch, whole, 2); break;
     case 3: BY_INDEX(read_all)(m, touch, whole, 3); break;
-    case 4: BY_INDEX(read_all)(m, touch, whole, 4); break;
     default: BY_INDEX(read_all)(m, touch, whole, 0);
     }
 }
@@ -211,7 +210,6 @@ static void BY_INDEX(move_several)(const ska_model *restrict m, const ska_touch 
     case 1: BY_INDEX(move_all)(m, touch, 1); break;
     case 2: BY_INDEX(move_all)(m, touch, 2); break;
     case 3: BY_INDEX(move_all)(m, touch, 3); break;
-    case 4: BY_INDEX(move_all)(m, touch, 4); break;
     default: BY_INDEX(move_all)(m, touch, 0);
     }
 }
