@@ -25,7 +25,7 @@ from ._attributes import StateAttributes, initial_values
 from ._callbacks import CallbackSupportMixin, begin_fit
 from ._data import training_data
 from ._input import ROWS_OF_RATE, check_structure, in_precision, is_in_order, is_ready
-from ._learning import TrainingFailure
+from ._learning import Learned, TrainingFailure
 from ._locking import parameter_constraints, parameter_names, unchanged_if_it_fails
 from ._mixture import Mixture
 from ._refit import find_and_refit
@@ -483,9 +483,7 @@ class AdaptiveSGD(CallbackSupportMixin, StateAttributes):
                 scale_before = scale[raw.indices]
                 training = raw.normalised(rows, scale)
             mixture = self._mixture(training) if "mixture" in state else None
-            if training.blocks.size > 2 and mixture is None and self._learn_shared(training, rows):
-                optimizer = self._optimizer()
-            else:
+            if mixture is not None or not self._learn_shared(training, rows):
                 train_rows(optimizer, training, rows, state["progressive_loss"], mixture)
         except TrainingFailure as failure:
             stopped = ValueError(
@@ -495,6 +493,8 @@ class AdaptiveSGD(CallbackSupportMixin, StateAttributes):
         except BaseException as exception:
             stopped = exception
         try:
+            # threads have made another
+            optimizer = self._optimizer()
             _state.save_clock(state, optimizer)
             if stopped is not None and scale_before is not None:
                 # rows that were not learned leave no trace
@@ -508,18 +508,26 @@ class AdaptiveSGD(CallbackSupportMixin, StateAttributes):
 
     def _learn_shared(self, training, rows):
         """Let threads learn rows of a partial_fit; False, and nothing done, if they can't."""
+        if training.blocks.size == 2:
+            return False
         state = self._state
         with Threads(n_threads_of(self.n_jobs)) as threads:
             if not can_share(training, rows.size, threads):
                 return False
-            team = Team(state, training, training.features(), threads, is_new=False)
+            team, learned = Team(state, training, training.features(), threads, False), Learned()
             try:
-                train_rows(team, training, rows, state["progressive_loss"])
+                team.learn(rows, learned)
             except TrainingFailure:
                 # Each part has stopped elsewhere. Those that were to be learned are again.
                 return False
-            _state.save_clock(state, team)
-            self._cache["optimizer"] = team.gather()
+
+            def become():
+                optimizer = team.put_all()
+                learned.add_to(state["progressive_loss"], rows, training)
+                self._cache["optimizer"] = optimizer
+
+            # in a thread that Ctrl-C does not end in the middle of it
+            threads.run_one(become)
         return True
 
     # -- prediction --

@@ -57,7 +57,7 @@ class Team:
     Parameters
     ----------
     state : dict
-        Of all outputs. Its intercepts follow; its records are as they were until `gather`.
+        Of all outputs. It is as it was until `put_intercepts` and `gather`.
     training : TrainingData
     features : int64 ndarray
         The features whose records are not those of a new state, or that occur.
@@ -102,9 +102,6 @@ class Team:
         if first.failed_row is not None:
             raise TrainingFailure(first.failed_row)
         learned.losses = np.concatenate([member.learned.losses for member in members])
-        for member in members:
-            _state.save_clock(member.state, member.optimizer)
-            _state.put_intercepts(self._state, member.state, member.outputs)
 
     def _learn_part(self, rows, member):
         member.learned = Learned()
@@ -113,15 +110,27 @@ class Team:
         except TrainingFailure as failure:
             member.failed_row = failure.row
 
+    def put_intercepts(self):
+        """Let the intercepts and the clock of the state be what those of its parts have become."""
+        for member in self._members:
+            _state.put_intercepts(self._state, member.state, member.outputs)
+        _state.save_clock(self._state, self)
+
     def gather(self):
-        """Let the records of the state be what its parts have become; return its optimizer."""
+        """The same of the records; return the optimizer of the state."""
         if not self._is_gathered:
-            self._run(
-                lambda member: _state.put_records(
-                    self._state, member.state, member.outputs, self._features
-                )
-            )
+            self._run(self._put_records)
             self._is_gathered = True
+        return _state.make_optimizer(self._state)
+
+    def _put_records(self, member):
+        _state.put_records(self._state, member.state, member.outputs, self._features)
+
+    def put_all(self):
+        """Both, in one thread; return the optimizer of the state."""
+        self.put_intercepts()
+        for member in self._members:
+            self._put_records(member)
         return _state.make_optimizer(self._state)
 
     # -- see the kernel's Optimizer --

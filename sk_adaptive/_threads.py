@@ -80,6 +80,13 @@ class Threads:
         """
         if self.n_threads == 1 or len(calls) == 1:
             return [call() for call in calls]
+        return self._run(calls)
+
+    def run_one(self, call):
+        """Make a call that Ctrl-C does not end in the middle of it."""
+        self._run([call])
+
+    def _run(self, calls):
         if self._pool is None:
             self._pool = ThreadPoolExecutor(self.n_threads)
         try:

@@ -237,7 +237,10 @@ def _fit_epochs(state, training, rows, features, settings, validation_score, tas
         if not np.isfinite(objective):
             raise _overflow(epoch, None)
         progress.loss_curve.append(objective)
-        _state.save_clock(state, optimizer)
+        if isinstance(optimizer, Team):
+            optimizer.put_intercepts()
+        else:
+            _state.save_clock(state, optimizer)
         value = objective
         if validation_score is None:
             progress.best_iteration = epoch
