@@ -155,10 +155,8 @@ class TrainingData:
 
 @cache
 def blocks_of(n_outputs, couples_outputs):
-    """Equal shares of so many outputs, at most eight each: 2^k of them, for threads to share."""
-    n_blocks = 1
-    while not couples_outputs and n_blocks * MOST_OF_BLOCK < n_outputs:
-        n_blocks *= 2
+    """Where shares of so many outputs begin and end that are as equal as can be."""
+    n_blocks = 1 if couples_outputs else -(-n_outputs // MOST_OF_BLOCK)
     return np.arange(n_blocks + 1, dtype=np.int64) * n_outputs // n_blocks
 
 

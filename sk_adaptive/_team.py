@@ -1,17 +1,27 @@
 """One model whose outputs are learned by several threads, each of which owns some of them."""
 
+import threading
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from . import _state
+from ._data import MOST_OF_BLOCK
 from ._learning import Learned, TrainingFailure, learn
+from ._registry import kernel
 from ._threads import parts_of
 
 # To share less than this, entries times outputs, takes longer than to learn it.
 LEAST_WORK = 1 << 18
+
+# Passes over so many vectors of outputs at most take the least time a vector.
+MOST_VECTORS = 3
+
+# Members take turns at the threads, after each such share of the rows.
+N_TURNS = 16
 
 
 def can_share(training, n_rows, threads):
@@ -22,7 +32,20 @@ def can_share(training, n_rows, threads):
     return n_rows * entries_per_row * training.n_outputs >= LEAST_WORK
 
 
-@dataclass
+def _ends_of_parts(training, n_threads):
+    """The outputs of each member lie between two of these: whole blocks.
+
+    At most as many as a thread's share, for all to come to an end together.
+    """
+    n_blocks = training.blocks.size - 1
+    blocks_a_vector = max(1, kernel(training.data.dtype).N_LANES // MOST_OF_BLOCK)
+    n_vectors = -(-n_blocks // blocks_a_vector)
+    size = blocks_a_vector * min(max(1, n_vectors // n_threads), MOST_VECTORS)
+    parts = parts_of(n_blocks, -(-n_blocks // size))
+    return training.blocks[[0, *(part.stop for part in parts)]].tolist()
+
+
+@dataclass(eq=False)
 class Member:
     """Some of the outputs.
 
@@ -68,14 +91,10 @@ class Team:
 
     def __init__(self, state, training, features, threads, is_new):
         self._state, self._features, self._threads = state, features, threads
-        blocks = training.blocks
-        ends = [
-            (int(blocks[part.start]), int(blocks[part.stop]))
-            for part in parts_of(blocks.size - 1, threads.n_threads)
-        ]
+        ends = _ends_of_parts(training, threads.n_threads)
         begun = features[:0] if is_new else features
         self._members = threads.run(
-            [partial(self._member, training, begun, first, last) for first, last in ends]
+            [partial(self._member, training, begun, first, last) for first, last in pairwise(ends)]
         )
         self._is_gathered = True
 
@@ -95,16 +114,33 @@ class Team:
         After a failure, or when it was interrupted, the team is of no use any more.
         """
         self._is_gathered = False
-        self._run(partial(self._learn_part, rows))
         members = self._members
+        for member in members:
+            member.learned = Learned()
+        batch_size = members[0].training.batch_size
+        turn = -(-rows.size // (N_TURNS * batch_size)) * batch_size
+        waiting, lock = list(members), threading.Lock()
+
+        def work():
+            while not self._threads.interrupted:
+                with lock:
+                    if not waiting:
+                        return
+                    member = min(waiting, key=lambda member: member.learned.n_rows)
+                    waiting.remove(member)
+                self._take_turn(member, rows[: member.learned.n_rows + turn])
+                if member.learned.n_rows < rows.size and member.failed_row is None:
+                    with lock:
+                        waiting.append(member)
+
+        self._threads.run([work] * min(self._threads.n_threads, len(members)))
         first = min(members, key=lambda member: member.learned.n_rows)
         learned.n_rows = first.learned.n_rows
         if first.failed_row is not None:
             raise TrainingFailure(first.failed_row)
         learned.losses = np.concatenate([member.learned.losses for member in members])
 
-    def _learn_part(self, rows, member):
-        member.learned = Learned()
+    def _take_turn(self, member, rows):
         try:
             learn(member.optimizer, member.training, rows, member.learned, threads=self._threads)
         except TrainingFailure as failure:

@@ -1,5 +1,8 @@
 """The loop over the rows: select, read, predict, derivatives, step."""
 
+# Numbers in a vector, for Python.
+N_LANES = LANES
+
 # What can end it early.
 cdef enum:
     DONE = 0
