@@ -107,7 +107,7 @@ def test_no_bit_depends_on_the_number_of_threads(X, monkeypatch, parameters, kin
             results.append(numbers_of(model, X))
             model.set_params(early_stopping="auto").partial_fit(X, y)
             results[-1] += numbers_of(model, X)
-        assert made == [1, 2, 3, 4]
+        assert made[0] == 1 and min(made[1:]) > 1
         assert results[1:] == results[:1] * 3
 
 
@@ -319,7 +319,7 @@ def test_workers_of_joblib_do_not_start_more_threads_than_their_share(backend):
     assert max(found) <= max(1, os.cpu_count() // 2)
 
 
-def test_parts_are_whole_blocks_of_at_least_four_outputs():
+def test_blocks_have_four_to_eight_outputs():
     from sk_adaptive._data import blocks_of
 
     for n_outputs in range(1, 300):

@@ -7,7 +7,7 @@
 
    A record is an array by itself, so nothing is transposed. The weights of the row go to the
    working set, as the step needs them again; moments are read again from the record, which is
-   still in the cache. Half of the records of the row to come are fetched in each of the two
+   still in the cache. Every other record of the row to come is fetched in each of the two
    passes; those of a batch, which is ahead of itself, in the first. */
 
 #ifdef FIRST_INCLUSION
@@ -115,13 +115,13 @@ SKA_INLINE unsigned char *BY_INDEX(record_of)(
     return m->memory + ((const INDEX *)touch->columns)[j] * m->layout.stride;
 }
 
-/* Fetch of the records ahead those up to a share of (done / whole), and return their number. */
-SKA_INLINE ptrdiff_t BY_INDEX(fetch)(
-    const ska_model *m, const ska_touch *touch, ptrdiff_t fetched, ptrdiff_t done, ptrdiff_t whole) {
-    for (; fetched * whole < done * touch->n_ahead; fetched++)
+/* Fetch record j of those ahead if it is this pass's turn: those whose number is `turn`, of two
+   turns or one. */
+SKA_INLINE void BY_INDEX(fetch)(
+    const ska_model *m, const ska_touch *touch, ptrdiff_t j, const int turn, const int n_turns) {
+    if ((j & (n_turns - 1)) == turn && j < touch->n_ahead)
         ska_prefetch_array(
-            m->memory + ((const INDEX *)touch->ahead)[fetched] * m->layout.stride, m->fetched_size);
-    return fetched;
+            m->memory + ((const INDEX *)touch->ahead)[j] * m->layout.stride, m->fetched_size);
 }
 
 /* `few`: the number of vectors, known to the compiler; 0 if there are more than SKA_FEW. */
@@ -133,7 +133,8 @@ SKA_INLINE void BY_INDEX(read_all)(
     ska_settings h[SKA_FEW];
     vec largest_moment = v_all(0), sum[SKA_FEW];
     real largest_x = 0;
-    ptrdiff_t j, k, fetched = 0;
+    const int n_turns = x != NULL ? 2 : 1;
+    ptrdiff_t j, k;
     int i;
     memset(sums, 0, width * sizeof(real));
     SKA_UNROLLED
@@ -145,7 +146,7 @@ SKA_INLINE void BY_INDEX(read_all)(
         const unsigned char *record = BY_INDEX(record_of)(m, touch, j);
         const NAME(age) age = NAME(age_of)(m, m->t, record);
         const real x_j = x != NULL ? x[j] : 0;
-        fetched = BY_INDEX(fetch)(m, touch, fetched, j + 1, x != NULL ? 2 * n : n);
+        BY_INDEX(fetch)(m, touch, j, 0, n_turns);
         largest_x = REAL_ABS(x_j) > largest_x ? REAL_ABS(x_j) : largest_x;
         SKA_UNROLLED
         for (i = 0; i < few; i++)
@@ -159,6 +160,8 @@ SKA_INLINE void BY_INDEX(read_all)(
             v_store(sums + k, v_load(sums + k) + x_j * w);
         }
     }
+    for (; j < touch->n_ahead; j++)
+        BY_INDEX(fetch)(m, touch, j, 0, n_turns);
     SKA_UNROLLED
     for (i = 0; i < few; i++)
         v_store(sums + i * LANES, sum[i]);
@@ -182,7 +185,7 @@ SKA_INLINE void BY_INDEX(move_all)(
     const ska_model *restrict m, const ska_touch *restrict touch, const int few) {
     const ptrdiff_t n = touch->n, K = m->n_outputs, width = few ? few * LANES : m->width;
     ska_settings h[SKA_FEW];
-    ptrdiff_t j, k, fetched = (touch->n_ahead + 1) / 2;
+    ptrdiff_t j, k;
     int i;
     SKA_UNROLLED
     for (i = 0; i < few; i++)
@@ -190,7 +193,7 @@ SKA_INLINE void BY_INDEX(move_all)(
     for (j = 0; j < n; j++) {
         unsigned char *record = BY_INDEX(record_of)(m, touch, j);
         const NAME(age) age = NAME(age_of)(m, m->t - 1, record); /* step t has begun */
-        fetched = BY_INDEX(fetch)(m, touch, fetched, n + j + 1, 2 * n);
+        BY_INDEX(fetch)(m, touch, j, 1, 2);
         SKA_UNROLLED
         for (i = 0; i < few; i++)
             NAME(move_vector)(
@@ -203,6 +206,8 @@ SKA_INLINE void BY_INDEX(move_all)(
         }
         NAME(store_time)(m, record);
     }
+    for (; j < touch->n_ahead; j++)
+        BY_INDEX(fetch)(m, touch, j, 1, 2);
 }
 
 static void BY_INDEX(move_several)(const ska_model *restrict m, const ska_touch *restrict touch) {
