@@ -1,9 +1,10 @@
 """What cores gain, by ``n_jobs``: wall time with one thread over that with more.
 
-1. Several outputs: an epoch (a fit of five less one of one, over four), a fit of five, and a fit
-   with all defaults, of classes one-vs-rest and of labels; and ours over SGDClassifier's with as
-   many threads, fit of five and epoch. In turns, the median of the rounds. The serial share of the
-   fit of five follows, and what more cores would gain (Amdahl), as far as there are outputs.
+1. Several outputs: an epoch (a fit of eleven less one of three, over eight), a fit of eleven,
+   and a fit with all defaults, of classes one-vs-rest and of labels; and ours over SGDClassifier's
+   with as many threads, fit of eleven and epoch. In turns, the median of the rounds. The serial
+   share of the fit of eleven follows, and what more cores would gain (Amdahl), as far as there are
+   outputs.
 2. The same epochs while another process computes without end: with one thread, and with as many
    as there are cores.
 3. Predictions of all rows, and reading coefficients out.
@@ -24,6 +25,8 @@ from sk_adaptive import AdaptiveSGDClassifier, AdaptiveSGDClassifierCV
 
 N_CLASSES = 20
 MORE_CORES = (4, 8, 16, 32)
+# The first epoch touches new memory.
+FEW, MANY = 3, 11
 
 
 def seconds(call, *arguments):
@@ -66,7 +69,7 @@ def sets_of(arguments):
 
 def outputs(sets, rounds, n_jobs):
     print(
-        f"{'rows':20}{'epoch ms':>9}{'ns/nnz':>8}{'gain':>6}{'fit of 5':>9}{'gain':>6}"
+        f"{'rows':20}{'epoch ms':>9}{'ns/nnz':>8}{'gain':>6}{'fit of 11':>10}{'gain':>6}"
         f"{'default':>9}{'gain':>6}{'/ SGD':>7}{'epoch':>7}{'serial':>8}  gain of {MORE_CORES}"
     )
     for name, (X, y) in sets.items():
@@ -74,17 +77,17 @@ def outputs(sets, rounds, n_jobs):
         for _ in range(rounds):
             times = []
             for n in (1, n_jobs):
-                one, five = (seconds(fixed(n, n_epochs).fit, X, y) for n_epochs in (1, 5))
-                times += [(five - one) / 4, five, seconds(model_of(n).fit, X, y)]
-            one, five = (seconds(peer(n_jobs, n, y).fit, X, y) for n in (1, 5))
-            found.append([*times, (five - one) / 4, five])
+                few, many = (seconds(fixed(n, n_epochs).fit, X, y) for n_epochs in (FEW, MANY))
+                times += [(many - few) / (MANY - FEW), many, seconds(model_of(n).fit, X, y)]
+            few, many = (seconds(peer(n_jobs, n, y).fit, X, y) for n in (FEW, MANY))
+            found.append([*times, (many - few) / (MANY - FEW), many])
         found = np.median(found, axis=0)
-        (epoch, five, default), more, (sgd_epoch, sgd) = found[:3], found[3:6], found[6:]
-        serial = min(1, max(0.0, (n_jobs * more[1] / five - 1) / (n_jobs - 1)))
+        (epoch, fit, default), more, (sgd_epoch, sgd) = found[:3], found[3:6], found[6:]
+        serial = min(1, max(0.0, (n_jobs * more[1] / fit - 1) / (n_jobs - 1)))
         gains = [1 / (serial + (1 - serial) / n) for n in MORE_CORES]
         print(
             f"{name:20}{1000 * epoch:9.1f}{1e9 * epoch / X.nnz:8.1f}{epoch / more[0]:6.2f}"
-            f"{1000 * five:9.1f}{five / more[1]:6.2f}{1000 * default:9.1f}{default / more[2]:6.2f}"
+            f"{1000 * fit:10.1f}{fit / more[1]:6.2f}{1000 * default:9.1f}{default / more[2]:6.2f}"
             f"{more[1] / sgd:7.2f}{more[0] / sgd_epoch:7.2f}{serial:8.2f}  "
             + ", ".join(f"{gain:.1f}" for gain in gains),
             flush=True,
@@ -106,8 +109,8 @@ def busy(sets, rounds, n_jobs):
             for _ in range(rounds):
                 times = []
                 for n in (1, n_jobs):
-                    one, five = (seconds(fixed(n, n_epochs).fit, X, y) for n_epochs in (1, 5))
-                    times.append((five - one) / 4)
+                    few, many = (seconds(fixed(n, n_epochs).fit, X, y) for n_epochs in (FEW, MANY))
+                    times.append((many - few) / (MANY - FEW))
                 found.append(times)
             one, more = np.median(found, axis=0)
             print(
