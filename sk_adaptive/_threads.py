@@ -16,6 +16,9 @@ from sklearn.utils._openmp_helpers import _openmp_effective_n_threads
 # since, as by threadpoolctl.
 _first_limit = _openmp_effective_n_threads()
 
+# Of each thread whether it is one of ours, which starts no others.
+_here = threading.local()
+
 
 def n_threads_of(n_jobs):
     """How many threads `n_jobs` asks for, as far as others have left them.
@@ -31,7 +34,7 @@ def n_threads_of(n_jobs):
         If it is 0.
     """
     n_threads = effective_n_jobs(n_jobs)
-    if n_threads == 1:
+    if n_threads == 1 or getattr(_here, "is_ours", False):
         return 1
     backend, _ = get_active_backend()
     limit = _openmp_effective_n_threads()
@@ -91,7 +94,7 @@ class Threads:
             self._pool = ThreadPoolExecutor(self.n_threads)
         try:
             # the configuration of scikit-learn belongs to a thread
-            futures = [self._pool.submit(_with_config, get_config(), call) for call in calls]
+            futures = [self._pool.submit(_call, get_config(), call) for call in calls]
             wait(futures)
         except BaseException:
             self.interrupted = True
@@ -100,7 +103,8 @@ class Threads:
         return [future.result() for future in futures]
 
 
-def _with_config(config, call):
+def _call(config, call):
+    _here.is_ours = True
     with config_context(**config):
         return call()
 

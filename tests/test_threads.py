@@ -319,6 +319,12 @@ def test_workers_of_joblib_do_not_start_more_threads_than_their_share(backend):
     assert max(found) <= max(1, os.cpu_count() // 2)
 
 
+def test_our_own_threads_start_no_others():
+    with _threads.Threads(2) as threads:
+        assert threads.run([lambda: _threads.n_threads_of(4)] * 4) == [1] * 4
+    assert _threads.n_threads_of(4) == 4
+
+
 def test_blocks_have_four_to_eight_outputs():
     from sk_adaptive._data import blocks_of
 
