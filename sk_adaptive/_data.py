@@ -14,8 +14,8 @@ from ._scan import normalised, raise_scale
 # many entries a feature, hardly one of them never occurs.
 ENTRIES_PER_FEATURE = 32
 
-# A vector of processors has room for so many numbers.
-MOST_OF_BLOCK = 8
+# The least that a vector of processors has room for: parts of a model are whole vectors.
+MOST_OF_BLOCK = 4
 
 NO_WEIGHTS, NO_CLASS_WEIGHTS = np.empty(0), np.empty((0, 0))
 

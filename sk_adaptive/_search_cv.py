@@ -17,7 +17,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from ._base import PRECISIONS
 from ._callbacks import begin_search
-from ._data import MOST_OF_BLOCK, training_data
+from ._data import training_data
 from ._side_by_side import SideBySide, bytes_of_records, groups_of, unit_of
 from ._start import start_of
 from ._threads import Threads, parts_of
@@ -39,6 +39,9 @@ from ._validation_rows import (
 # eta0s="auto" and alphas="auto": times the automatic ones of all rows.
 RATES = (1 / 3, 1.0, 3.0)
 STRENGTHS = (1.0, 10.0, 100.0, 1000.0)
+
+# With fewer outputs a thread learns as long: a vector of processors has room for so many.
+OUTPUTS_A_THREAD = 8
 
 
 class SearchCV:
@@ -297,7 +300,7 @@ class Fold:
         self._plan = []
         for places in groups_of(starts) if starts else []:
             unit = unit_of([starts[place] for place in places])
-            most = -(-len(places) * training.n_outputs // MOST_OF_BLOCK)
+            most = -(-len(places) * training.n_outputs // OUTPUTS_A_THREAD)
             for part in parts_of(len(places), min(n_parts, most)):
                 of_part = places[part]
                 members = [numbers[place] for place in of_part]

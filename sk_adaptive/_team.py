@@ -26,7 +26,7 @@ N_TURNS = 16
 
 def can_share(training, n_rows, threads):
     """Whether there are threads, outputs for each, and enough rows for it to pay."""
-    if threads.n_threads == 1 or training.blocks.size == 2:
+    if threads.n_threads == 1 or len(_ends_of_parts(training, threads.n_threads)) == 2:
         return False
     entries_per_row = training.indices.shape[0] / max(1, training.n_rows)
     return n_rows * entries_per_row * training.n_outputs >= LEAST_WORK

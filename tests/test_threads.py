@@ -289,7 +289,7 @@ def test_few_outputs_and_coupled_ones_stay_on_one_thread(X, monkeypatch):
     made = parts_of_teams(monkeypatch)
     classes = targets("classes")
     AdaptiveSGDClassifier(n_jobs=4, **FIXED).fit(X, classes)  # the softmax
-    AdaptiveSGDClassifier(n_jobs=4, multi_class="ovr", **FIXED).fit(X, classes % 8)
+    AdaptiveSGDClassifier(n_jobs=4, multi_class="ovr", **FIXED).fit(X, classes % 4)
     AdaptiveSGDClassifier(n_jobs=4, eta0="search").partial_fit(X, classes % 2, classes=[0, 1])
     assert made == []
 
@@ -325,11 +325,11 @@ def test_our_own_threads_start_no_others():
     assert _threads.n_threads_of(4) == 4
 
 
-def test_blocks_have_four_to_eight_outputs():
+def test_blocks_have_two_to_four_outputs():
     from sk_adaptive._data import blocks_of
 
     for n_outputs in range(1, 300):
         sizes = np.diff(blocks_of(n_outputs, False))
-        assert sizes.sum() == n_outputs and sizes.max() <= 8
-        assert sizes.size == 1 or sizes.min() >= 4
+        assert sizes.sum() == n_outputs and sizes.max() <= 4
+        assert sizes.size == 1 or sizes.min() >= 2
         assert blocks_of(n_outputs, True).tolist() == [0, n_outputs]
