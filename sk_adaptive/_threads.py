@@ -117,7 +117,7 @@ def parts_of(n, n_parts):
 
 # With less work than this threads take longer than they save: products of a number and a
 # coefficient, and coefficients that are read.
-LEAST_PRODUCTS = 1 << 20
+LEAST_PRODUCTS = 1 << 24
 LEAST_COEFFICIENTS = 1 << 19
 
 
