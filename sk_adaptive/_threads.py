@@ -91,7 +91,7 @@ class Threads:
 
     def _run(self, calls):
         if self._pool is None:
-            self._pool = ThreadPoolExecutor(self.n_threads)
+            self._pool = ThreadPoolExecutor(self.n_threads, "sk_adaptive")
         try:
             # the configuration of scikit-learn belongs to a thread
             futures = [self._pool.submit(_call, get_config(), call) for call in calls]

@@ -96,9 +96,9 @@ def parts_of_teams(monkeypatch):
 def test_no_bit_depends_on_the_number_of_threads(X, monkeypatch, parameters, kind, dtype):
     """More threads than there are cores, and than there are parts."""
     X = X.astype(dtype)
-    for batch_size, early_stopping in ((1, True), (16, False)):
+    for batch_size, early_stopping, numbers in ((1, True, (1, 2, 8)), (16, False, (1, 3))):
         results, made = [], []
-        for n_jobs in (1, 2, 3, 8):
+        for n_jobs in numbers:
             model, y = model_and_targets(kind, batch_size=batch_size, n_jobs=n_jobs, **parameters)
             with monkeypatch.context() as patch:
                 teams = parts_of_teams(patch)
@@ -108,7 +108,7 @@ def test_no_bit_depends_on_the_number_of_threads(X, monkeypatch, parameters, kin
             model.set_params(early_stopping="auto").partial_fit(X, y)
             results[-1] += numbers_of(model, X)
         assert made[0] == 1 and min(made[1:]) > 1
-        assert results[1:] == results[:1] * 3
+        assert all(result == results[0] for result in results)
 
 
 @every_optimizer
@@ -247,7 +247,7 @@ def pool_threads():
     """Those that do not end by themselves, as one does that Ctrl-C has hit while it started."""
     end = time.monotonic() + 10
     while time.monotonic() < end:
-        left = [thread for thread in threading.enumerate() if "ThreadPool" in thread.name]
+        left = [thread for thread in threading.enumerate() if "sk_adaptive" in thread.name]
         if not left:
             break
         time.sleep(0.01)
