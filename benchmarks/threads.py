@@ -44,11 +44,17 @@ def fixed(n_jobs, n_epochs):
     return model_of(n_jobs, tol=None, early_stopping=False, max_iter=n_epochs)
 
 
-def peer(n_jobs, n_epochs, y):
+def peer(y, n_jobs, n_epochs):
     model = SGDClassifier(loss="log_loss", tol=None, max_iter=n_epochs, random_state=0)
     if y.ndim == 2:
         return OneVsRestClassifier(model, n_jobs=n_jobs)
     return model.set_params(n_jobs=n_jobs)
+
+
+def epoch_and_fit(make, X, y):
+    """The seconds of an epoch after the first few, and of a whole fit: of ``make(n_epochs)``."""
+    few, many = (seconds(make(n_epochs).fit, X, y) for n_epochs in (FEW, MANY))
+    return (many - few) / (MANY - FEW), many
 
 
 def sets_of(arguments):
@@ -69,7 +75,7 @@ def sets_of(arguments):
 
 def outputs(sets, rounds, n_jobs):
     print(
-        f"{'rows':20}{'epoch ms':>9}{'ns/nnz':>8}{'gain':>6}{'fit of 11':>10}{'gain':>6}"
+        f"{'rows':20}{'epoch ms':>9}{'ns/nnz':>8}{'gain':>6}{f'fit of {MANY}':>10}{'gain':>6}"
         f"{'default':>9}{'gain':>6}{'/ SGD':>7}{'epoch':>7}{'serial':>8}  gain of {MORE_CORES}"
     )
     for name, (X, y) in sets.items():
@@ -77,10 +83,9 @@ def outputs(sets, rounds, n_jobs):
         for _ in range(rounds):
             times = []
             for n in (1, n_jobs):
-                few, many = (seconds(fixed(n, n_epochs).fit, X, y) for n_epochs in (FEW, MANY))
-                times += [(many - few) / (MANY - FEW), many, seconds(model_of(n).fit, X, y)]
-            few, many = (seconds(peer(n_jobs, n, y).fit, X, y) for n in (FEW, MANY))
-            found.append([*times, (many - few) / (MANY - FEW), many])
+                times += epoch_and_fit(partial(fixed, n), X, y)
+                times.append(seconds(model_of(n).fit, X, y))
+            found.append([*times, *epoch_and_fit(partial(peer, y, n_jobs), X, y)])
         found = np.median(found, axis=0)
         (epoch, fit, default), more, (sgd_epoch, sgd) = found[:3], found[3:6], found[6:]
         serial = min(1, max(0.0, (n_jobs * more[1] / fit - 1) / (n_jobs - 1)))
@@ -109,8 +114,8 @@ def busy(sets, rounds, n_jobs):
             for _ in range(rounds):
                 times = []
                 for n in (1, n_jobs):
-                    few, many = (seconds(fixed(n, n_epochs).fit, X, y) for n_epochs in (FEW, MANY))
-                    times.append((many - few) / (MANY - FEW))
+                    epoch, _ = epoch_and_fit(partial(fixed, n), X, y)
+                    times.append(epoch)
                 found.append(times)
             one, more = np.median(found, axis=0)
             print(

@@ -237,9 +237,8 @@ class AdaptiveSGD(CallbackSupportMixin, StateAttributes):
         # before what else takes memory
         state = new_state(start.eta0)
         # A weight of a feature that does not occur is zero, unless it was so from the start.
-        starts_anew = coef_init is None and not self._is_warm()
-        features = training.features() if starts_anew else None
-        settings = self._run_settings(training, rows, validation_score is not None, starts_anew)
+        features = training.features() if coef_init is None and not self._is_warm() else None
+        settings = self._run_settings(training, rows, validation_score is not None)
         task = self._begin_task(given, X, y, training, learned, None if refits else self.max_iter)
 
         # -- train --
@@ -290,7 +289,7 @@ class AdaptiveSGD(CallbackSupportMixin, StateAttributes):
             start.settings, eta0, n_features, n_outputs, dtype, coef, intercept, scale
         )
 
-    def _run_settings(self, training, rows, validated, starts_anew=True):
+    def _run_settings(self, training, rows, validated):
         return RunSettings(
             max_iter=self.max_iter,
             tol=least_gain(self, training, rows, validated),
@@ -300,7 +299,6 @@ class AdaptiveSGD(CallbackSupportMixin, StateAttributes):
             adaptive=self.learning_rate == "adaptive",
             verbose=self.verbose,
             n_threads=n_threads_of(self.n_jobs),
-            starts_anew=starts_anew,
         )
 
     def _begin_task(self, given, X, y, training, rows, max_epochs):
@@ -509,6 +507,7 @@ class AdaptiveSGD(CallbackSupportMixin, StateAttributes):
     def _learn_shared(self, training, rows):
         """Let threads learn rows of a partial_fit; False, and nothing done, if they can't."""
         if training.blocks.size == 2:
+            # known sooner than the number of threads, in a call that learns one row
             return False
         state = self._state
         with Threads(n_threads_of(self.n_jobs)) as threads:

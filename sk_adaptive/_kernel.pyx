@@ -50,7 +50,7 @@ rounded whole, whatever the rounding of each.
 Outputs
 -------
 The rate, the penalties and eps may differ between outputs. Records keep one time for all: the
-learning-rate sum of the first output. Those of the others are multiples of it, so that their
+learning-rate sum of the optimizer's unit. Those of the outputs are multiples of it, so that their
 penalties are multiplied instead.
 """
 

@@ -150,8 +150,6 @@ class RunSettings:
         The scores of another run: when this one is behind, it ends.
     n_threads : int
         How many may learn the outputs.
-    starts_anew : bool
-        Whether no record has anything yet.
     """
 
     max_iter: int
@@ -165,7 +163,6 @@ class RunSettings:
     keeps_state: bool = True
     rival: list | None = None
     n_threads: int = 1
-    starts_anew: bool = False
 
 
 def fit_epochs(state, training, rows, features, settings, validation_score=None, task=None):
@@ -179,7 +176,8 @@ def fit_epochs(state, training, rows, features, settings, validation_score=None,
     rows : int64 ndarray
         The rows to learn.
     features : int64 ndarray or None
-        The features whose weights are not zero for good, whose penalty counts. None: all.
+        The features whose weights are not zero for good, whose penalty counts, where records
+        have nothing yet. None: all features, whose records may have something.
     settings : RunSettings
     validation_score : callable, default=None
         Takes a state and its optimizer and returns the score that decides on stopping, and on
@@ -196,7 +194,6 @@ def fit_epochs(state, training, rows, features, settings, validation_score=None,
     NotFinite
         If a step, the objective or a score would not be finite.
     """
-    features = _state.all_features(state) if features is None else features
     with Threads(settings.n_threads) as threads:
         return _fit_epochs(
             state, training, rows, features, settings, validation_score, task, threads
@@ -204,6 +201,9 @@ def fit_epochs(state, training, rows, features, settings, validation_score=None,
 
 
 def _fit_epochs(state, training, rows, features, settings, validation_score, task, threads):
+    starts_anew = features is not None
+    features = features if starts_anew else _state.all_features(state)
+
     def optimizer_of(state, is_new):
         if can_share(training, rows.size, threads):
             return Team(state, training, features, threads, is_new)
@@ -220,7 +220,7 @@ def _fit_epochs(state, training, rows, features, settings, validation_score, tas
     if validation_score is not None:
         progress.validation_scores, checkpoint = [], Checkpoint(features)
     begin = time.perf_counter()
-    optimizer = optimizer_of(state, settings.starts_anew)
+    optimizer = optimizer_of(state, starts_anew)
     least_rate = LEAST_SHARE * state["eta0"]
     for epoch in range(1, settings.max_iter + 1):
         if task is not None:
@@ -279,10 +279,10 @@ def _fit_epochs(state, training, rows, features, settings, validation_score, tas
             progress.state = state
             optimizer = optimizer_of(state, is_new=False)
             convergence.without_gain = 0
-    if settings.keeps_state:
-        gathered()
     if settings.keeps_state and progress.best_iteration < epoch:
         progress.state = checkpoint.restored(state)
+    elif settings.keeps_state:
+        gathered()
     if settings.verbose:
         print(
             f"Stopped by {progress.stopped_by} after {epoch} epochs and "

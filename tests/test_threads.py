@@ -181,11 +181,17 @@ def test_coefficients_are_read_by_threads(monkeypatch, n_outputs):
 # -- all or nothing --
 
 
-@every_optimizer
-def test_rows_before_an_overflow_are_learned(X, optimizer):
-    """Threads fail at different rows, or not at all. What was to be learned is."""
+@pytest.fixture(scope="module")
+def bad(X):
+    """The same rows, of which one makes steps overflow."""
     bad = X.copy()
     bad.data[bad.indptr[77] : bad.indptr[78]] = 1e300
+    return bad
+
+
+@every_optimizer
+def test_rows_before_an_overflow_are_learned(X, bad, optimizer):
+    """Threads fail at different rows, or not at all. What was to be learned is."""
     models = []
     for n_jobs in (1, 3):
         model, y = model_and_targets("numbers", optimizer=optimizer, n_jobs=n_jobs)
@@ -198,9 +204,7 @@ def test_rows_before_an_overflow_are_learned(X, optimizer):
 
 
 @every_optimizer
-def test_a_fit_that_overflows_names_the_same_row(X, optimizer):
-    bad = X.copy()
-    bad.data[bad.indptr[77] : bad.indptr[78]] = 1e300
+def test_a_fit_that_overflows_names_the_same_row(bad, optimizer):
     messages = []
     for n_jobs in (1, 3):
         model, y = model_and_targets("numbers", optimizer=optimizer, n_jobs=n_jobs)
