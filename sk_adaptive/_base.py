@@ -506,7 +506,7 @@ class AdaptiveSGD(CallbackSupportMixin, StateAttributes):
 
     def _learn_shared(self, training, rows):
         """Let threads learn rows of a partial_fit; False, and nothing done, if they can't."""
-        if training.blocks.size == 2:
+        if training.n_outputs == 1 or training.loss.couples_outputs:
             # known sooner than the number of threads, in a call that learns one row
             return False
         state = self._state

@@ -1,5 +1,7 @@
 """What the processor at hand can do."""
 
+import os
+
 cdef extern from *:
     """
     #if (defined(__x86_64__) || defined(__i386__)) && (defined(__GNUC__) || defined(__clang__))
@@ -25,3 +27,16 @@ cdef extern from *:
 def instruction_sets():
     """The sets that kernels are compiled for and this processor has, the widest first."""
     return ["avx512"] * ska_has_avx512() + ["avx2"] * ska_has_avx2() + ["baseline"]
+
+
+def sets_to_use():
+    """The same without those that are wider than the environment asks for.
+
+    The environment variable SK_ADAPTIVE_KERNEL is "avx512", "avx2" or "baseline", which runs
+    everywhere. Results differ by rounding only.
+    """
+    available = instruction_sets()
+    wanted = os.environ.get("SK_ADAPTIVE_KERNEL", available[0])
+    if wanted not in available:
+        raise ImportError(f"SK_ADAPTIVE_KERNEL={wanted!r}, but this processor has {available}")
+    return available[available.index(wanted):]

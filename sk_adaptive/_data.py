@@ -1,7 +1,6 @@
 """Rows, targets and weights in the form in which the kernel learns from them."""
 
 from dataclasses import dataclass, replace
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -13,9 +12,6 @@ from ._scan import normalised, raise_scale
 # Marking the feature of an entry takes about as long as an epoch's look at a feature. With so
 # many entries a feature, hardly one of them never occurs.
 ENTRIES_PER_FEATURE = 32
-
-# The least that a vector of processors has room for: parts of a model are whole vectors.
-MOST_OF_BLOCK = 4
 
 NO_WEIGHTS, NO_CLASS_WEIGHTS = np.empty(0), np.empty((0, 0))
 
@@ -42,9 +38,6 @@ class TrainingData:
         Of outputs whose target is -1, and 1. Empty where all are 1.
     loss : Loss
     n_outputs, batch_size : int
-    blocks : int64 ndarray of shape (n_blocks + 1,)
-        The outputs from each to the next are those whose losses are summed together. Outputs of
-        different blocks have nothing to do with one another.
     fit_intercept : bool
     """
 
@@ -60,7 +53,6 @@ class TrainingData:
     loss: Any
     n_outputs: int
     batch_size: int
-    blocks: np.ndarray
     fit_intercept: bool
 
     @property
@@ -104,8 +96,7 @@ class TrainingData:
         )
 
     def of_outputs(self, first, last):
-        """The same for some of the outputs: whole blocks."""
-        blocks = self.blocks[(self.blocks >= first) & (self.blocks <= last)] - first
+        """The same for some of the outputs, of a loss that does not couple them."""
         if self.classes_exclude_each_other:
             # numbers that are out of bounds are those of other classes
             targets = self.targets - first
@@ -116,7 +107,6 @@ class TrainingData:
             self,
             targets=targets,
             class_weight=class_weight,
-            blocks=blocks,
             n_outputs=last - first,
         )
 
@@ -151,13 +141,6 @@ class TrainingData:
     def classes_exclude_each_other(self):
         """Whether a row has one of several classes, which its target is the number of."""
         return self.targets.shape[1] != self.n_outputs
-
-
-@cache
-def blocks_of(n_outputs, couples_outputs):
-    """Where shares of so many outputs begin and end that are as equal as can be."""
-    n_blocks = 1 if couples_outputs else -(-n_outputs // MOST_OF_BLOCK)
-    return np.arange(n_blocks + 1, dtype=np.int64) * n_outputs // n_blocks
 
 
 def room_for_features(n_features, n_entries):
@@ -211,6 +194,5 @@ def training_data(estimator, X, y, sample_weight, *, class_weighted=True, find_f
         n_outputs=n_outputs,
         # more than there are is all, however many
         batch_size=min(int(estimator.batch_size), X.shape[0]),
-        blocks=blocks_of(n_outputs, loss.couples_outputs),
         fit_intercept=bool(estimator.fit_intercept),
     )

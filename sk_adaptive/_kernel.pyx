@@ -62,7 +62,7 @@ from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t, uintptr_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memset
 
-from sk_adaptive._losses cimport Loss
+from sk_adaptive._losses cimport Loss, room_for_losses, set_targets
 from sk_adaptive._tail cimport Tail
 
 cdef extern from "_exponential.h":

@@ -5,8 +5,10 @@ Design
 - A loss sees one target ``y`` and one raw prediction ``p``, the linear model's output, and
   returns the value and the derivative by ``p`` in one call: both need the same exponential,
   and the training loop always wants both.
-- The call is virtual. It happens once a row and output, beside dozens of memory accesses.
-  Specialising the training loop over the loss would gain nothing and cost compile time.
+- The call is virtual. It happens once a row, beside dozens of memory accesses. Specialising the
+  training loop over the loss would gain nothing and cost compile time.
+- With twenty outputs a loop over their exponentials takes a quarter of the time of a row, unless it
+  is vectorised: the loops of `_loss_loops.c` are compiled for each set of instructions.
 - Losses of classification take y in {-1, +1}. So do the losses of regression when a classifier
   uses them: least squares on +-1 targets and so on.
 - Everything is double, also in a float32 model: a row has one raw prediction.
@@ -17,15 +19,26 @@ Design
 import numpy as np
 from scipy.special import expit, log_expit, log_softmax, xlogy
 
+from ._cpu import sets_to_use
+
 from libc.math cimport exp, fabs, log, log1p
+from libc.string cimport memcpy
 
 cdef extern from "_exponential.h":
     double exp_of_negative "ska_exp_double"(double x) noexcept nogil
-    double log_of_1_plus "ska_log_of_1_plus"(double x) noexcept nogil
 
-# Factors of at most 2 whose product does not overflow.
-cdef enum:
-    MAX_FACTORS = 1000
+cdef extern from "_loss_loops.h":
+    ctypedef struct LossLoops "ska_loss_loops":
+        void (*log_losses)(
+            const double* p, double* gradients, double* values, Py_ssize_t n) noexcept nogil
+        void (*exponentials)(double* x, Py_ssize_t n) noexcept nogil
+    const LossLoops* loss_loops_of "ska_loss_loops_of"(const char* instruction_set)
+
+cdef const LossLoops* loops
+for instruction_set in sets_to_use():
+    loops = loss_loops_of(instruction_set.encode())
+    if loops != NULL:  # a set that the compiler did not know was left out
+        break
 
 # For a class of any share one of these raw predictions is as good as the best, to a few percent.
 GRID = np.linspace(-20, 20, 401)
@@ -55,43 +68,18 @@ cdef class Loss:
         gradient[0] = 0.0
         return 0.0
 
-    cdef double evaluate_outputs(
-        self, const double* y, Py_ssize_t n_targets, const double* raw_predictions,
-        double* gradients, Py_ssize_t K, const double* of_negative, const double* of_positive,
+    cdef void evaluate_outputs(
+        self, const double* p, double* gradients, double* values, Py_ssize_t n
     ) noexcept nogil:
-        """The sum over K outputs, and the derivative by each raw prediction.
+        """Values and derivatives of n outputs, whose targets `gradients` holds at first.
 
-        y holds a target for each output, or where n_targets is less than K the number of
-        the class, whose output's target is 1 and all others' -1; the class may be of none of
-        these outputs. of_negative and of_positive hold factors for outputs whose target is not
-        positive, and for those whose target is; or both are NULL.
+        The value of a loss that couples outputs is that of the first, and the others' are 0. What
+        is behind the last output, up to a multiple of LOSSES_AT_ONCE, may be overwritten, but not
+        by a loss that couples outputs.
         """
         cdef Py_ssize_t k
-        cdef double target, value, factor, total = 0.0
-        for k in range(K):
-            if n_targets == K:
-                target = y[k]
-            else:
-                target = 1.0 if <Py_ssize_t>y[0] == k else -1.0
-            value = self.evaluate(target, raw_predictions[k], &gradients[k])
-            if of_positive != NULL:
-                factor = of_positive[k] if target > 0 else of_negative[k]
-                value *= factor
-                gradients[k] *= factor
-            total += value
-        return total
-
-    cdef void evaluate_models(
-        self, const double* y, Py_ssize_t n_targets, const double* raw_predictions,
-        double* gradients, Py_ssize_t K, const double* of_negative, const double* of_positive,
-        Py_ssize_t n_models, double* values,
-    ) noexcept nogil:
-        """The same of several models of K outputs each, with the same targets."""
-        cdef Py_ssize_t model
-        for model in range(n_models):
-            values[model] = self.evaluate_outputs(
-                y, n_targets, raw_predictions + model * K, gradients + model * K, K, of_negative,
-                of_positive)
+        for k in range(n):
+            values[k] = self.evaluate(gradients[k], p[k], &gradients[k])
 
     def __call__(self, y, p):
         """Value and derivative at arrays of targets and raw predictions.
@@ -133,17 +121,23 @@ cdef class Loss:
         cdef const double[:, ::1] y = targets
         cdef const double[:, ::1] p = np.ascontiguousarray(raw_predictions, np.float64)
         cdef const double[:, ::1] by_class = class_weight
-        cdef bint weighted = by_class.shape[0] > 0
-        cdef const double* of_negative = &by_class[0, 0] if weighted else NULL
-        cdef const double* of_positive = &by_class[1, 0] if weighted else NULL
-        cdef Py_ssize_t K = p.shape[1], i
-        cdef double[::1] gradients = np.empty(K)
-        losses = np.empty(p.shape[0])
-        cdef double[::1] values = losses
+        cdef const double* of_classes = &by_class[0, 0] if by_class.shape[0] else NULL
+        cdef Py_ssize_t K = p.shape[1], i, k
+        cdef bint coupled = self.couples_outputs
+        cdef double[:, ::1] buffer = np.zeros((4, room_for_losses(K)))
+        cdef double* of_row = &buffer[0, 0]
+        cdef double* gradients = &buffer[1, 0]
+        cdef double* values = &buffer[2, 0]
+        cdef double* factors = &buffer[3, 0]
+        losses = np.zeros(p.shape[0])
+        cdef double[::1] sums = losses
         with nogil:
             for i in range(p.shape[0]):
-                values[i] = self.evaluate_outputs(
-                    &y[i, 0], y.shape[1], &p[i, 0], &gradients[0], K, of_negative, of_positive)
+                memcpy(of_row, &p[i, 0], K * sizeof(double))
+                set_targets(gradients, factors, K, &y[i, 0], y.shape[1], of_classes, coupled)
+                self.evaluate_outputs(of_row, gradients, values, K)
+                for k in range(K):
+                    sums[i] += factors[k] * values[k]
         return losses
 
     # -- before anything is learned, from targets of regression: shape (n_rows, n_outputs) --
@@ -239,58 +233,18 @@ cdef class LogLoss(Loss):
         gradient[0] = -y / (1.0 + e)
         return log1p(e) - z
 
-    cdef double evaluate_outputs(
-        self, const double* y, Py_ssize_t n_targets, const double* raw_predictions,
-        double* gradients, Py_ssize_t K, const double* of_negative, const double* of_positive,
+    cdef void evaluate_outputs(
+        self, const double* p, double* gradients, double* values, Py_ssize_t n
     ) noexcept nogil:
-        cdef Py_ssize_t k, start = 0
-        cdef double total = 0.0, product, z, e
-        if K == 1 and of_positive == NULL:
-            z = y[0] * raw_predictions[0]
-            e = exp_of_negative(-fabs(z))
-            gradients[0] = -y[0] * (e if z > 0 else 1.0) / (1.0 + e)
-            return log(1.0 + e) - (z if z < 0 else 0.0)
-        if of_positive != NULL:
-            return Loss.evaluate_outputs(
-                self, y, n_targets, raw_predictions, gradients, K, of_negative, of_positive)
-        # The same without calls, for it to be vectorised; and one logarithm of the product
-        # of 1 + e in place of the sum of logarithms.
-        for k in range(K):
-            gradients[k] = y[k] if n_targets == K else -1.0
-        if n_targets != K and 0 <= y[0] < K:
-            gradients[<Py_ssize_t>y[0]] = 1.0
-        while start < K:
-            product = 1.0
-            for k in range(start, min(start + MAX_FACTORS, K)):
-                z = gradients[k] * raw_predictions[k]
-                e = exp_of_negative(-fabs(z))
-                total -= z if z < 0 else 0.0
-                product *= 1.0 + e
-                gradients[k] *= -(e if z > 0 else 1.0) / (1.0 + e)
-            total += log(product)
-            start += MAX_FACTORS
-        return total
-
-    cdef void evaluate_models(
-        self, const double* y, Py_ssize_t n_targets, const double* raw_predictions,
-        double* gradients, Py_ssize_t K, const double* of_negative, const double* of_positive,
-        Py_ssize_t n_models, double* values,
-    ) noexcept nogil:
-        cdef Py_ssize_t model
-        cdef double z, e, factor = 1.0
-        if K > 1:
-            Loss.evaluate_models(
-                self, y, n_targets, raw_predictions, gradients, K, of_negative, of_positive,
-                n_models, values)
+        cdef double y = gradients[0], z, e
+        if n > 1:
+            loops.log_losses(p, gradients, values, n)
             return
-        if of_positive != NULL:
-            factor = of_positive[0] if y[0] > 0 else of_negative[0]
-        # without calls and branches, for it to be vectorised
-        for model in range(n_models):
-            z = y[0] * raw_predictions[model]
-            e = exp_of_negative(-fabs(z))
-            gradients[model] = -factor * y[0] * (e if z > 0 else 1.0) / (1.0 + e)
-            values[model] = factor * (log_of_1_plus(e) - (z if z < 0 else 0.0))
+        # the same as `evaluate`, but in absolute rounding, and quicker
+        z = y * p[0]
+        e = exp_of_negative(-fabs(z))
+        gradients[0] = -y * (e if z > 0 else 1.0) / (1.0 + e)
+        values[0] = log(1.0 + e) - (z if z < 0 else 0.0)
 
     def probabilities(self, raw_predictions, exclusive):
         """Probabilities of classes, of shape (n_rows, n_classes).
@@ -325,25 +279,25 @@ cdef class MultinomialLogLoss(Loss):
     has_probabilities = True
     couples_outputs = True
 
-    cdef double evaluate_outputs(
-        self, const double* y, Py_ssize_t n_targets, const double* raw_predictions,
-        double* gradients, Py_ssize_t K, const double* of_negative, const double* of_positive,
+    cdef void evaluate_outputs(
+        self, const double* p, double* gradients, double* values, Py_ssize_t n
     ) noexcept nogil:
-        cdef Py_ssize_t k, target = <Py_ssize_t>y[0]
-        cdef double largest = raw_predictions[0], total = 0.0, factor = 1.0
-        for k in range(1, K):
-            largest = raw_predictions[k] if raw_predictions[k] > largest else largest
+        cdef Py_ssize_t k, target = 0
+        cdef double largest = p[0], total = 0.0
+        for k in range(n):
+            largest = p[k] if p[k] > largest else largest
+            target = k if gradients[k] > 0 else target
         # No exponential of a positive number, and one of zero: neither overflow nor 0 / 0.
-        for k in range(K):
-            gradients[k] = exp_of_negative(raw_predictions[k] - largest)
-        for k in range(K):
+        for k in range(n):
+            gradients[k] = p[k] - largest
+            values[k] = 0.0
+        loops.exponentials(gradients, n)
+        for k in range(n):
             total += gradients[k]
-        if of_positive != NULL:
-            factor = of_positive[target]
-        for k in range(K):
-            gradients[k] *= factor / total
-        gradients[target] -= factor
-        return factor * (log(total) + largest - raw_predictions[target])
+        for k in range(n):
+            gradients[k] /= total
+        gradients[target] -= 1.0
+        values[0] = log(total) + largest - p[target]
 
     def probabilities(self, raw_predictions, exclusive):
         """See `LogLoss.probabilities`."""

@@ -4,7 +4,6 @@ A new optimizer is a rule and a class in `kernel/` and one entry here; a new los
 one class in `_losses.pyx` and one entry here. Nothing else knows their names.
 """
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
@@ -20,14 +19,9 @@ from . import _cpu, _losses
 def kernel(dtype):
     """The kernel module for this precision, compiled for the widest vectors of this processor.
 
-    Results differ by rounding only. The environment variable SK_ADAPTIVE_KERNEL asks for
-    another set of instructions: "avx512", "avx2" or "baseline", which runs everywhere.
+    Or for those that the environment asks for, see `_cpu.sets_to_use`.
     """
-    available = _cpu.instruction_sets()
-    wanted = os.environ.get("SK_ADAPTIVE_KERNEL", available[0])
-    if wanted not in available:
-        raise ImportError(f"SK_ADAPTIVE_KERNEL={wanted!r}, but this processor has {available}")
-    for instruction_set in available[available.index(wanted) :]:
+    for instruction_set in _cpu.sets_to_use():
         # a set that the compiler did not know was left out
         name = f"sk_adaptive._kernel_{np.dtype(dtype)}_{instruction_set}"
         if find_spec(name) is not None:

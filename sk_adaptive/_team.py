@@ -9,13 +9,16 @@ from typing import Any
 import numpy as np
 
 from . import _state
-from ._data import MOST_OF_BLOCK
 from ._learning import Learned, TrainingFailure, learn
 from ._registry import kernel
 from ._threads import parts_of
 
 # To share less than this, entries times outputs, takes longer than to learn it.
 LEAST_WORK = 1 << 18
+
+# The least that a vector of processors has room for. A part of one output alone would be computed in
+# another way.
+LEAST_LANES = 4
 
 # Passes over so many vectors of outputs at most take the least time a vector.
 MOST_VECTORS = 3
@@ -33,16 +36,17 @@ def can_share(training, n_rows, threads):
 
 
 def _ends_of_parts(training, n_threads):
-    """The outputs of each member lie between two of these: whole blocks.
+    """The outputs of each member lie between two of these.
 
-    At most as many as a thread's share, for all to come to an end together.
+    Vectors of them are at most as many as a thread's share, for all to come to an end together.
     """
-    n_blocks = training.blocks.size - 1
-    blocks_a_vector = max(1, kernel(training.data.dtype).N_LANES // MOST_OF_BLOCK)
-    n_vectors = -(-n_blocks // blocks_a_vector)
-    size = blocks_a_vector * min(max(1, n_vectors // n_threads), MOST_VECTORS)
-    parts = parts_of(n_blocks, -(-n_blocks // size))
-    return training.blocks[[0, *(part.stop for part in parts)]].tolist()
+    n_outputs = training.n_outputs
+    if training.loss.couples_outputs:
+        return [0, n_outputs]
+    lanes = max(LEAST_LANES, kernel(training.data.dtype).N_LANES)
+    n_vectors = -(-n_outputs // lanes)
+    at_once = min(max(1, n_vectors // n_threads), MOST_VECTORS)
+    return [0, *(part.stop for part in parts_of(n_outputs, -(-n_vectors // at_once)))]
 
 
 @dataclass(eq=False)
@@ -195,7 +199,7 @@ class Team:
 
 
 def train_rows(optimizer, training, rows, progressive_loss=None, mixture=None, threads=None):
-    """Learn these rows in this order; return the losses of blocks or models, see `Learned`.
+    """Learn these rows in this order; return the losses of outputs, see `Learned`.
 
     Parameters
     ----------

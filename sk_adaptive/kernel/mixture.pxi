@@ -30,7 +30,10 @@ cdef class Mixture:
         unsigned char[::1] failed
         double rate, share
         Py_ssize_t n_outputs, n_models
-        double[::1] raw_prediction
+        # of the mean, one number for each output: raw predictions, targets that become
+        # derivatives, values; and of each model the loss of the step
+        double[:, ::1] of_mean
+        double[::1] of_models
         # whether no model is out
         bint complete
         # of the mean, before the step
@@ -45,7 +48,8 @@ cdef class Mixture:
         self.complete = mixture.complete
         self.n_outputs = n_outputs
         self.n_models = self.weights.shape[0]
-        self.raw_prediction = np.empty(n_outputs)
+        self.of_mean = np.zeros((3, room_for_losses(n_outputs)))
+        self.of_models = np.empty(self.n_models)
 
     cdef void begin(self) noexcept nogil:
         self.loss = 0.0
@@ -60,26 +64,39 @@ cdef class Mixture:
             if self.weights[k // self.n_outputs] == 0:
                 numbers[k] = 0.0
 
-    cdef bint check_losses(self, double* losses) noexcept nogil:
-        """Name the models whose loss is not finite; False if there are any."""
-        cdef Py_ssize_t model
+    cdef bint check_losses(self, const double* losses) noexcept nogil:
+        """Sum those of each model's outputs, and name the models for which they are not finite.
+
+        False if there are any.
+        """
+        cdef Py_ssize_t model, k
         cdef bint finite = True
         for model in range(self.n_models):
-            if not isfinite(losses[model]):
+            self.of_models[model] = 0.0
+            for k in range(model * self.n_outputs, (model + 1) * self.n_outputs):
+                self.of_models[model] += losses[k]
+            if not isfinite(self.of_models[model]):
                 self.failed[model] = True
                 finite = False
         return finite
 
-    cdef const double* mean(self, const double* raw_predictions) noexcept nogil:
-        """The raw predictions of the mean. Those of a model that is out are finite."""
+    cdef void add_loss(
+        self, Loss loss, const double* raw_predictions, const double* targets,
+        const double* factors,
+    ) noexcept nogil:
+        """Add the loss of the mean. Raw predictions of a model that is out are finite."""
         cdef Py_ssize_t model, k
-        cdef double sum
+        cdef double* mean = &self.of_mean[0, 0]
+        cdef double* derivatives = &self.of_mean[1, 0]
+        cdef double* values = &self.of_mean[2, 0]
         for k in range(self.n_outputs):
-            sum = 0.0
+            mean[k] = 0.0
             for model in range(self.n_models):
-                sum += self.weights[model] * raw_predictions[model * self.n_outputs + k]
-            self.raw_prediction[k] = sum
-        return &self.raw_prediction[0]
+                mean[k] += self.weights[model] * raw_predictions[model * self.n_outputs + k]
+            derivatives[k] = targets[k]
+        loss.evaluate_outputs(mean, derivatives, values, self.n_outputs)
+        for k in range(self.n_outputs):
+            self.loss += factors[k] * values[k]
 
     cdef void find_failed_row(
         self, const double* raw_prediction, const double* derivative
@@ -112,8 +129,9 @@ cdef class Mixture:
                 if not isfinite(sum):
                     self.failed[k // self.n_outputs] = True
 
-    cdef void update(self, const double* losses) noexcept nogil:
-        """Take in what each model has lost in a step."""
+    cdef void update(self) noexcept nogil:
+        """Take in what each model has lost in the step."""
+        cdef const double* losses = &self.of_models[0]
         cdef Py_ssize_t model
         cdef double* weight = &self.weights[0]
         cdef const double* handed_out = &self.handed_out[0]

@@ -16,25 +16,25 @@ cdef class Derivatives:
 
     Of one model, or of several side by side: as many as its outputs go into the optimizer's. Each
     is told the same targets. With a mixture, which may be None, the model is the mean of them.
-
-    The losses of one model are summed over the rows by blocks of outputs, see `TrainingData`: what
-    an output is told and adds does not depend on which other outputs are trained with it.
     """
 
     cdef:
         Loss loss
         Mixture mixture
         const double[:, ::1] class_weight
-        const int64_t[::1] blocks
-        # of one model; of all, and the same filled up to whole vectors; and of losses
-        Py_ssize_t n_outputs, n_all, width, n_losses
+        # of one model; of all; of those whose losses are computed at once; and of all, filled up to
+        # whole vectors
+        Py_ssize_t n_outputs, n_all, n_together, width
+        bint coupled
         void* buffer
         double* raw_prediction
+        # of the row, first targets and then derivatives
         double* of_row
         double* of_intercepts
-        # of each model, or of each block of the only one: of the step, and of the row
+        # of each output: of the row; what they are multiplied by; of the step
+        double* values
+        double* factors
         double* losses
-        double* of_models
         # of all rows of the step, `width` numbers each
         real* of_rows
         # the largest derivative of each row, summed over the rows
@@ -42,35 +42,34 @@ cdef class Derivatives:
         bint flat
 
     def __init__(self, training, Optimizer o, Py_ssize_t batch_size, Mixture mixture):
-        cdef Py_ssize_t n_doubles, n_rows
+        cdef Py_ssize_t room, n_rows
         self.loss = training.loss
         self.mixture = mixture
         self.class_weight = training.class_weight
-        self.blocks = training.blocks
         self.n_outputs = training.n_outputs
         self.n_all = o.m.n_outputs
-        self.n_losses = self.n_all // self.n_outputs
-        if self.n_losses == 1:
-            self.n_losses = self.blocks.shape[0] - 1
+        self.coupled = self.loss.couples_outputs
+        self.n_together = self.n_outputs if self.coupled else self.n_all
         self.width = o.m.width
-        n_doubles = 5 * self.n_all
+        room = room_for_losses(self.n_all)
         n_rows = batch_size * self.width
-        self.buffer = calloc(n_doubles * sizeof(double) + n_rows * sizeof(real), 1)
+        self.buffer = calloc(6 * room * sizeof(double) + n_rows * sizeof(real), 1)
         if self.buffer == NULL:
             raise MemoryError
         self.raw_prediction = <double*>self.buffer
-        self.of_row = self.raw_prediction + self.n_all
-        self.of_intercepts = self.of_row + self.n_all
-        self.losses = self.of_intercepts + self.n_all
-        self.of_models = self.losses + self.n_all
-        self.of_rows = <real*>(self.of_models + self.n_all)
+        self.of_row = self.raw_prediction + room
+        self.of_intercepts = self.of_row + room
+        self.values = self.of_intercepts + room
+        self.factors = self.values + room
+        self.losses = self.factors + room
+        self.of_rows = <real*>(self.losses + room)
 
     def __dealloc__(self):
         free(self.buffer)
 
     cdef void begin(self) noexcept nogil:
         memset(self.of_intercepts, 0, self.n_all * sizeof(double))
-        memset(self.losses, 0, self.n_losses * sizeof(double))
+        memset(self.losses, 0, self.n_all * sizeof(double))
         self.largest = 0.0
         self.flat = True
         if self.mixture is not None:
@@ -81,38 +80,35 @@ cdef class Derivatives:
         Py_ssize_t size, const double[:, ::1] intercept,
     ) noexcept nogil:
         """Row i of `size`, whose raw prediction lacks the intercept; False if it is not finite."""
-        cdef Py_ssize_t k, model, n_models = self.n_all // self.n_outputs
-        cdef double largest = 0.0, check = 0.0
+        cdef Py_ssize_t k, start = 0
+        cdef double largest = 0.0, check = 0.0, share = 1.0 / size
         cdef bint finite = True
         cdef real* of_this = self.of_rows + i * self.width
-        cdef bint weighted = self.class_weight.shape[0] > 0
-        cdef const double* of_negative = &self.class_weight[0, 0] if weighted else NULL
-        cdef const double* of_positive = &self.class_weight[1, 0] if weighted else NULL
+        set_targets(
+            self.of_row, self.factors, self.n_outputs, target, n_targets,
+            &self.class_weight[0, 0] if self.class_weight.shape[0] else NULL, self.coupled)
+        for k in range(self.n_outputs, self.n_all):
+            self.of_row[k] = self.of_row[k - self.n_outputs]
+            self.factors[k] = self.factors[k - self.n_outputs]
         for k in range(self.n_all):
             self.raw_prediction[k] += intercept[0, k]
-        if n_models == 1 and self.n_losses == 1:
-            self.losses[0] += weight * self.loss.evaluate_outputs(
-                target, n_targets, self.raw_prediction, self.of_row, self.n_outputs, of_negative,
-                of_positive)
-        elif n_models == 1:
-            self.evaluate_blocks(target, n_targets, weight, of_negative, of_positive)
-        else:
-            if self.mixture is not None:
-                self.mixture.leave_out(self.raw_prediction)
-                self.mixture.loss += weight * self.loss.evaluate_outputs(
-                    target, n_targets, self.mixture.mean(self.raw_prediction), self.of_row,
-                    self.n_outputs, of_negative, of_positive)
-            self.loss.evaluate_models(
-                target, n_targets, self.raw_prediction, self.of_row, self.n_outputs, of_negative,
-                of_positive, n_models, self.of_models)
-            for model in range(n_models):
-                self.losses[model] += weight * self.of_models[model]
-            if self.mixture is not None:
-                self.mixture.leave_out(self.of_row)
-                finite = self.mixture.check_losses(self.losses)
-        weight /= size
+            self.factors[k] *= weight
+        if self.mixture is not None:
+            self.mixture.leave_out(self.raw_prediction)
+            self.mixture.add_loss(self.loss, self.raw_prediction, self.of_row, self.factors)
+        while start < self.n_all:
+            self.loss.evaluate_outputs(
+                self.raw_prediction + start, self.of_row + start, self.values + start,
+                self.n_together)
+            start += self.n_together
         for k in range(self.n_all):
-            self.of_row[k] *= weight
+            self.losses[k] += self.factors[k] * self.values[k]
+            self.of_row[k] *= self.factors[k]
+        if self.mixture is not None:
+            self.mixture.leave_out(self.of_row)
+            finite = self.mixture.check_losses(self.losses)
+        for k in range(self.n_all):
+            self.of_row[k] *= share
             of_this[k] = <real>self.of_row[k]
             self.of_intercepts[k] += self.of_row[k]
             largest = max(largest, fabs(self.of_row[k]))
@@ -126,24 +122,6 @@ cdef class Derivatives:
                 self.mixture.find_failed_row(self.raw_prediction, self.of_row)
         self.largest += largest
         return finite
-
-    cdef void evaluate_blocks(
-        self, const double* target, Py_ssize_t n_targets, double weight,
-        const double* of_negative, const double* of_positive,
-    ) noexcept nogil:
-        """Losses and derivatives of a model with several outputs."""
-        cdef Py_ssize_t block, start, size
-        cdef bint by_output = n_targets == self.n_outputs
-        cdef double code
-        for block in range(self.n_losses):
-            start = self.blocks[block]
-            size = self.blocks[block + 1] - start
-            code = target[0] - start  # of the class, among those of the block
-            self.losses[block] += weight * self.loss.evaluate_outputs(
-                target + start if by_output else &code, size if by_output else 1,
-                self.raw_prediction + start, self.of_row + start, size,
-                of_negative + start if of_negative != NULL else NULL,
-                of_positive + start if of_positive != NULL else NULL)
 
 
 def train(
@@ -165,10 +143,10 @@ def train(
 
     Returns
     -------
-    losses : float64 ndarray of shape (n_losses,)
-        The weighted losses of the rows, each before its step, summed: of each block of outputs, or
-        where several models stand side by side, that is where the optimizer has a multiple of the
-        training's outputs, of each model. With a mixture one number, of the mean of the models.
+    losses : float64 ndarray of shape (n_outputs,)
+        The weighted losses of the rows, each before its step, summed: of each output of the
+        optimizer, or of the first for all where the loss couples outputs. With a mixture one
+        number, of the mean of the models.
     failed : int
         The place in ``rows`` where the step begins that would have overflowed
         and was not done, or -1.
@@ -200,7 +178,7 @@ cdef learn_rows(
         Rows rows
         int status = DONE
     if losses is None:
-        losses = np.zeros(derivatives.n_losses if mixture is None else 1)
+        losses = np.zeros(derivatives.n_all if mixture is None else 1)
     sums = losses
     if batch_size > 1 and o.batches is None:
         o.batches = Batches(o.n_features)
@@ -230,9 +208,9 @@ cdef learn_rows(
             if status == DONE:
                 if mixture is not None:
                     sums[0] += mixture.loss
-                    mixture.update(derivatives.losses)
+                    mixture.update()
                 else:
-                    for k in range(derivatives.n_losses):
+                    for k in range(derivatives.n_all):
                         sums[k] += derivatives.losses[k]
                 position += size
     if status == OUT_OF_MEMORY:
