@@ -8,12 +8,12 @@
 
 SKA_INLINE void adagrad_step(const ska_model *m, const ska_settings *h, ska_lanes *c, vec g) {
     const vec r = c->first;
-    const mask seen = r > 0, moved = g != 0;
+    const mask seen = v_above(r, v_all(0)), moved = v_differs(g, v_all(0));
     const vec q = g * v_select(seen, r, v_all(1)), p = q * q;
     const vec root = v_sqrt(v_select(seen, v_all(1), h->eps) + p);
 #ifdef SKA_SINGLE
     /* r / root as r - r p / (root (root + 1)), whose change is exact to rounding where it is small */
-    const mask small = seen & (p < 1);
+    const mask small = seen & v_above(v_all(1), p);
     const vec part = v_select(small, p, v_select(moved, v_all(1), v_all(0)))
         / v_select(small, root * (root + 1), root);
     const vec change = r * part + m->dither_first * ska_last_digit(r);

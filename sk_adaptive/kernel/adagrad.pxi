@@ -13,15 +13,11 @@ cdef class Accumulating(Optimizer):
     """What AdaGrad and FTRL share: sums of squared gradients that never age."""
 
     cdef void prepare(self) noexcept nogil:
-        cdef Py_ssize_t k
-        cdef double least = 1.0
         # multiples of the golden section and of the root of 2, which have nothing in common
         self.m.dither_first = fraction(self.m.t, 11400714819323198485u)
         self.m.dither_weight = fraction(self.m.t, 7640891576956012808u)
         # a gradient is divided by at least sqrt(eps)
-        for k in range(self.m.n_outputs):
-            least = min(least, sqrt(self.eps[k]))
-        self.largest_harmless = HARMLESS * least
+        self.largest_harmless = HARMLESS * min(1.0, sqrt(self.least_eps))
 
     cdef double intercept_step(
         self, double* G, double* unused, double g, Py_ssize_t k

@@ -92,7 +92,7 @@ SKA_INLINE void adam_settle(const ska_model *m, const ska_settings *h, ska_lanes
 /* Moments, and what they move a coefficient by: now, and if it stays idle from here on. */
 SKA_INLINE void adam_moments(
     const ska_model *m, const ska_settings *h, ska_lanes *c, vec g, vec *now, vec *later) {
-    const mask moved = g != 0;
+    const mask moved = v_differs(g, v_all(0));
     const vec first = m->memory_1 * c->first + m->share_1 * g;
     const vec second = v_sqrt(m->memory_2 * c->second * c->second + m->share_2 * g * g);
     vec r;
@@ -112,7 +112,7 @@ SKA_INLINE void adam_moments(
 /* The charge comes after the step, and that of a coefficient without gradient after its tail. */
 SKA_INLINE void adam_step(
     const ska_model *m, const ska_settings *h, ska_lanes *c, vec g, int charged) {
-    const mask moved = g != 0;
+    const mask moved = v_differs(g, v_all(0));
     vec now, later;
     adam_moments(m, h, c, g, &now, &later);
     if (!charged) {
@@ -127,7 +127,7 @@ SKA_INLINE void adam_step(
    it an idle coefficient is charged without its tail, in the units of the step before. */
 SKA_INLINE void adamw_step(
     const ska_model *m, const ska_settings *h, ska_lanes *c, vec g, int charged) {
-    const mask moved = g != 0;
+    const mask moved = v_differs(g, v_all(0));
     vec now, later, w;
     if (!charged) {
         adam_step(m, h, c, g, 0);

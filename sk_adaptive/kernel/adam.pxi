@@ -49,10 +49,8 @@ cdef class Adam(Optimizer):
     cdef void prepare(self) noexcept nogil:
         cdef int p
         cdef Py_ssize_t k
-        cdef double least = 1.0
         for k in range(self.m.n_outputs):
             self.m.kept[k] = <real>(1 - self.eta * self.rate[k] * self.decay(self.l2[k]))
-            least = min(least, self.eps[k])
         if self.m.t == self.prepared_t:
             return
         self.prepared_t = self.m.t
@@ -68,7 +66,7 @@ cdef class Adam(Optimizer):
             for p in range(self.tail.n_chebyshev):
                 self.m.chebyshev[p] = <real>self.tail.chebyshev[p]
         # A moment is divided by at least eps, now and in each of the tail's terms.
-        self.largest_harmless = HARMLESS * least / (1 + self.tail.size())
+        self.largest_harmless = HARMLESS * min(1.0, self.least_eps) / (1 + self.tail.size())
 
     cdef double integral_of_tail(self, Py_ssize_t i, Py_ssize_t k) noexcept nogil:
         return self.rate[k] * self.tail.integral(self.m.first[i], self.m.second[i], self.eps[k])

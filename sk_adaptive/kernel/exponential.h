@@ -96,13 +96,13 @@ SKA_INLINE vec ska_powers(const ska_ages *age, double log2_base) {
     const vec f = ska_join(f_first, f_second);
     const vec x = ska_join(first, second);
     /* the low halves of both, in the order of the lanes */
-    const mask n = (mask)V_(shuffle)((vec)n_first, (vec)n_second, 0x88);
+    const bits n = (bits)V_(shuffle)((vec)n_first, (vec)n_second, 0x88);
     const vec ff = f * f;
     const vec p_4 = 1.3390863e-03f * f + 9.6180826e-03f;
     const vec p_2 = 5.5503571e-02f * f + 2.4022651e-01f;
     const vec p_0 = 6.9314719e-01f * f + 1.0f;
     const vec p = ((1.5453163e-04f * ff + p_4) * ff + p_2) * ff + p_0;
-    return v_select(x > (real)SKA_LEAST_EXPONENT, (vec)((mask)p + (n << 23)), v_all(0));
+    return v_select(v_above(x, v_all((real)SKA_LEAST_EXPONENT)), (vec)((bits)p + (n << 23)), v_all(0));
 }
 
 #else
@@ -113,7 +113,7 @@ SKA_INLINE vec ska_powers(const ska_ages *age, double log2_base) {
 #ifdef SKA_VECTORS
     const vec x = *age * log2_base, bounded = v_max(x, v_all(SKA_LEAST_EXPONENT));
     dvec f, n = ska_rounded(bounded, &f);
-    return v_select(x > SKA_LEAST_EXPONENT, ska_power_of_two(n, f), v_all(0));
+    return v_select(v_above(x, v_all(SKA_LEAST_EXPONENT)), ska_power_of_two(n, f), v_all(0));
 #else
     return (real)ska_power(*age, log2_base);
 #endif
@@ -159,9 +159,9 @@ SKA_INLINE vec ska_expm1_of_negative(vec x) {
     p = p * f + (real)0.5;
     p = f + f * f * p;
 #if defined(SKA_VECTORS) && defined(SKA_SINGLE)
-    scale = (vec)(((mask)rounded << 23) + 0x3f800000);
+    scale = (vec)(((bits)rounded << 23) + 0x3f800000);
 #elif defined(SKA_VECTORS)
-    scale = (vec)(((mask)rounded << 52) + 0x3ff0000000000000);
+    scale = (vec)(((bits)rounded << 52) + 0x3ff0000000000000);
 #elif defined(SKA_SINGLE)
     {
         uint32_t bits;

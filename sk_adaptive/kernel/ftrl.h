@@ -20,7 +20,8 @@ SKA_INLINE vec ftrl_root(const ska_settings *h, const ska_lanes *c) {
 SKA_INLINE void ftrl_refresh(const ska_model *m, const ska_settings *h, ska_lanes *c) {
     const vec over = v_abs(c->first) - h->l1 * m->learning_rate_sum;
     const vec size = over / (ftrl_root(h, c) + h->l2 * m->learning_rate_sum);
-    c->w = v_select(over > 0, v_select(c->first > 0, -size, size), v_all(0));
+    c->w = v_select(
+        v_above(over, v_all(0)), v_select(v_above(c->first, v_all(0)), -size, size), v_all(0));
 }
 
 /* Where the weight is 0, z may be anything that makes it 0. */
@@ -28,12 +29,13 @@ SKA_INLINE void ftrl_settle(const ska_model *m, const ska_settings *h, ska_lanes
     const vec limit = h->l1 * m->learning_rate_sum;
     const vec z = c->w * (ftrl_root(h, c) + h->l2 * m->learning_rate_sum);
     c->first = v_select(
-        c->w == 0, v_max(-limit, v_min(limit, c->first)), v_select(c->w > 0, -z - limit, limit - z));
+        v_differs(c->w, v_all(0)), v_select(v_above(c->w, v_all(0)), -z - limit, limit - z),
+        v_max(-limit, v_min(limit, c->first)));
 }
 
 SKA_INLINE void ftrl_step(const ska_model *m, const ska_settings *h, ska_lanes *c, vec g) {
     const vec s = ftrl_root(h, c), p = g * g;
-    const mask moved = g != 0;
+    const mask moved = v_differs(g, v_all(0));
     vec growth = p / (v_sqrt(s * s + p) + s), change;
 #ifdef SKA_SINGLE
     growth += v_select(moved, m->dither_first * ska_last_digit(s), v_all(0));

@@ -170,8 +170,8 @@ SKA_INLINE ska_ages ska_ages_at(int64_t t, const unsigned char *const *record, c
 }
 
 SKA_INLINE void ska_set_step(int64_t t, vec *word) {
-    word[0] = (vec)((mask){0} + (int32_t)(uint32_t)t);
-    word[1] = (vec)((mask){0} + (int32_t)(uint32_t)(t >> 32));
+    word[0] = (vec)((bits){0} + (int32_t)(uint32_t)t);
+    word[1] = (vec)((bits){0} + (int32_t)(uint32_t)(t >> 32));
 }
 
 #else

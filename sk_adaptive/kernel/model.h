@@ -134,7 +134,8 @@ SKA_INLINE vec ska_flow(vec w, vec tau, const ska_settings *h, int has_l1) {
         /* beyond that a weight is 0 to rounding */
         u = v_min(u, v_all((real)(sizeof(real) == 8 ? 700 : 87)));
         share = v_select(
-            u > (real)0.015625, -ska_expm1_of_negative(-u) / u, ska_growth_of_small(-u));
+            v_above(u, v_all((real)0.015625)), -ska_expm1_of_negative(-u) / u,
+            ska_growth_of_small(-u));
     } else {
         share = ska_growth_of_small(-u);
     }
@@ -143,7 +144,7 @@ SKA_INLINE vec ska_flow(vec w, vec tau, const ska_settings *h, int has_l1) {
     {
         const vec size = v_abs(w);
         const vec rest = v_max(size - share * (size * u + h->l1 * tau), v_all(0));
-        return v_select(w >= 0, rest, -rest);
+        return v_select(v_above(v_all(0), w), -rest, rest);
     }
 }
 

@@ -62,6 +62,7 @@ cdef class Optimizer:
         double power_t, eta, increment, unit_eta0, unit_l2
         # by output
         double[::1] eta0, rate, l1, l2, eps
+        double least_eps
         real[:, ::1] numbers
         # Gradients and moments up to this size can't make a step overflow.
         double largest_harmless
@@ -141,6 +142,7 @@ cdef class Optimizer:
             self.m.l2[k] = <real>(share * self.l2[k])
             self.m.eps[k] = <real>self.eps[k]
             self.m.has_l1 = self.m.has_l1 or self.l1[k] > 0
+        self.least_eps = min(self.eps)
         self.m.learning_rate_sum = <real>self.learning_rate_sum
 
     def __dealloc__(self):

@@ -78,7 +78,7 @@ SKA_INLINE void ska_prefetch_array(const void *address, ptrdiff_t size) {
 #define SKA_VECTORS
 #include <immintrin.h>
 
-/* Intrinsics for vectors of the precision, of doubles, and the type of masks. */
+/* Intrinsics for vectors of the precision and of doubles, and integers as long as its numbers. */
 #ifdef __AVX512DQ__
 #define SKA_VECTOR_SIZE 64
 #define SKA_WIDE(name) _mm512_##name
@@ -89,10 +89,10 @@ SKA_INLINE void ska_prefetch_array(const void *address, ptrdiff_t size) {
 #define D_(name) SKA_JOIN(SKA_WIDE(name), pd)
 #ifdef SKA_SINGLE
 #define V_(name) SKA_JOIN(SKA_WIDE(name), ps)
-typedef int32_t mask __attribute__((vector_size(SKA_VECTOR_SIZE)));
+typedef int32_t bits __attribute__((vector_size(SKA_VECTOR_SIZE)));
 #else
 #define V_(name) SKA_JOIN(SKA_WIDE(name), pd)
-typedef int64_t mask __attribute__((vector_size(SKA_VECTOR_SIZE)));
+typedef int64_t bits __attribute__((vector_size(SKA_VECTOR_SIZE)));
 #endif
 typedef real vec __attribute__((vector_size(SKA_VECTOR_SIZE)));
 enum { LANES = SKA_VECTOR_SIZE / sizeof(real) };
@@ -107,16 +107,19 @@ SKA_INLINE vec v_abs(vec a) { return V_(andnot)(v_all((real)-0.0), a); }
 
 #ifdef __AVX512DQ__
 
-SKA_INLINE vec v_select(mask m, vec yes, vec no) {
-    return (vec)((m & (mask)yes) | (~m & (mask)no));
-}
-SKA_INLINE int v_any_above(vec a, real b) {
+/* Comparisons, as a bit for each lane. Compilers make vectors of those that operators make, and need
+   twice the instructions. */
 #ifdef SKA_SINGLE
-    return _mm512_cmp_ps_mask(a, v_all(b), _CMP_GT_OQ) != 0;
+typedef __mmask16 mask;
+#define V_MASK_(name) _mm512_##name##_ps_mask
 #else
-    return _mm512_cmp_pd_mask(a, v_all(b), _CMP_GT_OQ) != 0;
+typedef __mmask8 mask;
+#define V_MASK_(name) _mm512_##name##_pd_mask
 #endif
-}
+SKA_INLINE mask v_above(vec a, vec b) { return V_MASK_(cmp)(a, b, _CMP_GT_OQ); }
+SKA_INLINE mask v_differs(vec a, vec b) { return V_MASK_(cmp)(a, b, _CMP_NEQ_UQ); }
+SKA_INLINE vec v_select(mask m, vec yes, vec no) { return V_(mask_blend)(m, no, yes); }
+SKA_INLINE int v_any_above(vec a, real b) { return v_above(a, v_all(b)) != 0; }
 
 /* The first n of LANES numbers; the other lanes are 0, or stay unwritten. */
 SKA_INLINE vec v_load_part(const real *from, int n) {
@@ -126,6 +129,9 @@ SKA_INLINE void v_store_part(real *to, vec a, int n) { V_(mask_storeu)(to, (1 <<
 
 #else
 
+typedef bits mask;
+SKA_INLINE mask v_above(vec a, vec b) { return a > b; }
+SKA_INLINE mask v_differs(vec a, vec b) { return a != b; }
 SKA_INLINE vec v_select(mask m, vec yes, vec no) { return V_(blendv)(no, yes, (vec)m); }
 SKA_INLINE int v_any_above(vec a, real b) { return V_(movemask)((vec)(a > b)); }
 
@@ -152,6 +158,8 @@ typedef real vec;
 typedef int mask;
 enum { LANES = 1 };
 
+SKA_INLINE mask v_above(vec a, vec b) { return a > b; }
+SKA_INLINE mask v_differs(vec a, vec b) { return a != b; }
 SKA_INLINE vec v_all(real x) { return x; }
 SKA_INLINE vec v_load(const real *from) { return *from; }
 SKA_INLINE void v_store(real *to, vec a) { *to = a; }

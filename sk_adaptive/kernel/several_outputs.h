@@ -126,7 +126,9 @@ SKA_INLINE void BY_INDEX(fetch)(
 
 /* `few`: the number of vectors, known to the compiler; 0 if there are more than SKA_FEW. */
 SKA_INLINE void BY_INDEX(read_all)(
-    const ska_model *restrict m, ska_touch *restrict touch, int whole, const int few) {
+    const ska_model *restrict model, ska_touch *restrict given, const int whole, const int few, const int plain) {
+    ska_model local = *model, *m = &local;
+    ska_touch mine = *given, *touch = &mine;
     const ptrdiff_t n = touch->n, K = m->n_outputs, width = few ? few * LANES : m->width;
     const real *x = touch->x;
     real *restrict sums = m->sums;
@@ -136,6 +138,10 @@ SKA_INLINE void BY_INDEX(read_all)(
     const int n_turns = x != NULL ? 2 : 1;
     ptrdiff_t j, k;
     int i;
+    if (plain) {
+        local.has_l1 = 0;
+        if (x == NULL || n < 0) __builtin_unreachable();
+    }
     memset(sums, 0, width * sizeof(real));
     SKA_UNROLLED
     for (i = 0; i < few; i++) {
@@ -165,28 +171,32 @@ SKA_INLINE void BY_INDEX(read_all)(
     SKA_UNROLLED
     for (i = 0; i < few; i++)
         v_store(sums + i * LANES, sum[i]);
-    touch->largest_moment = v_largest(largest_moment);
-    touch->largest_x = largest_x;
+    given->largest_moment = v_largest(largest_moment);
+    given->largest_x = largest_x;
     for (k = 0; x != NULL && k < K; k++)
         touch->raw_prediction[k] = sums[k];
 }
 
 static void BY_INDEX(read_several)(
     const ska_model *restrict m, ska_touch *restrict touch, int whole) {
-    switch (m->width / LANES) {
-    case 1: BY_INDEX(read_all)(m, touch, whole, 1); break;
-    case 2: BY_INDEX(read_all)(m, touch, whole, 2); break;
-    case 3: BY_INDEX(read_all)(m, touch, whole, 3); break;
-    default: BY_INDEX(read_all)(m, touch, whole, 0);
+    const int plain = !whole && touch->x != NULL && !m->has_l1;
+    switch (plain ? m->width / LANES : 0) {
+    case 1: BY_INDEX(read_all)(m, touch, 0, 1, 1); break;
+    case 2: BY_INDEX(read_all)(m, touch, 0, 2, 1); break;
+    case 3: BY_INDEX(read_all)(m, touch, 0, 3, 1); break;
+    default: BY_INDEX(read_all)(m, touch, whole, 0, 0);
     }
 }
 
 SKA_INLINE void BY_INDEX(move_all)(
-    const ska_model *restrict m, const ska_touch *restrict touch, const int few) {
+    const ska_model *restrict model, const ska_touch *restrict given, const int few) {
+    const ska_model local = *model, *m = &local;
+    const ska_touch mine = *given, *touch = &mine;
     const ptrdiff_t n = touch->n, K = m->n_outputs, width = few ? few * LANES : m->width;
     ska_settings h[SKA_FEW];
     ptrdiff_t j, k;
     int i;
+    if (few && touch->x == NULL) __builtin_unreachable();
     SKA_UNROLLED
     for (i = 0; i < few; i++)
         h[i] = ska_settings_from(m, i * LANES);
@@ -211,7 +221,7 @@ SKA_INLINE void BY_INDEX(move_all)(
 }
 
 static void BY_INDEX(move_several)(const ska_model *restrict m, const ska_touch *restrict touch) {
-    switch (m->width / LANES) {
+    switch (touch->x != NULL ? m->width / LANES : 0) {
     case 1: BY_INDEX(move_all)(m, touch, 1); break;
     case 2: BY_INDEX(move_all)(m, touch, 2); break;
     case 3: BY_INDEX(move_all)(m, touch, 3); break;
