@@ -9,20 +9,21 @@
 SKA_INLINE void adagrad_step(const ska_model *m, const ska_settings *h, ska_lanes *c, vec g) {
     const vec r = c->first;
     const mask seen = v_above(r, v_all(0)), moved = v_differs(g, v_all(0));
-    const vec q = g * v_select(seen, r, v_all(1)), p = q * q;
-    const vec root = v_sqrt(v_select(seen, v_all(1), h->eps) + p);
+    const vec start = v_select(seen, r, v_all(1)), q = g * start, p = q * q;
+    const vec square = v_select(seen, v_all(1), h->eps) + p;
 #ifdef SKA_SINGLE
     /* r / root as r - r p / (root (root + 1)), whose change is exact to rounding where it is small */
+    const vec root = v_sqrt(square);
     const mask small = seen & v_above(v_all(1), p);
     const vec part = v_select(small, p, v_select(moved, v_all(1), v_all(0)))
         / v_select(small, root * (root + 1), root);
     const vec change = r * part + m->dither_first * ska_last_digit(r);
-    c->first = v_select(small, v_select(moved, r - change, r), v_select(seen, r, v_all(1)) * part);
+    c->first = v_select(small, v_select(moved, r - change, r), start * part);
     c->w = v_select(
         moved, c->w - (h->eta * g * c->first + m->dither_weight * ska_last_digit(c->w)), c->w);
 #else
     (void)m;
-    c->first = v_select(seen, r, v_select(moved, v_all(1), v_all(0))) / root;
+    c->first = v_select(seen | moved, v_over_root(start, square), v_all(0));
     c->w = c->w - h->eta * g * c->first;
 #endif
     c->first += p * 0; /* NaN if the square of the gradient overflows */

@@ -17,6 +17,9 @@
 #define WORD_OF_CHARGED (WORD_OF_METRIC + HAS_METRIC)
 #define N_WORDS (WORD_OF_CHARGED + PENALISED)
 
+/* With several outputs a step comes first and then the weights, see `layout_of`. */
+#define PLACE_OF_WEIGHT (AGED * 8)
+
 /* From what records hold to weights and moments after step t. `owed` is what the learning-rate sum
    has grown by since they were charged. */
 SKA_INLINE void NAME(refresh)(
@@ -92,6 +95,7 @@ static const ska_passes NAME(passes)[2] = {
 #undef PASSES
 #undef NAME
 #undef HAS_METRIC
+#undef PLACE_OF_WEIGHT
 #undef WORD_OF_WEIGHT
 #undef WORD_OF_FIRST
 #undef WORD_OF_SECOND

@@ -60,6 +60,32 @@ typedef struct {
     real largest_x, largest_moment;
 } ska_touch;
 
+/* Gradients of each feature in turn, for several outputs: x times derivatives that all features of a
+   row share, or once those that each feature of a batch has for itself. */
+typedef struct {
+    const real *x, *derivative;
+    ptrdiff_t x_step, derivative_step;
+} ska_gradients;
+
+static const real ska_one = 1;
+
+SKA_INLINE ska_gradients ska_gradients_of(
+    const ska_model *m, const ska_touch *touch, ptrdiff_t k) {
+    ska_gradients g = {touch->x, touch->derivative + k, 1, 0};
+    if (touch->x == NULL) {
+        g.x = &ska_one;
+        g.derivative = m->g + k;
+        g.x_step = 0;
+        g.derivative_step = m->width;
+    }
+    return g;
+}
+
+SKA_INLINE void ska_next_gradients(ska_gradients *g) {
+    g->x += g->x_step;
+    g->derivative += g->derivative_step;
+}
+
 /* What a pass does with LANES coefficients at once. */
 typedef struct {
     vec w, first, second, metric;
@@ -102,6 +128,21 @@ SKA_INLINE void ska_store_numbers(real *numbers, ptrdiff_t k, int n_lanes, vec a
 /* How many lanes are in use from number k of n on. */
 SKA_INLINE int ska_lanes_from(ptrdiff_t k, ptrdiff_t n) {
     return n - k < LANES ? (int)(n - k) : LANES;
+}
+
+/* Vectors of outputs in blocks of at most SKA_FEW, and those of one block. */
+SKA_INLINE int ska_n_blocks(const ska_model *m) {
+    return (int)((m->width + SKA_FEW * LANES - 1) / (SKA_FEW * LANES));
+}
+
+SKA_INLINE int ska_vectors_of(const ska_model *m, int block) {
+    const ptrdiff_t rest = m->width / LANES - block * SKA_FEW;
+    return rest < SKA_FEW ? (int)rest : SKA_FEW;
+}
+
+/* The number of passes that fetch records: see several_outputs.h. */
+SKA_INLINE int ska_n_turns(const ska_model *m, const ska_touch *touch) {
+    return touch->x != NULL ? 2 * ska_n_blocks(m) : ska_n_blocks(m);
 }
 
 SKA_INLINE ska_settings ska_settings_of_all(const ska_model *m) {

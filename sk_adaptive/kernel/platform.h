@@ -119,6 +119,15 @@ typedef __mmask8 mask;
 SKA_INLINE mask v_above(vec a, vec b) { return V_MASK_(cmp)(a, b, _CMP_GT_OQ); }
 SKA_INLINE mask v_differs(vec a, vec b) { return V_MASK_(cmp)(a, b, _CMP_NEQ_UQ); }
 SKA_INLINE vec v_select(mask m, vec yes, vec no) { return V_(mask_blend)(m, no, yes); }
+#ifndef SKA_SINGLE
+/* a / sqrt(b): the processor's first 14 bits, and three terms of what they lack. A root and a division keep
+   the divider busy for as long as all the rest of a step takes. */
+#define SKA_HAS_OVER_ROOT
+SKA_INLINE vec v_over_root(vec a, vec b) {
+    const vec y = _mm512_rsqrt14_pd(b), e = 1 - (b * y) * y;
+    return a * (y + (y * e) * (0.5 + e * (0.375 + e * 0.3125)));
+}
+#endif
 SKA_INLINE int v_any_above(vec a, real b) { return v_above(a, v_all(b)) != 0; }
 
 /* The first n of LANES numbers; the other lanes are 0, or stay unwritten. */
@@ -175,6 +184,10 @@ SKA_INLINE void v_store_part(real *to, vec a, int n) {
         *to = a;
 }
 
+#endif
+
+#ifndef SKA_HAS_OVER_ROOT
+SKA_INLINE vec v_over_root(vec a, vec b) { return a / v_sqrt(b); }
 #endif
 
 /* a, rounded: no product in it may be fused with a sum that it is used in. */
