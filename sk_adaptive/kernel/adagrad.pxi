@@ -19,11 +19,17 @@ cdef class Accumulating(Optimizer):
         # a gradient is divided by at least sqrt(eps)
         self.largest_harmless = HARMLESS * min(1.0, sqrt(self.least_eps))
 
-    cdef double intercept_step(
-        self, double* G, double* unused, double g, Py_ssize_t k
+    cdef void intercept_steps(
+        self, double* G, double* unused, const double* g, double* step
     ) noexcept nogil:
-        G[0] += g * g
-        return self.eta * self.rate[k] * g / sqrt(G[0] + self.eps[k])
+        cdef const double* rate = &self.rate[0]
+        cdef const double* eps = &self.eps[0]
+        cdef double eta = self.eta
+        cdef Py_ssize_t k
+        for k in range(self.m.n_outputs):
+            G[k] += g[k] * g[k]
+        for k in range(self.m.n_outputs):
+            step[k] = eta * rate[k] * g[k] / sqrt(G[k] + eps[k])
 
 
 @cython.final

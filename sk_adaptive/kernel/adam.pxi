@@ -92,14 +92,19 @@ cdef class Adam(Optimizer):
                     self.m.first[i], self.m.second[i], self.eps[k])
                 self.integral[i] += self.integral_of_tail(i, k)
 
-    cdef double intercept_step(
-        self, double* m, double* v, double g, Py_ssize_t k
+    cdef void intercept_steps(
+        self, double* m, double* v, const double* g, double* step
     ) noexcept nogil:
-        m[0] = self.b1 * m[0] + (1 - self.b1) * g
-        v[0] = self.b2 * v[0] + (1 - self.b2) * g * g
-        return (
-            self.eta * self.rate[k] * (m[0] * self.tail.a_0)
-            / (sqrt(v[0]) * self.tail.z_0 + self.eps[k]))
+        cdef const double* rate = &self.rate[0]
+        cdef const double* eps = &self.eps[0]
+        cdef double eta = self.eta, a_0 = self.tail.a_0, z_0 = self.tail.z_0
+        cdef double b1 = self.b1, b2 = self.b2
+        cdef Py_ssize_t k
+        for k in range(self.m.n_outputs):
+            m[k] = b1 * m[k] + (1 - b1) * g[k]
+            v[k] = b2 * v[k] + (1 - b2) * g[k] * g[k]
+        for k in range(self.m.n_outputs):
+            step[k] = eta * rate[k] * (m[k] * a_0) / (sqrt(v[k]) * z_0 + eps[k])
 
 
 @cython.final

@@ -113,6 +113,37 @@ typedef struct {
     void (*settle)(const ska_model *, ptrdiff_t n);
 } ska_passes;
 
+/* Of a row's outputs, n in room for whole SKA_AT_ONCE: the losses, increased by values, and the
+   derivatives, which values and they are multiplied by `factors` for; derivatives also by `share`, added to
+   those of intercepts and copied. Returns whether they and the raw predictions are finite, and their largest
+   size. */
+SKA_INLINE int ska_multiply_row(
+    const double *restrict raw_prediction, const double *restrict factors,
+    const double *restrict values, double *restrict losses, double *restrict derivatives,
+    double *restrict of_intercepts, real *restrict copies, ptrdiff_t n, double share,
+    double *restrict largest_size) {
+    double check[SKA_AT_ONCE] = {0}, largest[SKA_AT_ONCE] = {0};
+    int i, finite = 1;
+    ptrdiff_t k;
+    for (k = 0; k < n; k += SKA_AT_ONCE)
+        for (i = 0; i < SKA_AT_ONCE; i++) {
+            const double derivative = derivatives[k + i] * factors[k + i] * share;
+            const double size = fabs(derivative);
+            losses[k + i] += factors[k + i] * values[k + i];
+            derivatives[k + i] = derivative;
+            of_intercepts[k + i] += derivative;
+            copies[k + i] = (real)derivative;
+            largest[i] = size > largest[i] ? size : largest[i];
+            check[i] += raw_prediction[k + i] * 0 + derivative * 0;
+        }
+    *largest_size = 0;
+    for (i = 0; i < SKA_AT_ONCE; i++) {
+        *largest_size = largest[i] > *largest_size ? largest[i] : *largest_size;
+        finite &= check[i] == 0;
+    }
+    return finite;
+}
+
 /* Numbers from k on, of which there are n_lanes. */
 SKA_INLINE vec ska_load_numbers(const real *numbers, ptrdiff_t k, int n_lanes) {
     return n_lanes == LANES ? v_load(numbers + k) : v_load_part(numbers + k, n_lanes);

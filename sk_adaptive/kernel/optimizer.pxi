@@ -1,11 +1,19 @@
 """What every optimizer has and does: the state of a model, its clock, and a step."""
 
-# Of a long record processors fetch the rest by themselves.
+# Of a record, a row ahead: more would drive out those of the row in hand.
 cdef enum:
-    MOST_FETCHED_LINES = 8
+    MOST_FETCHED_LINES = 64
 
 # The fields of a record that are no moments, see `_state.record_dtype`.
 OTHER_FIELDS = {"last_step", "coef", "inverse_metric", "charged", "integral", "integrated"}
+
+
+cdef inline void copy_numbers(double* to, const double* numbers, Py_ssize_t n) noexcept nogil:
+    """memcpy, of few without a call."""
+    if n == 3:
+        to[0], to[1], to[2] = numbers[0], numbers[1], numbers[2]
+    else:
+        memcpy(to, numbers, n * sizeof(double))
 
 
 cdef class Batches
@@ -85,7 +93,7 @@ cdef class Optimizer:
         self.records = records
         self.memory = records.view(np.uint8)
         self.intercept = intercept
-        self.next_intercept = np.empty((3, n_outputs))
+        self.next_intercept = np.empty((5, n_outputs))
         self.intercept_scaling = intercept_scaling
         self.n_features = records.shape[0]
         self.learning_rate_sum = learning_rate_sum
@@ -162,11 +170,11 @@ cdef class Optimizer:
         """Compute what all features share after step t, and `largest_harmless`."""
         pass
 
-    cdef double intercept_step(
-        self, double* first, double* second, double g, Py_ssize_t k
+    cdef void intercept_steps(
+        self, double* first, double* second, const double* g, double* step
     ) noexcept nogil:
-        """The textbook's step t of the intercept of output k, to be subtracted; moments change."""
-        return 0.0
+        """The textbook's step t of each intercept, to be subtracted; moments change."""
+        pass
 
     cdef double growth_of_sum(self, double eta, double l2) noexcept nogil:
         """What a step of the rate eta adds to the learning-rate sum of an output of this l2."""
@@ -276,7 +284,7 @@ cdef class Optimizer:
         without gradients.
         """
         cdef bint careful = self.averaged or not harmless, finite = True
-        cdef Py_ssize_t i, k
+        cdef Py_ssize_t k
         if careful and self.m.n_outputs > 1:
             self.passes.read[wide](&self.m, touch, True)
         if self.averaged:
@@ -298,10 +306,10 @@ cdef class Optimizer:
             if self.averaged:
                 store_integrals(self, touch, wide)
         if intercept_gradient != NULL:
-            for k in range(self.m.n_outputs):
-                for i in range(3):
-                    self.intercept[i, k] = self.next_intercept[i, k]
-                if self.averaged:
+            copy_numbers(
+                &self.intercept[0, 0], &self.next_intercept[0, 0], 3 * self.m.n_outputs)
+            if self.averaged:
+                for k in range(self.m.n_outputs):
                     self.intercept_integral[k] += self.increment * self.intercept[0, k]
         self.learning_rate_sum += self.increment
         self.m.learning_rate_sum = <real>self.learning_rate_sum
@@ -309,17 +317,18 @@ cdef class Optimizer:
 
     cdef bint step_intercepts(self, const double* gradient) noexcept nogil:
         """Those after step t, to `next_intercept`; False if one is not finite."""
-        cdef Py_ssize_t i, k
+        cdef Py_ssize_t n = self.m.n_outputs, k
         cdef double scale = self.intercept_scaling
-        cdef bint finite = True
-        for k in range(self.m.n_outputs):
-            for i in range(3):
-                self.next_intercept[i, k] = self.intercept[i, k]
-            self.next_intercept[0, k] -= scale * self.intercept_step(
-                &self.next_intercept[1, k], &self.next_intercept[2, k], scale * gradient[k], k)
-            finite = finite and isfinite(
-                self.next_intercept[0, k] + self.next_intercept[1, k] + self.next_intercept[2, k])
-        return finite
+        cdef double* next = &self.next_intercept[0, 0]
+        cdef double* g = next + 3 * n
+        cdef double* step = next + 4 * n
+        copy_numbers(next, &self.intercept[0, 0], 3 * n)
+        for k in range(n):
+            g[k] = scale * gradient[k]
+        self.intercept_steps(next + n, next + 2 * n, g, step)
+        for k in range(n):
+            next[k] -= scale * step[k]
+        return are_finite(next, 3 * n)
 
     # -- what Python reads and changes, see readout.pxi --
 

@@ -230,6 +230,26 @@ typedef int64_t dbits __attribute__((vector_size(SKA_VECTOR_SIZE)));
 typedef double dvec;
 #endif
 
+/* Whether all of n numbers are finite. As compilers leave the order of sums alone there are several at
+   once, the last of which overlap with those before. */
+enum { SKA_AT_ONCE = 8 };
+
+SKA_INLINE int ska_are_finite(const double *numbers, ptrdiff_t n) {
+    double check[SKA_AT_ONCE] = {0};
+    int i, finite = 1;
+    ptrdiff_t k;
+    for (k = 0; n < SKA_AT_ONCE && k < n; k++)
+        check[k] = numbers[k] * 0;
+    for (; k < n; k += SKA_AT_ONCE) {
+        k = k < n - SKA_AT_ONCE ? k : n - SKA_AT_ONCE;
+        for (i = 0; i < SKA_AT_ONCE; i++)
+            check[i] += numbers[k + i] * 0;
+    }
+    for (i = 0; i < SKA_AT_ONCE; i++)
+        finite &= check[i] == 0;
+    return finite;
+}
+
 /* A sum of products in double precision. */
 #if defined(SKA_VECTORS) && defined(SKA_SINGLE)
 typedef struct {

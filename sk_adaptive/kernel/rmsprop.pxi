@@ -26,8 +26,14 @@ cdef class RMSProp(Optimizer):
     cdef const Passes* passes_for(self, bint charged, bint aged, bint several):
         return rmsprop_passes(charged, aged, several)
 
-    cdef double intercept_step(
-        self, double* v, double* unused, double g, Py_ssize_t k
+    cdef void intercept_steps(
+        self, double* v, double* unused, const double* g, double* step
     ) noexcept nogil:
-        v[0] = self.rho * v[0] + (1 - self.rho) * g * g
-        return self.eta * self.rate[k] * g / (sqrt(v[0]) + self.eps[k])
+        cdef const double* rate = &self.rate[0]
+        cdef const double* eps = &self.eps[0]
+        cdef double eta = self.eta, rho = self.rho
+        cdef Py_ssize_t k
+        for k in range(self.m.n_outputs):
+            v[k] = rho * v[k] + (1 - rho) * g[k] * g[k]
+        for k in range(self.m.n_outputs):
+            step[k] = eta * rate[k] * g[k] / (sqrt(v[k]) + eps[k])

@@ -22,7 +22,7 @@ cdef class Derivatives:
         Loss loss
         Mixture mixture
         const double[:, ::1] class_weight
-        # of one model; of all; of those whose losses are computed at once; and of all, filled up to
+        # of one model; of all; of those whose losses are computed at once; and of all, with room for
         # whole vectors
         Py_ssize_t n_outputs, n_all, n_together, width
         bint coupled
@@ -42,7 +42,7 @@ cdef class Derivatives:
         bint flat
 
     def __init__(self, training, Optimizer o, Py_ssize_t batch_size, Mixture mixture):
-        cdef Py_ssize_t room, n_rows
+        cdef Py_ssize_t room
         self.loss = training.loss
         self.mixture = mixture
         self.class_weight = training.class_weight
@@ -50,10 +50,10 @@ cdef class Derivatives:
         self.n_all = o.m.n_outputs
         self.coupled = self.loss.couples_outputs
         self.n_together = self.n_outputs if self.coupled else self.n_all
-        self.width = o.m.width
         room = room_for_losses(self.n_all)
-        n_rows = batch_size * self.width
-        self.buffer = calloc(6 * room * sizeof(double) + n_rows * sizeof(real), 1)
+        self.width = max(room, o.m.width) if self.n_all > 1 else 1
+        self.buffer = calloc(
+            6 * room * sizeof(double) + batch_size * self.width * sizeof(real), 1)
         if self.buffer == NULL:
             raise MemoryError
         self.raw_prediction = <double*>self.buffer
@@ -68,8 +68,9 @@ cdef class Derivatives:
         free(self.buffer)
 
     cdef void begin(self) noexcept nogil:
-        memset(self.of_intercepts, 0, self.n_all * sizeof(double))
-        memset(self.losses, 0, self.n_all * sizeof(double))
+        cdef Py_ssize_t k
+        for k in range(self.n_all):
+            self.of_intercepts[k] = self.losses[k] = 0.0
         self.largest = 0.0
         self.flat = True
         if self.mixture is not None:
@@ -81,9 +82,10 @@ cdef class Derivatives:
     ) noexcept nogil:
         """Row i of `size`, whose raw prediction lacks the intercept; False if it is not finite."""
         cdef Py_ssize_t k, start = 0
-        cdef double largest = 0.0, check = 0.0, share = 1.0 / size
-        cdef bint finite = True
-        cdef real* of_this = self.of_rows + i * self.width
+        cdef double largest
+        cdef bint finite
+        if self.n_all == 1:
+            return self.add_number(i, target[0], weight, size, intercept[0, 0])
         set_targets(
             self.of_row, self.factors, self.n_outputs, target, n_targets,
             &self.class_weight[0, 0] if self.class_weight.shape[0] else NULL, self.coupled)
@@ -101,27 +103,37 @@ cdef class Derivatives:
                 self.raw_prediction + start, self.of_row + start, self.values + start,
                 self.n_together)
             start += self.n_together
-        for k in range(self.n_all):
-            self.losses[k] += self.factors[k] * self.values[k]
-            self.of_row[k] *= self.factors[k]
         if self.mixture is not None:
             self.mixture.leave_out(self.of_row)
-            finite = self.mixture.check_losses(self.losses)
-        for k in range(self.n_all):
-            self.of_row[k] *= share
-            of_this[k] = <real>self.of_row[k]
-            self.of_intercepts[k] += self.of_row[k]
-            largest = max(largest, fabs(self.of_row[k]))
-            # 0 of finite numbers, NaN of others
-            check += 0 * self.raw_prediction[k] + 0 * self.of_row[k]
-        # of several outputs each would be idle by itself
-        self.flat = self.flat and largest == 0 and self.n_all == 1
-        if check != 0:
-            finite = False
-            if self.mixture is not None:
+        finite = multiply_row(
+            self.raw_prediction, self.factors, self.values, self.losses, self.of_row,
+            self.of_intercepts, self.of_rows + i * self.width, self.n_all, 1.0 / size, &largest)
+        if self.mixture is not None:
+            if not finite:
                 self.mixture.find_failed_row(self.raw_prediction, self.of_row)
+            finite = self.mixture.check_losses(self.losses) and finite
+        # each output would be idle by itself
+        self.flat = False
         self.largest += largest
         return finite
+
+    cdef bint add_number(
+        self, Py_ssize_t i, double target, double weight, Py_ssize_t size, double intercept
+    ) noexcept nogil:
+        """The same of a model with one output."""
+        cdef double derivative
+        self.raw_prediction[0] += intercept
+        self.of_row[0] = target
+        self.loss.evaluate_outputs(self.raw_prediction, self.of_row, self.values, 1)
+        if self.class_weight.shape[0]:
+            weight *= self.class_weight[1 if target > 0 else 0, 0]
+        self.losses[0] += weight * self.values[0]
+        derivative = self.of_row[0] * weight / size
+        self.of_rows[i] = <real>derivative
+        self.of_intercepts[0] += derivative
+        self.flat = self.flat and derivative == 0
+        self.largest += fabs(derivative)
+        return isfinite(self.raw_prediction[0]) and isfinite(derivative)
 
 
 def train(

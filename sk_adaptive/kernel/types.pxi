@@ -10,6 +10,7 @@ cdef extern from "kernel/model.h":
     double LEAST_LOGARITHM "SKA_LEAST_LOGARITHM"
     real REAL_TINY
     real absolute "REAL_ABS"(real x) noexcept nogil
+    bint are_finite "ska_are_finite"(const double* numbers, Py_ssize_t n) noexcept nogil
     void prefetch "ska_prefetch"(const void* address) noexcept nogil
     void prefetch_array "ska_prefetch_array"(const void* address, Py_ssize_t size) noexcept nogil
     Py_ssize_t padded "ska_padded"(Py_ssize_t n) noexcept nogil
@@ -54,6 +55,11 @@ cdef extern from "kernel/model.h":
         const real* derivative
         double* raw_prediction
         real largest_x, largest_moment
+
+    bint multiply_row "ska_multiply_row"(
+        const double* raw_prediction, const double* factors, const double* values, double* losses,
+        double* derivatives, double* of_intercepts, real* copies, Py_ssize_t n, double share,
+        double* largest_size) noexcept nogil
 
     ctypedef struct Passes "ska_passes":
         bint has_step, has_weight, has_second, has_metric, has_charged
