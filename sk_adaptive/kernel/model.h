@@ -144,6 +144,34 @@ SKA_INLINE int ska_multiply_row(
     return finite;
 }
 
+/* Add the sizes and the squares of n features' weights, by output. */
+SKA_INLINE void ska_add_sizes_of_lanes(
+    const real *restrict w, ptrdiff_t n, ptrdiff_t width, double *restrict sizes,
+    double *restrict squares, const int lanes) {
+    double size[LANES] = {0}, square[LANES] = {0};
+    ptrdiff_t j;
+    int i;
+    for (j = 0; j < n; j++, w += width)
+        for (i = 0; i < lanes; i++) {
+            size[i] += fabs((double)w[i]);
+            square[i] += (double)w[i] * w[i];
+        }
+    for (i = 0; i < lanes; i++) {
+        sizes[i] += size[i];
+        squares[i] += square[i];
+    }
+}
+
+static void ska_add_sizes(
+    const real *w, ptrdiff_t n, ptrdiff_t width, double *sizes, double *squares) {
+    ptrdiff_t k;
+    if (width == 1)
+        ska_add_sizes_of_lanes(w, n, width, sizes, squares, 1);
+    else
+        for (k = 0; k < width; k += LANES)
+            ska_add_sizes_of_lanes(w + k, n, width, sizes + k, squares + k, LANES);
+}
+
 /* Numbers from k on, of which there are n_lanes. */
 SKA_INLINE vec ska_load_numbers(const real *numbers, ptrdiff_t k, int n_lanes) {
     return n_lanes == LANES ? v_load(numbers + k) : v_load_part(numbers + k, n_lanes);

@@ -13,12 +13,20 @@ cdef struct Sweep:
 cdef void name_sweep(
     Sweep* sweep, const int64_t* features, Py_ssize_t start, Py_ssize_t n_all
 ) noexcept nogil:
-    """The next features: from `start` on, of the list `features` if it is not NULL."""
+    """The next features: from `start` on, of the list `features` if it is not NULL.
+
+    Those that follow in the list are fetched when these are read.
+    """
     cdef Py_ssize_t j
     memset(&sweep.touch, 0, sizeof(Touch))
     sweep.touch.n = min(<Py_ssize_t>SWEEP, n_all - start)
+    if features != NULL:
+        sweep.touch.columns = features + start
+        sweep.touch.ahead = features + start + sweep.touch.n
+        sweep.touch.n_ahead = min(<Py_ssize_t>SWEEP, n_all - start - sweep.touch.n)
+        return
     for j in range(sweep.touch.n):
-        sweep.features[j] = start + j if features == NULL else features[start + j]
+        sweep.features[j] = start + j
     sweep.touch.columns = sweep.features
 
 
@@ -52,23 +60,25 @@ cdef read_weights(Optimizer o, const int64_t[::1] features, real[:, :] out):
 
 cdef penalties_of(Optimizer o, const int64_t[::1] features):
     cdef Sweep sweep
-    cdef Py_ssize_t start = 0, j, k, n_all = features.shape[0]
-    cdef double[::1] totals = np.zeros(o.m.n_outputs)
-    cdef double size
+    cdef Py_ssize_t start = 0, n_all = features.shape[0]
+    cdef double[:, ::1] sums
+    totals = np.zeros(o.m.n_outputs)
     if not (any(o.l1) or any(o.l2)):
-        return np.asarray(totals)
+        return totals
+    sums = of_all = np.zeros((2, o.m.width))
     if not o.reserve(SWEEP):
         raise MemoryError
     with nogil:
         o.set_time(o.m.t)
         while start < n_all:
-            read_sweep(o, &sweep, &features[0], start, n_all)
-            for j in range(sweep.touch.n):
-                for k in range(o.m.n_outputs):
-                    size = fabs(o.m.w[j * o.m.width + k])
-                    totals[k] += o.l1[k] * size + 0.5 * o.l2[k] * size * size
+            name_sweep(&sweep, &features[0], start, n_all)
+            o.passes.read[1](&o.m, &sweep.touch, False)
+            add_sizes(o.m.w, sweep.touch.n, o.m.width, &sums[0, 0], &sums[1, 0])
             start += SWEEP
-    return np.asarray(totals)
+    for sizes, strength in zip(of_all, (o.l1, 0.5 * np.asarray(o.l2))):
+        # infinity times 0 would be no number
+        np.add(totals, sizes[:o.m.n_outputs] * strength, out=totals, where=np.greater(strength, 0))
+    return totals
 
 
 cdef hand_over(Optimizer old, Optimizer new, real[:, ::1] coef):

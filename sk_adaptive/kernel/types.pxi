@@ -61,6 +61,9 @@ cdef extern from "kernel/model.h":
         double* derivatives, double* of_intercepts, real* copies, Py_ssize_t n, double share,
         double* largest_size) noexcept nogil
 
+    void add_sizes "ska_add_sizes"(
+        const real* w, Py_ssize_t n, Py_ssize_t width, double* sizes, double* squares) noexcept nogil
+
     ctypedef struct Passes "ska_passes":
         bint has_step, has_weight, has_second, has_metric, has_charged
         void (**read)(const Model*, Touch*, bint) noexcept nogil
