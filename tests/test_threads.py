@@ -5,6 +5,7 @@ import signal
 import threading
 import time
 import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -22,6 +23,7 @@ from sk_adaptive import (
     _team,
     _threads,
 )
+from sk_adaptive._losses import Hinge
 
 N_ROWS, N_FEATURES, N_OUTPUTS = 120, 60, 20
 FIXED = {"max_iter": 3, "tol": None, "random_state": 0}
@@ -329,11 +331,10 @@ def test_our_own_threads_start_no_others():
     assert _threads.n_threads_of(4) == 4
 
 
-def test_blocks_have_two_to_four_outputs():
-    from sk_adaptive._data import blocks_of
-
-    for n_outputs in range(1, 300):
-        sizes = np.diff(blocks_of(n_outputs, False))
-        assert sizes.sum() == n_outputs and sizes.max() <= 4
-        assert sizes.size == 1 or sizes.min() >= 2
-        assert blocks_of(n_outputs, True).tolist() == [0, n_outputs]
+def test_parts_are_even_and_never_of_one_output():
+    for n_outputs in range(2, 300):
+        for n_threads in (2, 3, 8):
+            training = SimpleNamespace(n_outputs=n_outputs, data=np.empty(0), loss=Hinge())
+            sizes = np.diff(_team._ends_of_parts(training, n_threads))
+            assert sizes.sum() == n_outputs
+            assert sizes.min() >= 2 and sizes.max() - sizes.min() <= 1
