@@ -70,6 +70,16 @@ typedef struct {
     dvec first, second;
 } ska_ages;
 
+SKA_INLINE ska_ages ska_ages_of(const double *age) {
+    ska_ages ages;
+    double pairs[2][LANES / 2];
+    int i;
+    for (i = 0; i < LANES; i++)
+        pairs[i / 2 % 2][i / 4 * 2 + i % 2] = age[i];
+    memcpy(&ages, pairs, sizeof ages);
+    return ages;
+}
+
 SKA_INLINE vec ska_join(dvec first, dvec second) {
 #ifdef __AVX512DQ__
     const __m512 both = _mm512_insertf32x8(
@@ -108,6 +118,12 @@ SKA_INLINE vec ska_powers(const ska_ages *age, double log2_base) {
 #else
 
 typedef dvec ska_ages;
+
+SKA_INLINE ska_ages ska_ages_of(const double *age) {
+    ska_ages ages;
+    memcpy(&ages, age, sizeof ages);
+    return ages;
+}
 
 SKA_INLINE vec ska_powers(const ska_ages *age, double log2_base) {
 #ifdef SKA_VECTORS

@@ -44,6 +44,7 @@ typedef struct {
        numbers each, and the gradients of a mini-batch. */
     real *w, *first, *second, *metric, *g;
     real *sums; /* `width` numbers */
+    real *decay_first, *decay_second; /* of each touched feature with several outputs */
 } ska_model;
 
 /* Features touched at once: those of a row, with x, or those of a mini-batch or of a part of the

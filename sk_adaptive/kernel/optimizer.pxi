@@ -261,7 +261,7 @@ cdef class Optimizer:
         free(self.buffer)
         self.capacity = 0
         self.buffer = malloc(
-            5 * size + CACHE_LINE + (n * sizeof(double) if self.averaged else 0))
+            6 * size + CACHE_LINE + (n * sizeof(double) if self.averaged else 0))
         if self.buffer == NULL:
             return False
         cdef char* start = <char*>self.buffer
@@ -271,7 +271,10 @@ cdef class Optimizer:
         self.m.second = <real*>(start + 2 * size)
         self.m.metric = <real*>(start + 3 * size)
         self.m.g = <real*>(start + 4 * size)
-        self.integral = <double*>(start + 5 * size)
+        # two for each feature, which has more outputs than one where they are used
+        self.m.decay_first = <real*>(start + 5 * size)
+        self.m.decay_second = <real*>(start + 5 * size + size // 2)
+        self.integral = <double*>(start + 6 * size)
         self.capacity = n
         return True
 

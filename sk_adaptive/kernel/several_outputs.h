@@ -12,27 +12,6 @@
 
 #ifdef FIRST_INCLUSION
 
-/* What all outputs of a record share. */
-typedef struct {
-    vec decay_first, decay_second, owed;
-} NAME(age);
-
-SKA_INLINE NAME(age) NAME(age_of)(
-    const ska_model *m, int64_t t, const unsigned char *record) {
-    NAME(age) age = {v_all(1), v_all(1), v_all(0)};
-#if AGED
-    const double steps = (double)(t - *(const int64_t *)record);
-    age.decay_first = v_all((real)ska_power(steps, m->log2_decay_first));
-    if (HAS_SECOND)
-        age.decay_second = v_all((real)ska_power(steps, m->log2_decay_second));
-#endif
-#if PENALISED
-    age.owed = v_all(m->learning_rate_sum - *(const real *)(record + m->layout.charged));
-#endif
-    (void)m, (void)t, (void)record;
-    return age;
-}
-
 /* LANES outputs of a record from number k on. What `numbers` points at is the record, or so many
    numbers behind it as outputs are passed over. */
 SKA_INLINE void NAME(load)(
@@ -75,6 +54,24 @@ SKA_INLINE unsigned char *BY_INDEX(record_of)(
     return m->memory + ((const INDEX *)touch->columns)[j] * m->layout.stride;
 }
 
+#if AGED
+/* What moments of each record are multiplied by, as all its outputs are as old. */
+SKA_INLINE void BY_INDEX(find_decays)(const ska_model *restrict m, const ska_touch *restrict touch) {
+    ptrdiff_t j;
+    int i;
+    for (j = 0; j < touch->n; j += LANES) {
+        double steps[LANES] = {0};
+        ska_ages age;
+        for (i = 0; i < LANES && j + i < touch->n; i++)
+            steps[i] = (double)(m->t - *(const int64_t *)BY_INDEX(record_of)(m, touch, j + i));
+        age = ska_ages_of(steps);
+        v_store(m->decay_first + j, ska_powers(&age, m->log2_decay_first));
+        if (HAS_SECOND)
+            v_store(m->decay_second + j, ska_powers(&age, m->log2_decay_second));
+    }
+}
+#endif
+
 /* Fetch a record of those ahead. */
 SKA_INLINE void BY_INDEX(fetch)(const ska_model *m, const ska_touch *touch, ptrdiff_t j) {
     ska_prefetch_array(
@@ -101,19 +98,24 @@ SKA_INLINE void BY_INDEX(read_block)(
     }
     for (j = 0; j < n; j++, at += m->width) {
         const unsigned char *record = BY_INDEX(record_of)(m, touch, j);
-        const NAME(age) age = NAME(age_of)(m, m->t, record);
+        const vec decay_first = v_all(AGED ? m->decay_first[j] : 1);
+        const vec decay_second = v_all(AGED && HAS_SECOND ? m->decay_second[j] : 1);
+        vec owed = v_all(0);
         const real x_j = touch->x != NULL ? touch->x[j] : 0;
         if (j == turn && j < touch->n_ahead) {
             BY_INDEX(fetch)(m, touch, j);
             turn += n_turns;
         }
+#if PENALISED
+        owed = v_all(m->learning_rate_sum) - v_all(*(const real *)(record + m->layout.charged));
+#endif
         largest_x = REAL_ABS(x_j) > largest_x ? REAL_ABS(x_j) : largest_x;
         SKA_UNROLLED
         for (i = 0; i < few; i++) {
             ska_lanes c;
             NAME(load)(
                 m, record + first * sizeof(real), i * LANES, i + 1 < few ? LANES : last_lanes, &c);
-            NAME(refresh)(m, &h[i], &c, age.decay_first, age.decay_second, age.owed);
+            NAME(refresh)(m, &h[i], &c, decay_first, decay_second, owed);
 #ifdef RULE_SIZE
             largest_moment = v_max(largest_moment, RULE_SIZE(&c));
 #endif
@@ -139,6 +141,9 @@ static void BY_INDEX(read_several)(
     const ska_model *restrict m, ska_touch *restrict touch, int whole) {
     ptrdiff_t k;
     int block;
+#if AGED
+    BY_INDEX(find_decays)(m, touch);
+#endif
     for (block = 0; block < ska_n_blocks(m); block++)
         switch (ska_vectors_of(m, block)) {
         case 1: BY_INDEX(read_block)(m, touch, whole, block, 1); break;
@@ -165,7 +170,6 @@ SKA_INLINE void BY_INDEX(move_block)(
         h[i] = ska_settings_from(m, first + i * LANES);
     for (j = 0; j < n; j++, at += m->width, ska_next_gradients(&g)) {
         unsigned char *record = BY_INDEX(record_of)(m, touch, j);
-        const NAME(age) age = NAME(age_of)(m, m->t - 1, record); /* step t has begun */
         if (j == turn && j < touch->n_ahead) {
             BY_INDEX(fetch)(m, touch, j);
             turn += n_turns;
@@ -176,8 +180,9 @@ SKA_INLINE void BY_INDEX(move_block)(
             const int n_lanes = i + 1 < few ? LANES : last_lanes;
             NAME(load)(m, record + first * sizeof(real), i * LANES, n_lanes, &c);
 #if AGED
-            c.first *= age.decay_first;
-            c.second *= age.decay_second;
+            c.first *= v_all(m->decay_first[j]);
+            if (HAS_SECOND)
+                c.second *= v_all(m->decay_second[j]);
 #endif
             c.w = v_load(m->w + at + i * LANES);
             RULE_STEP(m, &h[i], &c, *g.x * v_load(g.derivative + i * LANES), PENALISED);
@@ -185,7 +190,6 @@ SKA_INLINE void BY_INDEX(move_block)(
         }
         if (is_last)
             NAME(store_time)(m, record);
-        (void)age;
     }
     for (; turn < touch->n_ahead; turn += n_turns)
         BY_INDEX(fetch)(m, touch, turn);

@@ -44,6 +44,8 @@ cdef extern from "kernel/model.h":
         real* second
         real* metric
         real* g
+        real* decay_first
+        real* decay_second
         real* sums
 
     ctypedef struct Touch "ska_touch":
