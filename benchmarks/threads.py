@@ -9,6 +9,7 @@
    as there are cores.
 3. Predictions of all rows, and reading coefficients out.
 4. A search over 15 settings, with five folds and with one.
+5. One partial_fit of all rows with ``eta0="search"``, whose eight models threads share.
 """
 
 import multiprocessing
@@ -170,12 +171,28 @@ def searches(arguments, rounds, n_jobs):
         print(f"{'text':20}{n_folds:6d}{one:9.2f}{one / more:6.2f}", flush=True)
 
 
+def search_of_stream(sets, rounds, n_jobs):
+    print(f"\n{'search in partial_fit':24}{'ms':>8}{'gain':>6}")
+    for name, (X, y) in sets.items():
+        classes = None if y.ndim == 2 else np.unique(y)
+        for multi_class in ("ovr",) if y.ndim == 2 else ("ovr", "multinomial"):
+            found = []
+            for _ in range(rounds):
+                models = [model_of(n, eta0="search") for n in (1, n_jobs)]
+                for model in models:
+                    # the first call touches new memory
+                    model.set_params(multi_class=multi_class).partial_fit(X[:99], y[:99], classes)
+                found.append([seconds(model.partial_fit, X, y) for model in models])
+            one, more = np.median(found, axis=0)
+            print(f"{name + ', ' + multi_class:24}{1000 * one:8.1f}{one / more:6.2f}", flush=True)
+
+
 def main():
     parser = _data.parser(__doc__)
     parser.add_argument("--rounds", type=int, default=3, help="rounds of all models (3)")
     parser.add_argument("--n-jobs", type=int, default=os.cpu_count(), help="threads (all cores)")
     parser.add_argument(
-        "--parts", nargs="*", type=int, default=[1, 2, 3, 4], help="only these of the above"
+        "--parts", nargs="*", type=int, default=[1, 2, 3, 4, 5], help="only these of the above"
     )
     arguments = parser.parse_args()
     rounds, n_jobs = 1 if arguments.quick else arguments.rounds, max(2, arguments.n_jobs)
@@ -188,6 +205,8 @@ def main():
         predictions(sets, rounds, n_jobs)
     if 4 in arguments.parts:
         searches(arguments, rounds, n_jobs)
+    if 5 in arguments.parts:
+        search_of_stream(sets, rounds, n_jobs)
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ from ._mixture import Mixture
 from ._refit import find_and_refit
 from ._registry import OPTIMIZERS
 from ._start import check_decay, least_gain, start_of, takes_from_rows, warn_of_other_units
-from ._team import Team, can_share, train_rows
+from ._team import Team, can_share, is_enough, train_rows
 from ._threads import Threads, n_threads_of, sparse_products
 from ._training import (
     OVERFLOW_ADVICE,
@@ -481,7 +481,7 @@ class AdaptiveSGD(CallbackSupportMixin, StateAttributes):
                 scale_before = scale[raw.indices]
                 training = raw.normalised(rows, scale)
             mixture = self._mixture(training) if "mixture" in state else None
-            if mixture is not None or not self._learn_shared(training, rows):
+            if not self._learn_shared(training, rows, mixture):
                 train_rows(optimizer, training, rows, state["progressive_loss"], mixture)
         except TrainingFailure as failure:
             stopped = ValueError(
@@ -504,18 +504,22 @@ class AdaptiveSGD(CallbackSupportMixin, StateAttributes):
         finally:
             del stopped  # as its traceback refers to this frame
 
-    def _learn_shared(self, training, rows):
+    def _learn_shared(self, training, rows, mixture):
         """Let threads learn rows of a partial_fit; False, and nothing done, if they can't."""
-        if training.n_outputs == 1 or training.loss.couples_outputs:
-            # known sooner than the number of threads, in a call that learns one row
-            return False
         state = self._state
+        n_models = _state.n_models_of(state)
+        # known sooner than the number of threads, in a call that learns one row
+        if not is_enough(training, rows.size, n_models):
+            return False
+        if mixture is not None and not mixture.complete:
+            # models that are out learn no more
+            return False
         with Threads(n_threads_of(self.n_jobs)) as threads:
-            if not can_share(training, rows.size, threads):
+            if not can_share(training, rows.size, threads, n_models):
                 return False
             team, learned = Team(state, training, training.features(), threads, False), Learned()
             try:
-                team.learn(rows, learned)
+                team.learn(rows, learned, mixture)
             except TrainingFailure:
                 # Each part has stopped elsewhere. Those that were to be learned are again.
                 return False

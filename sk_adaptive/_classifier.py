@@ -178,9 +178,10 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
         average. Another `fit` averages anew.
     n_jobs : int or None, default=None
         Threads that share the outputs (one-vs-rest classes, labels or targets, if there are more
-        than a vector of the processor holds, 4 to 16), the rows that are predicted and the
-        features of `coef_`. None is one thread, or what ``joblib.parallel_config`` says; -1 is
-        one for each core. The result does not depend on it.
+        than a vector of the processor holds, 4 to 16), the models of ``eta0="search"`` in
+        `partial_fit`, the rows that are predicted and the features of `coef_`. None is one
+        thread, or what ``joblib.parallel_config`` says; -1 is one for each core. The result does
+        not depend on it.
     verbose : int, default=0
         If 1 or more, `fit` prints a line for each epoch and the reason for stopping. The time left
         is that up to `max_iter`.

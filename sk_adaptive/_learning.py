@@ -40,7 +40,7 @@ class Learned:
         progressive_loss[1] += weights[learned].sum() if weights.size else learned.size
 
 
-def learn(optimizer, training, rows, learned, mixture=None, threads=None):
+def learn(optimizer, training, rows, learned, mixture=None, threads=None, kept=None):
     """Learn these rows in this order.
 
     Parameters
@@ -51,6 +51,8 @@ def learn(optimizer, training, rows, learned, mixture=None, threads=None):
         A model of it that fails is dropped as long as another is left.
     threads : Threads, default=None
         Which may interrupt.
+    kept : pair of ndarrays, default=None
+        See the kernel's `train`.
 
     Raises
     ------
@@ -69,7 +71,12 @@ def learn(optimizer, training, rows, learned, mixture=None, threads=None):
         if threads is not None and threads.interrupted:
             return
         part = rows[learned.n_rows : learned.n_rows + chunk]
-        learned.losses, failed = train(optimizer, training, part, mixture, learned.losses)
+        of_part = None
+        if kept is not None:
+            raw_predictions, losses = kept
+            first = learned.n_rows // training.batch_size
+            of_part = raw_predictions[learned.n_rows :], losses[first:]
+        learned.losses, failed = train(optimizer, training, part, mixture, learned.losses, of_part)
         learned.n_rows += part.size if failed < 0 else failed
         if failed >= 0 and not (mixture is not None and mixture.drop_failed()):
             raise TrainingFailure(int(part[failed]))

@@ -7,8 +7,8 @@
 #include <string.h>
 
 typedef struct {
-    /* Values and derivatives of the logistic losses of n targets, which `gradients` holds at first. All
-       three arrays have room for a multiple of 8 numbers. */
+    /* Values and derivatives of the logistic losses of n targets, which `gradients` holds at first.
+       All arrays have room for a multiple of 8 numbers. */
     void (*log_losses)(const double *p, double *gradients, double *values, ptrdiff_t n);
     /* exp(x), of numbers that are not positive */
     void (*exponentials)(double *x, ptrdiff_t n);

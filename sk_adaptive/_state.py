@@ -373,25 +373,19 @@ def make_optimizer(state):
     for name in (*SMALL_ARRAYS, *OPTIONAL_ARRAYS):
         if name in state and not _is_own(state[name]):
             state[name] = state[name].copy()
+    state = side_by_side(state)
     settings = state["settings"]
     spec = OPTIMIZERS[settings["optimizer"]]
-    eta0, l1, l2 = state["eta0"], settings["l1"], settings["l2"]
-    if "mixture" in state:
-        eta0 = _of_outputs(state, rates_of_mixture(state))
-        if spec.decoupled and state["eta0"]:
-            # A decay of its own has the rate of eta0 in all models.
-            multiples = _of_outputs(state, state["mixture"][0])
-            l1, l2 = l1 / multiples, l2 / multiples
     return getattr(kernel(precision(state)), spec.kernel_class)(
         records,
         state["intercept"],
         n_outputs=state["intercept"].shape[1],
         t=state["t"],
         learning_rate_sum=state["learning_rate_sum"],
-        eta0=eta0,
+        eta0=state["eta0"],
         power_t=settings["power_t"],
-        l1=l1,
-        l2=l2,
+        l1=settings["l1"],
+        l2=settings["l2"],
         exact=settings["sparse_update"] == "exact",
         eps=settings["eps"],
         intercept_scaling=settings["intercept_scaling"],
@@ -401,6 +395,23 @@ def make_optimizer(state):
         unit=state.get("unit"),
         **{name: settings[name] for name in spec.parameters},
     )
+
+
+def side_by_side(state):
+    """The models of a mixture, in the same arrays, with the numbers that differ by output.
+
+    A state of one model is that itself.
+    """
+    if "mixture" not in state:
+        return state
+    settings = {**state["settings"]}
+    if OPTIMIZERS[settings["optimizer"]].decoupled and state["eta0"]:
+        # A decay of its own has the rate of eta0 in all models.
+        multiples = _of_outputs(state, state["mixture"][0])
+        settings |= {name: settings[name] / multiples for name in ("l1", "l2")}
+    models = {**state, "settings": settings, "eta0": _of_outputs(state, rates_of_mixture(state))}
+    del models["mixture"]
+    return models
 
 
 def _of_outputs(state, numbers):
@@ -462,7 +473,8 @@ def of_outputs(state, outputs, features, compact=False):
     Parameters
     ----------
     state : dict
-        Whose optimizer, if it has gone on, has saved its clock. Not a mixture.
+        Whose optimizer, if it has gone on, has saved its clock. Not a mixture, but see
+        `side_by_side`.
     outputs : int ndarray
     features : int64 ndarray
         The features whose records are not those of a new state.

@@ -16,37 +16,45 @@ from ._threads import parts_of
 # To share less than this, entries times outputs, takes longer than to learn it.
 LEAST_WORK = 1 << 18
 
-# The least that a vector of processors has room for. A part of one output alone would be computed in
+# The least that a vector of processors has room for. A part of one output would be computed in
 # another way.
 LEAST_LANES = 4
 
-# Passes over so many vectors of outputs at most take the least time a vector.
-MOST_VECTORS = 3
+# Models of a mixture keep so many raw predictions, and losses, until their mean takes them in.
+MOST_KEPT = 1 << 20
 
 # Members take turns at the threads, after each such share of the rows.
 N_TURNS = 16
 
 
-def can_share(training, n_rows, threads):
-    """Whether there are threads, outputs for each, and enough rows for it to pay."""
-    if threads.n_threads == 1 or len(_ends_of_parts(training, threads.n_threads)) == 2:
-        return False
+def is_enough(training, n_rows, n_models=1):
+    """Whether there is enough to learn, of several models side by side."""
     entries_per_row = training.indices.shape[0] / max(1, training.n_rows)
-    return n_rows * entries_per_row * training.n_outputs >= LEAST_WORK
+    return n_rows * entries_per_row * training.n_outputs * n_models >= LEAST_WORK
 
 
-def _ends_of_parts(training, n_threads):
-    """The outputs of each member lie between two of these.
+def can_share(training, n_rows, threads, n_models=1):
+    """Whether there are threads, outputs for each, and enough rows for it to pay."""
+    return (
+        threads.n_threads > 1
+        and is_enough(training, n_rows, n_models)
+        and len(_ends_of_parts(training, threads.n_threads, n_models)) > 2
+    )
+
+
+def _ends_of_parts(training, n_threads, n_models=1):
+    """The outputs of each member lie between two of these: those of whole models, of several.
 
     Vectors of them are at most as many as a thread's share, for all to come to an end together.
     """
     n_outputs = training.n_outputs
-    if training.loss.couples_outputs:
+    if n_models == 1 and training.loss.couples_outputs:
         return [0, n_outputs]
+    n_units, of_unit = (n_outputs, 1) if n_models == 1 else (n_models, n_outputs)
     lanes = max(LEAST_LANES, kernel(training.data.dtype).N_LANES)
-    n_vectors = -(-n_outputs // lanes)
-    at_once = min(max(1, n_vectors // n_threads), MOST_VECTORS)
-    return [0, *(part.stop for part in parts_of(n_outputs, -(-n_vectors // at_once)))]
+    n_vectors = -(-n_units * of_unit // lanes)
+    n_parts = -(-n_vectors // max(1, n_vectors // n_threads))
+    return [0, *(of_unit * part.stop for part in parts_of(n_units, n_parts))]
 
 
 @dataclass(eq=False)
@@ -84,7 +92,8 @@ class Team:
     Parameters
     ----------
     state : dict
-        Of all outputs. It is as it was until `put_intercepts` and `gather`.
+        Of all outputs. It is as it was until `put_intercepts` and `gather`. Each member is some of
+        the outputs, or of a mixture some of the models.
     training : TrainingData
     features : int64 ndarray
         The features whose records are not those of a new state, or that occur.
@@ -95,7 +104,8 @@ class Team:
 
     def __init__(self, state, training, features, threads, is_new):
         self._state, self._features, self._threads = state, features, threads
-        ends = _ends_of_parts(training, threads.n_threads)
+        self._n_models = _state.n_models_of(state)
+        ends = _ends_of_parts(training, threads.n_threads, self._n_models)
         begun = features[:0] if is_new else features
         self._members = threads.run(
             [partial(self._member, training, begun, first, last) for first, last in pairwise(ends)]
@@ -104,19 +114,47 @@ class Team:
 
     def _member(self, training, begun, first, last):
         outputs = np.arange(first, last)
-        state = _state.of_outputs(self._state, outputs, begun)
+        state = _state.of_outputs(_state.side_by_side(self._state), outputs, begun)
         optimizer = _state.make_optimizer(state)
-        return Member(outputs, state, optimizer, training.of_outputs(first, last))
+        if self._n_models == 1:
+            training = training.of_outputs(first, last)
+        return Member(outputs, state, optimizer, training)
 
     def _run(self, function):
         """function(member) for all of them at once."""
         return self._threads.run([partial(function, member) for member in self._members])
 
-    def learn(self, rows, learned):
+    def learn(self, rows, learned, mixture=None):
         """Learn these rows in this order; see `_learning.learn`.
 
-        After a failure, or when it was interrupted, the team is of no use any more.
+        After a failure, or when it was interrupted, the team is of no use any more, and the mixture
+        is as it was.
         """
+        if mixture is None:
+            self._learn(rows, learned)
+            return
+        weights = mixture.weights.copy()
+        try:
+            self._learn_mixture(rows, learned, mixture)
+        except BaseException:
+            mixture.weights[...] = weights
+            raise
+
+    def _learn_mixture(self, rows, learned, mixture):
+        """Rows by the models, a few at a time, and then what their steps do to the mixture."""
+        training, n_all = self._members[0].training, self._state["intercept"].shape[1]
+        size = -(-max(1, MOST_KEPT // n_all) // training.batch_size) * training.batch_size
+        mix = kernel(training.data.dtype).mix
+        learned.losses = np.zeros(1)
+        for start in range(0, rows.size, size):
+            part = rows[start : start + size]
+            kept = np.empty((part.size, n_all)), np.empty((part.size, n_all))
+            self._learn(part, Learned(), kept)
+            if not mix(mixture, training, part, *kept, learned.losses):
+                raise TrainingFailure(int(part[0]))
+            learned.n_rows += part.size
+
+    def _learn(self, rows, learned, kept=None):
         self._is_gathered = False
         members = self._members
         for member in members:
@@ -132,7 +170,7 @@ class Team:
                         return
                     member = min(waiting, key=lambda member: member.learned.n_rows)
                     waiting.remove(member)
-                self._take_turn(member, rows[: member.learned.n_rows + turn])
+                self._take_turn(member, rows[: member.learned.n_rows + turn], kept)
                 if member.learned.n_rows < rows.size and member.failed_row is None:
                     with lock:
                         waiting.append(member)
@@ -144,9 +182,19 @@ class Team:
             raise TrainingFailure(first.failed_row)
         learned.losses = np.concatenate([member.learned.losses for member in members])
 
-    def _take_turn(self, member, rows):
+    def _take_turn(self, member, rows, kept):
+        if kept is not None:
+            first, last = member.outputs[[0, -1]]
+            kept = tuple(array[:, first : last + 1] for array in kept)
         try:
-            learn(member.optimizer, member.training, rows, member.learned, threads=self._threads)
+            learn(
+                member.optimizer,
+                member.training,
+                rows,
+                member.learned,
+                threads=self._threads,
+                kept=kept,
+            )
         except TrainingFailure as failure:
             member.failed_row = failure.row
 

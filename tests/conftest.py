@@ -48,8 +48,8 @@ def kernel_calls(monkeypatch):
         real = _learning.kernel
 
         def kernel(dtype):
-            def train(optimizer, training, rows, mixture, losses):
-                call = partial(real(dtype).train, mixture=mixture, losses=losses)
+            def train(optimizer, training, rows, mixture, losses, kept):
+                call = partial(real(dtype).train, mixture=mixture, losses=losses, kept=kept)
                 return around(call, optimizer, training, rows)
 
             return SimpleNamespace(train=train)

@@ -24,6 +24,7 @@ from sk_adaptive import (
     _threads,
 )
 from sk_adaptive._losses import Hinge
+from sk_adaptive._registry import kernel
 
 N_ROWS, N_FEATURES, N_OUTPUTS = 120, 60, 20
 FIXED = {"max_iter": 3, "tol": None, "random_state": 0}
@@ -180,6 +181,32 @@ def test_coefficients_are_read_by_threads(monkeypatch, n_outputs):
         assert_same_model(*models)
 
 
+@every_mode
+@pytest.mark.parametrize("kind", ["classes", "softmax", "weighted classes", "labels", "numbers"])
+def test_no_bit_of_a_search_in_partial_fit_depends_on_it(X, monkeypatch, parameters, kind):
+    """The weights of its models, which threads learn apart, are those of all together."""
+    softmax = kind == "softmax"
+    # so that the mean takes them in more than once a call
+    monkeypatch.setattr(_team, "MOST_KEPT", 40 * 8 * N_OUTPUTS)
+    for batch_size, numbers in ((1, (1, 2, 3, 8)), (16, (1, 3))):
+        results, made = [], []
+        for n_jobs in numbers:
+            model, y = model_and_targets("classes" if softmax else kind, **parameters)
+            model.set_params(eta0="search", batch_size=batch_size, n_jobs=n_jobs)
+            if softmax:
+                model.set_params(multi_class="multinomial")
+            named = {} if kind in ("labels", "numbers") else {"classes": np.arange(N_OUTPUTS)}
+            with monkeypatch.context() as patch:
+                teams = parts_of_teams(patch)
+                results.append([])
+                for _ in range(2):
+                    model.partial_fit(X, y, sample_weight=1 + np.arange(N_ROWS) % 2, **named)
+                    results[-1] += [*numbers_of(model, X), model.mixture_weights_.tobytes()]
+                made.append(max(teams, default=1))
+        assert made[0] == 1 and min(made[1:]) > 1
+        assert all(result == results[0] for result in results)
+
+
 # -- all or nothing --
 
 
@@ -203,6 +230,21 @@ def test_rows_before_an_overflow_are_learned(X, bad, optimizer):
         models.append(model)
     assert_same_model(*models)
     assert numbers_of(models[0].partial_fit(X, y), X) == numbers_of(models[1].partial_fit(X, y), X)
+
+
+@every_optimizer
+def test_models_of_a_search_that_overflow_are_out_as_on_one_thread(X, bad, optimizer):
+    models = []
+    for n_jobs in (1, 3):
+        model, y = model_and_targets("numbers", optimizer=optimizer, n_jobs=n_jobs)
+        model.set_params(loss="squared_error", eta0="search").partial_fit(X, y)
+        for rows in (bad, X):
+            try:
+                model.partial_fit(rows, y)
+            except ValueError as failure:
+                assert "at row 77" in str(failure)
+        models.append(model)
+    assert_same_model(*models)
 
 
 @every_optimizer
@@ -296,8 +338,10 @@ def test_few_outputs_and_coupled_ones_stay_on_one_thread(X, monkeypatch):
     classes = targets("classes")
     AdaptiveSGDClassifier(n_jobs=4, **FIXED).fit(X, classes)  # the softmax
     AdaptiveSGDClassifier(n_jobs=4, multi_class="ovr", **FIXED).fit(X, classes % 4)
-    AdaptiveSGDClassifier(n_jobs=4, eta0="search").partial_fit(X, classes % 2, classes=[0, 1])
-    assert made == []
+    search = AdaptiveSGDClassifier(n_jobs=4, eta0="search").partial_fit(X, classes % 2, [0, 1])
+    lanes = kernel(np.float64).N_LANES
+    assert made == ([] if lanes >= 8 else [2])
+    assert search.predict(X).shape == classes.shape
 
 
 @pytest.mark.parametrize(("n_jobs", "expected"), [(None, 1), (1, 1), (3, 3), (-1, os.cpu_count())])

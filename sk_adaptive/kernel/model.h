@@ -114,10 +114,10 @@ typedef struct {
     void (*settle)(const ska_model *, ptrdiff_t n);
 } ska_passes;
 
-/* Of a row's outputs, n in room for whole SKA_AT_ONCE: the losses, increased by values, and the
-   derivatives, which values and they are multiplied by `factors` for; derivatives also by `share`, added to
-   those of intercepts and copied. Returns whether they and the raw predictions are finite, and their largest
-   size. */
+/* Of the n outputs of a row, in arrays with room for whole SKA_AT_ONCE: multiply values and
+   derivatives by factors, derivatives also by `share`. Add the values to the losses and the
+   derivatives to those of the intercepts, and copy these. Returns whether derivatives and raw
+   predictions are finite. */
 SKA_INLINE int ska_multiply_row(
     const double *restrict raw_prediction, const double *restrict factors,
     const double *restrict values, double *restrict losses, double *restrict derivatives,

@@ -1,11 +1,11 @@
 /* What differs between compilers, processors and precisions.
 
-   Plain C11 wherever it runs. With AVX2 and AVX-512, GCC and Clang have vectors as a type: +, -, *,
-   / and comparisons are written as for numbers, so that a rule (adagrad.h, ...) is the same text for
-   four or eight doubles, for eight or sixteen floats and, without AVX2 or with another compiler, for
-   one number. The few functions that operators don't cover begin with v_. C++ or intrinsics
-   throughout would have done as well: the first asks users for another compiler, the second hides
-   the formulas. */
+   Plain C11 wherever it runs. With AVX2 and AVX-512, GCC and Clang have vectors as a type: +, -, *
+   and / are written as for numbers, so that a rule (adagrad.h, ...) is the same text for four or
+   eight doubles, for eight or sixteen floats and, without AVX2 or with another compiler, for one
+   number. Functions for comparisons, and the few that operators don't cover, begin with v_. C++ or
+   intrinsics throughout would have done as well: the first asks users for another compiler, the
+   second hides the formulas. */
 
 #ifndef SKA_PLATFORM_H
 #define SKA_PLATFORM_H
@@ -120,8 +120,8 @@ SKA_INLINE mask v_above(vec a, vec b) { return V_MASK_(cmp)(a, b, _CMP_GT_OQ); }
 SKA_INLINE mask v_differs(vec a, vec b) { return V_MASK_(cmp)(a, b, _CMP_NEQ_UQ); }
 SKA_INLINE vec v_select(mask m, vec yes, vec no) { return V_(mask_blend)(m, no, yes); }
 #ifndef SKA_SINGLE
-/* a / sqrt(b): the processor's first 14 bits, and three terms of what they lack. A root and a division keep
-   the divider busy for as long as all the rest of a step takes. */
+/* a / sqrt(b): the processor's first 14 bits, and three terms of what they lack. A root and a
+   division keep the divider busy for as long as all the rest of a step takes. */
 #define SKA_HAS_OVER_ROOT
 SKA_INLINE vec v_over_root(vec a, vec b) {
     const vec y = _mm512_rsqrt14_pd(b), e = 1 - (b * y) * y;
@@ -230,8 +230,8 @@ typedef int64_t dbits __attribute__((vector_size(SKA_VECTOR_SIZE)));
 typedef double dvec;
 #endif
 
-/* Whether all of n numbers are finite. As compilers leave the order of sums alone there are several at
-   once, the last of which overlap with those before. */
+/* Whether all of n numbers are finite. As compilers leave the order of sums alone there are several
+   at once, the last of which overlap with those before. */
 enum { SKA_AT_ONCE = 8 };
 
 SKA_INLINE int ska_are_finite(const double *numbers, ptrdiff_t n) {

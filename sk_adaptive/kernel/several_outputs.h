@@ -7,8 +7,9 @@
 
    A record is an array by itself, so nothing is transposed. The weights of the row go to the
    working set, as the step needs them again; moments are read again from the record, which is
-   still in the cache. The records of the row to come are fetched in turns by both passes over all
-   blocks; those of a batch, which is ahead of itself, by the first. */
+   still in the cache. How much these have decayed is found first, for a vector of records at a time.
+   The records of the row to come are fetched in turns by both passes over all blocks; those of a
+   batch, which is ahead of itself, by the first. */
 
 #ifdef FIRST_INCLUSION
 
@@ -78,7 +79,8 @@ SKA_INLINE void BY_INDEX(fetch)(const ska_model *m, const ska_touch *touch, ptrd
         m->memory + ((const INDEX *)touch->ahead)[j] * m->layout.stride, m->fetched_size);
 }
 
-/* `few` vectors of outputs, which the compiler knows, from the block's first on. */
+/* `few` vectors of outputs, which the compiler knows, from the block's first on. The model and the
+   touch are copied, as for all that a compiler knows what is stored might change them. */
 SKA_INLINE void BY_INDEX(read_block)(
     const ska_model *restrict model, ska_touch *restrict given, int whole, int block,
     const int few) {

@@ -37,6 +37,9 @@ cdef class Derivatives:
         double* losses
         # of all rows of the step, `width` numbers each
         real* of_rows
+        # where raw predictions are kept, if they are, and of which row the step's first are
+        double[:, :] kept
+        Py_ssize_t position
         # the largest derivative of each row, summed over the rows
         double largest
         bint flat
@@ -67,7 +70,8 @@ cdef class Derivatives:
     def __dealloc__(self):
         free(self.buffer)
 
-    cdef void begin(self) noexcept nogil:
+    cdef void begin(self, Py_ssize_t position) noexcept nogil:
+        self.position = position
         cdef Py_ssize_t k
         for k in range(self.n_all):
             self.of_intercepts[k] = self.losses[k] = 0.0
@@ -95,6 +99,8 @@ cdef class Derivatives:
         for k in range(self.n_all):
             self.raw_prediction[k] += intercept[0, k]
             self.factors[k] *= weight
+        for k in range(self.kept.shape[1]):
+            self.kept[self.position + i, k] = self.raw_prediction[k]
         if self.mixture is not None:
             self.mixture.leave_out(self.raw_prediction)
             self.mixture.add_loss(self.loss, self.raw_prediction, self.of_row, self.factors)
@@ -137,7 +143,8 @@ cdef class Derivatives:
 
 
 def train(
-    Optimizer optimizer not None, training, const int64_t[::1] rows, mixture=None, losses=None
+    Optimizer optimizer not None, training, const int64_t[::1] rows, mixture=None, losses=None,
+    kept=None,
 ):
     """Learn the rows in the order given, `training.batch_size` of them a step.
 
@@ -152,6 +159,9 @@ def train(
         The weights of the models side by side, which is changed.
     losses : float64 ndarray, default=None
         What the call before has returned, to add to.
+    kept : pair of float64 arrays of shape (n_rows, n_outputs), (n_steps, n_outputs), default=None
+        Filled with the raw predictions of the rows, each before its step, and with the losses of
+        the steps: see `mix`.
 
     Returns
     -------
@@ -165,14 +175,14 @@ def train(
     """
     if training.indices.dtype == np.int32:
         return learn_rows[int32_t](
-            optimizer, training, rows, training.indices, training.indptr, mixture, losses)
+            optimizer, training, rows, training.indices, training.indptr, mixture, losses, kept)
     return learn_rows[int64_t](
-        optimizer, training, rows, training.indices, training.indptr, mixture, losses)
+        optimizer, training, rows, training.indices, training.indptr, mixture, losses, kept)
 
 
 cdef learn_rows(
     Optimizer o, training, const int64_t[::1] order, const index[::1] indices,
-    const index[::1] indptr, of_models, losses,
+    const index[::1] indptr, of_models, losses, kept,
 ):
     cdef:
         const real[::1] data = training.data
@@ -187,11 +197,14 @@ cdef learn_rows(
         const index* columns = &indices[0] if indices.shape[0] else NULL
         Py_ssize_t position = 0, size, k
         double[::1] sums
+        double[:, :] losses_of_steps
         Rows rows
         int status = DONE
     if losses is None:
         losses = np.zeros(derivatives.n_all if mixture is None else 1)
     sums = losses
+    if kept is not None:
+        derivatives.kept, losses_of_steps = kept
     if batch_size > 1 and o.batches is None:
         o.batches = Batches(o.n_features)
     batches = o.batches
@@ -224,10 +237,69 @@ cdef learn_rows(
                 else:
                     for k in range(derivatives.n_all):
                         sums[k] += derivatives.losses[k]
+                for k in range(derivatives.kept.shape[1]):
+                    losses_of_steps[position // batch_size, k] = derivatives.losses[k]
                 position += size
     if status == OUT_OF_MEMORY:
         raise MemoryError
     return losses, position if status == NOT_FINITE else -1
+
+
+def mix(
+    mixture, training, const int64_t[::1] rows, double[:, ::1] raw_predictions,
+    const double[:, ::1] losses_of_steps, double[::1] total,
+):
+    """Do to a mixture what the steps of its models do, which were trained without it.
+
+    Parameters
+    ----------
+    mixture : _mixture.Mixture
+        Without models that are out. Its weights are changed.
+    training, rows
+        As in `train`.
+    raw_predictions, losses_of_steps : float64 ndarrays
+        What was kept of all outputs of all models.
+    total : float64 ndarray of shape (1,)
+        Increased by the losses of the mean.
+
+    Returns
+    -------
+    finite : bool
+        Whether all losses are. If not, the mixture is of no use any more.
+    """
+    cdef:
+        Mixture m = Mixture(mixture, training.n_outputs)
+        Loss loss = training.loss
+        const double[:, ::1] targets = training.targets
+        const double[::1] weights = training.sample_weight
+        const double[:, ::1] class_weight = training.class_weight
+        const double* of_classes = &class_weight[0, 0] if class_weight.shape[0] else NULL
+        Py_ssize_t K = training.n_outputs, batch_size = training.batch_size
+        double[:, ::1] buffer = np.zeros((2, K))
+        double* of_outputs = &buffer[0, 0]
+        double* factors = &buffer[1, 0]
+        bint coupled = loss.couples_outputs
+        Py_ssize_t i, k
+        int64_t row
+        bint finite = True
+    with nogil:
+        for i in range(rows.shape[0]):
+            if i % batch_size == 0:
+                m.begin()
+            row = rows[i]
+            set_targets(
+                of_outputs, factors, K, &targets[row, 0], targets.shape[1], of_classes, coupled)
+            if weights.shape[0]:
+                for k in range(K):
+                    factors[k] *= weights[row]
+            m.add_loss(loss, &raw_predictions[i, 0], of_outputs, factors)
+            if (i + 1) % batch_size == 0 or i + 1 == rows.shape[0]:
+                total[0] += m.loss
+                finite = m.check_losses(&losses_of_steps[i // batch_size, 0])
+                if not finite:
+                    break
+                m.update()
+    return finite
 
 
 cdef inline int learn_row(
@@ -244,7 +316,7 @@ cdef inline int learn_row(
         return OUT_OF_MEMORY
     touch.raw_prediction = derivatives.raw_prediction
     o.passes.read[wide](&o.m, &touch, False)
-    derivatives.begin()
+    derivatives.begin(position)
     if not derivatives.add_row(
             0, rows.targets + row * rows.n_targets, rows.n_targets,
             rows.weights[row] if rows.weights != NULL else 1.0, 1, o.intercept):
@@ -267,7 +339,7 @@ cdef inline int learn_batch(
             and o.reserve(touch.n)):
         return OUT_OF_MEMORY
     o.passes.read[wide](&o.m, &touch, False)
-    derivatives.begin()
+    derivatives.begin(position)
     place = batches.place
     for i in range(size):
         row = row_at(rows, indices, indptr, position + i, True)
