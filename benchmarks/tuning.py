@@ -29,7 +29,7 @@ from sklearn.model_selection import GridSearchCV
 from sk_adaptive import AdaptiveSGDClassifier, AdaptiveSGDClassifierCV, AdaptiveSGDRegressorCV
 from sk_adaptive._data import training_data
 from sk_adaptive._registry import OPTIMIZERS
-from sk_adaptive._side_by_side import SideBySide, groups_of
+from sk_adaptive._side_by_side import SideBySide, groups_of, unit_of
 from sk_adaptive._start import start_of
 
 RATES = (1 / 9, 1 / 3, 1, 3, 9)
@@ -139,10 +139,12 @@ def seconds_of_epoch(X, y, optimizer, rates, strengths):
     training = training_data(models[0], X, y, None)
     rows = np.random.default_rng(0).permutation(X.shape[0])
     starts = [start_of(model, training, rows, one_pass=False) for model in models]
-    groups = [
-        SideBySide(places, [starts[k] for k in places], training, training.features(), None)
-        for places in groups_of(starts)
-    ]
+    groups = []
+    for places in groups_of(starts):
+        of_group = [starts[k] for k in places]
+        groups.append(
+            SideBySide(places, of_group, training, training.features(), None, unit_of(of_group))
+        )
 
     def learn():
         begin = time.process_time()
