@@ -7,8 +7,8 @@ static void log_losses(
     const double *restrict p, double *restrict gradients, double *restrict values, ptrdiff_t n) {
     ptrdiff_t start;
     int k;
-    for (start = 0; start < n; start += 8) {
-        for (k = 0; k < 8; k++) {
+    for (start = 0; start < n; start += SKA_LOSSES_AT_ONCE) {
+        for (k = 0; k < SKA_LOSSES_AT_ONCE; k++) {
             const double y = gradients[start + k], z = y * p[start + k];
             const double e = ska_exp_double(z > 0 ? -z : z);
             gradients[start + k] = -y * (z > 0 ? e : 1.0) / (1.0 + e);

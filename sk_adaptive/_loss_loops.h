@@ -6,9 +6,11 @@
 #include <stddef.h>
 #include <string.h>
 
+enum { SKA_LOSSES_AT_ONCE = 8 };
+
 typedef struct {
     /* Values and derivatives of the logistic losses of n targets, which `gradients` holds at first.
-       All arrays have room for a multiple of 8 numbers. */
+       All arrays have room for a multiple of SKA_LOSSES_AT_ONCE. */
     void (*log_losses)(const double *p, double *gradients, double *values, ptrdiff_t n);
     /* exp(x), of numbers that are not positive */
     void (*exponentials)(double *x, ptrdiff_t n);

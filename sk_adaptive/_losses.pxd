@@ -6,8 +6,9 @@ cdef class Loss:
 
 
 # Losses of several outputs are computed so many at once, and arrays of them have room for that.
-cdef enum:
-    LOSSES_AT_ONCE = 8
+cdef extern from "_loss_loops.h":
+    enum:
+        LOSSES_AT_ONCE "SKA_LOSSES_AT_ONCE"
 
 
 cdef inline Py_ssize_t room_for_losses(Py_ssize_t n) noexcept nogil:
@@ -16,14 +17,15 @@ cdef inline Py_ssize_t room_for_losses(Py_ssize_t n) noexcept nogil:
 
 cdef inline void set_targets(
     double* targets, double* factors, Py_ssize_t K, const double* of_row, Py_ssize_t n_targets,
-    const double* class_weight, bint coupled,
+    const double* class_weight, bint coupled, double weight,
 ) noexcept nogil:
     """What each of K outputs is told of a row, and the factors of their losses.
 
     of_row holds a target for each output, or where n_targets is less than K the number of the
     class, whose output's target is 1 and all others' -1; the class may be of none of these
     outputs. class_weight holds K factors for targets that are not positive, and then K for those that
-    are, or is NULL. The factor of outputs that are coupled is that of the class.
+    are, or is NULL. The factor of outputs that are coupled is that of the class. All are
+    multiplied by the weight of the row.
     """
     cdef Py_ssize_t k, code = -1
     if n_targets == K:
@@ -37,10 +39,10 @@ cdef inline void set_targets(
             targets[code] = 1.0
     if class_weight == NULL:
         for k in range(K):
-            factors[k] = 1.0
+            factors[k] = weight
     elif coupled:
         for k in range(K):
-            factors[k] = class_weight[K + code]
+            factors[k] = weight * class_weight[K + code]
     else:
         for k in range(K):
-            factors[k] = class_weight[k + (K if targets[k] > 0 else 0)]
+            factors[k] = weight * class_weight[k + (K if targets[k] > 0 else 0)]

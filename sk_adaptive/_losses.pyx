@@ -134,7 +134,7 @@ cdef class Loss:
         with nogil:
             for i in range(p.shape[0]):
                 memcpy(of_row, &p[i, 0], K * sizeof(double))
-                set_targets(gradients, factors, K, &y[i, 0], y.shape[1], of_classes, coupled)
+                set_targets(gradients, factors, K, &y[i, 0], y.shape[1], of_classes, coupled, 1.0)
                 self.evaluate_outputs(of_row, gradients, values, K)
                 for k in range(K):
                     sums[i] += factors[k] * values[k]

@@ -94,7 +94,7 @@ cdef bint begin_average(Optimizer o) noexcept nogil:
     if not o.reserve(SWEEP):
         return False
     while o.m.t > 0 and start < o.n_features:
-        read_sweep(o, &sweep, NULL, start, o.n_features)
+        read_sweep(o, &sweep, NULL, start, o.n_features, True)
         load_integrals(o, &sweep.touch, True)
         for j in range(sweep.touch.n):
             integrals = <double*>(record_of(o, &sweep.touch, True, j) + o.m.layout.integral)

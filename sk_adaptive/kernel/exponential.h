@@ -48,20 +48,6 @@ SKA_INLINE dvec ska_power_of_two(dvec n, dvec f) {
 #endif
 }
 
-/* base^age of one feature. */
-SKA_INLINE double ska_power(double age, double log2_base) {
-    const double x = age * log2_base;
-    const double bounded = x > SKA_LEAST_EXPONENT ? x : SKA_LEAST_EXPONENT;
-#ifdef SKA_VECTORS
-    dvec f, n = ska_rounded((dvec){0} + bounded, &f);
-    const double power = ska_power_of_two(n, f)[0];
-#else
-    dvec f, n = ska_rounded(bounded, &f);
-    const double power = ska_power_of_two(n, f);
-#endif
-    return x > SKA_LEAST_EXPONENT ? power : 0.0;
-}
-
 /* Ages of LANES features: whole numbers as doubles. */
 #if defined(SKA_VECTORS) && defined(SKA_SINGLE)
 
@@ -126,12 +112,16 @@ SKA_INLINE ska_ages ska_ages_of(const double *age) {
 }
 
 SKA_INLINE vec ska_powers(const ska_ages *age, double log2_base) {
+    const dvec x = *age * log2_base;
+    dvec f, n, power;
 #ifdef SKA_VECTORS
-    const vec x = *age * log2_base, bounded = v_max(x, v_all(SKA_LEAST_EXPONENT));
-    dvec f, n = ska_rounded(bounded, &f);
-    return v_select(v_above(x, v_all(SKA_LEAST_EXPONENT)), ska_power_of_two(n, f), v_all(0));
+    n = ska_rounded(v_max(x, v_all(SKA_LEAST_EXPONENT)), &f);
+    power = ska_power_of_two(n, f);
+    return v_select(v_above(x, v_all(SKA_LEAST_EXPONENT)), power, v_all(0));
 #else
-    return (real)ska_power(*age, log2_base);
+    n = ska_rounded(x > SKA_LEAST_EXPONENT ? x : SKA_LEAST_EXPONENT, &f);
+    power = ska_power_of_two(n, f);
+    return x > SKA_LEAST_EXPONENT ? (real)power : 0;
 #endif
 }
 

@@ -9,16 +9,13 @@
 #define HAS_METRIC 0
 #endif
 
-/* Where the numbers of a record with one output are, in words. */
+/* Where the numbers of a record with one output are, in words. The weight is there with several, too. */
 #define WORD_OF_WEIGHT (AGED * SKA_WORDS_OF_STEP)
 #define WORD_OF_FIRST (WORD_OF_WEIGHT + HAS_WEIGHT)
 #define WORD_OF_SECOND (WORD_OF_FIRST + 1)
 #define WORD_OF_METRIC (WORD_OF_FIRST + 1 + HAS_SECOND)
 #define WORD_OF_CHARGED (WORD_OF_METRIC + HAS_METRIC)
 #define N_WORDS (WORD_OF_CHARGED + PENALISED)
-
-/* With several outputs a step comes first and then the weights, see `layout_of`. */
-#define PLACE_OF_WEIGHT (AGED * 8)
 
 /* From what records hold to weights and moments after step t. `owed` is what the learning-rate sum
    has grown by since they were charged. */
@@ -95,7 +92,6 @@ static const ska_passes NAME(passes)[2] = {
 #undef PASSES
 #undef NAME
 #undef HAS_METRIC
-#undef PLACE_OF_WEIGHT
 #undef WORD_OF_WEIGHT
 #undef WORD_OF_FIRST
 #undef WORD_OF_SECOND

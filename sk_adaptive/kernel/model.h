@@ -3,6 +3,7 @@
 #ifndef SKA_MODEL_H
 #define SKA_MODEL_H
 
+#include "_loss_loops.h"
 #include "layout.h"
 
 enum { SKA_MOST_TERMS = 24, SKA_NODES = 48 };
@@ -114,7 +115,7 @@ typedef struct {
     void (*settle)(const ska_model *, ptrdiff_t n);
 } ska_passes;
 
-/* Of the n outputs of a row, in arrays with room for whole SKA_AT_ONCE: multiply values and
+/* Of the n outputs of a row, in arrays with room for whole SKA_LOSSES_AT_ONCE: multiply values and
    derivatives by factors, derivatives also by `share`. Add the values to the losses and the
    derivatives to those of the intercepts, and copy these. Returns whether derivatives and raw
    predictions are finite. */
@@ -123,11 +124,11 @@ SKA_INLINE int ska_multiply_row(
     const double *restrict values, double *restrict losses, double *restrict derivatives,
     double *restrict of_intercepts, real *restrict copies, ptrdiff_t n, double share,
     double *restrict largest_size) {
-    double check[SKA_AT_ONCE] = {0}, largest[SKA_AT_ONCE] = {0};
+    double check[SKA_LOSSES_AT_ONCE] = {0}, largest[SKA_LOSSES_AT_ONCE] = {0};
     int i, finite = 1;
     ptrdiff_t k;
-    for (k = 0; k < n; k += SKA_AT_ONCE)
-        for (i = 0; i < SKA_AT_ONCE; i++) {
+    for (k = 0; k < n; k += SKA_LOSSES_AT_ONCE)
+        for (i = 0; i < SKA_LOSSES_AT_ONCE; i++) {
             const double derivative = derivatives[k + i] * factors[k + i] * share;
             const double size = fabs(derivative);
             losses[k + i] += factors[k + i] * values[k + i];
@@ -138,7 +139,7 @@ SKA_INLINE int ska_multiply_row(
             check[i] += raw_prediction[k + i] * 0 + derivative * 0;
         }
     *largest_size = 0;
-    for (i = 0; i < SKA_AT_ONCE; i++) {
+    for (i = 0; i < SKA_LOSSES_AT_ONCE; i++) {
         *largest_size = largest[i] > *largest_size ? largest[i] : *largest_size;
         finite &= check[i] == 0;
     }

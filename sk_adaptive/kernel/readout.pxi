@@ -31,11 +31,12 @@ cdef void name_sweep(
 
 
 cdef void read_sweep(
-    Optimizer o, Sweep* sweep, const int64_t* features, Py_ssize_t start, Py_ssize_t n_all
+    Optimizer o, Sweep* sweep, const int64_t* features, Py_ssize_t start, Py_ssize_t n_all,
+    bint whole,
 ) noexcept nogil:
-    """Their weights and moments after step t, to the working set."""
+    """Their weights, and if `whole` moments, after step t, to the working set."""
     name_sweep(sweep, features, start, n_all)
-    o.passes.read[1](&o.m, &sweep.touch, True)
+    o.passes.read[1](&o.m, &sweep.touch, whole)
 
 
 cdef read_weights(Optimizer o, const int64_t[::1] features, real[:, :] out):
@@ -47,7 +48,7 @@ cdef read_weights(Optimizer o, const int64_t[::1] features, real[:, :] out):
     with nogil:
         o.set_time(o.m.t)
         while start < n_all:
-            read_sweep(o, &sweep, &features[0], start, n_all)
+            read_sweep(o, &sweep, &features[0], start, n_all, o.averaged)
             if o.averaged and span > 0:
                 load_integrals(o, &sweep.touch, True)
                 for j in range(sweep.touch.n * o.m.width):
@@ -71,8 +72,7 @@ cdef penalties_of(Optimizer o, const int64_t[::1] features):
     with nogil:
         o.set_time(o.m.t)
         while start < n_all:
-            name_sweep(&sweep, &features[0], start, n_all)
-            o.passes.read[1](&o.m, &sweep.touch, False)
+            read_sweep(o, &sweep, &features[0], start, n_all, False)
             add_sizes(o.m.w, sweep.touch.n, o.m.width, &sums[0, 0], &sums[1, 0])
             start += SWEEP
     for sizes, strength in zip(of_all, (o.l1, 0.5 * np.asarray(o.l2))):
@@ -98,7 +98,7 @@ cdef hand_over(Optimizer old, Optimizer new, real[:, ::1] coef):
         # so far, whatever the next step charges
         new.m.charged_after_store = new.m.learning_rate_sum
         while start < old.n_features:
-            read_sweep(old, &sweep, NULL, start, old.n_features)
+            read_sweep(old, &sweep, NULL, start, old.n_features, True)
             n = sweep.touch.n * width
             if old.averaged:
                 load_integrals(old, &sweep.touch, True)

@@ -19,7 +19,7 @@ SKA_INLINE void NAME(load)(
     const ska_model *m, const unsigned char *numbers, ptrdiff_t k, int n_lanes, ska_lanes *c) {
     c->w = c->second = c->metric = v_all(0);
     if (HAS_WEIGHT)
-        c->w = ska_load_numbers((const real *)(numbers + PLACE_OF_WEIGHT), k, n_lanes);
+        c->w = ska_load_numbers((const real *)(numbers + WORD_OF_WEIGHT * sizeof(real)), k, n_lanes);
     c->first = ska_load_numbers((const real *)(numbers + m->layout.first), k, n_lanes);
     if (HAS_SECOND)
         c->second = ska_load_numbers((const real *)(numbers + m->layout.second), k, n_lanes);
@@ -30,7 +30,7 @@ SKA_INLINE void NAME(load)(
 SKA_INLINE void NAME(store_outputs)(
     const ska_model *m, unsigned char *numbers, ptrdiff_t k, int n_lanes, const ska_lanes *c) {
     if (HAS_WEIGHT)
-        ska_store_numbers((real *)(numbers + PLACE_OF_WEIGHT), k, n_lanes, c->w);
+        ska_store_numbers((real *)(numbers + WORD_OF_WEIGHT * sizeof(real)), k, n_lanes, c->w);
     ska_store_numbers((real *)(numbers + m->layout.first), k, n_lanes, c->first);
     if (HAS_SECOND)
         ska_store_numbers((real *)(numbers + m->layout.second), k, n_lanes, c->second);

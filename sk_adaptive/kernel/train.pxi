@@ -71,8 +71,8 @@ cdef class Derivatives:
         free(self.buffer)
 
     cdef void begin(self, Py_ssize_t position) noexcept nogil:
-        self.position = position
         cdef Py_ssize_t k
+        self.position = position
         for k in range(self.n_all):
             self.of_intercepts[k] = self.losses[k] = 0.0
         self.largest = 0.0
@@ -92,13 +92,12 @@ cdef class Derivatives:
             return self.add_number(i, target[0], weight, size, intercept[0, 0])
         set_targets(
             self.of_row, self.factors, self.n_outputs, target, n_targets,
-            &self.class_weight[0, 0] if self.class_weight.shape[0] else NULL, self.coupled)
+            &self.class_weight[0, 0] if self.class_weight.shape[0] else NULL, self.coupled, weight)
         for k in range(self.n_outputs, self.n_all):
             self.of_row[k] = self.of_row[k - self.n_outputs]
             self.factors[k] = self.factors[k - self.n_outputs]
         for k in range(self.n_all):
             self.raw_prediction[k] += intercept[0, k]
-            self.factors[k] *= weight
         for k in range(self.kept.shape[1]):
             self.kept[self.position + i, k] = self.raw_prediction[k]
         if self.mixture is not None:
@@ -279,7 +278,7 @@ def mix(
         double* of_outputs = &buffer[0, 0]
         double* factors = &buffer[1, 0]
         bint coupled = loss.couples_outputs
-        Py_ssize_t i, k
+        Py_ssize_t i
         int64_t row
         bint finite = True
     with nogil:
@@ -288,10 +287,8 @@ def mix(
                 m.begin()
             row = rows[i]
             set_targets(
-                of_outputs, factors, K, &targets[row, 0], targets.shape[1], of_classes, coupled)
-            if weights.shape[0]:
-                for k in range(K):
-                    factors[k] *= weights[row]
+                of_outputs, factors, K, &targets[row, 0], targets.shape[1], of_classes, coupled,
+                weights[row] if weights.shape[0] else 1.0)
             m.add_loss(loss, &raw_predictions[i, 0], of_outputs, factors)
             if (i + 1) % batch_size == 0 or i + 1 == rows.shape[0]:
                 total[0] += m.loss
