@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from . import _state
-from ._learning import TrainingFailure
+from ._learning import Learned, TrainingFailure, learn
 from ._team import train_rows
 
 # The others go on in a record of their own once there are so few of them, as to copy it takes
@@ -38,6 +38,8 @@ class SideBySide:
         Whose outputs are those of the first member, then those of the second, and so on.
     optimizer : Optimizer
         On this state.
+    losses : float64 ndarray
+        The weighted losses of the rows that each member learned last, summed.
     """
 
     def __init__(self, members, starts, training, features, scale, unit):
@@ -58,6 +60,7 @@ class SideBySide:
             scale=scale,
         )
         self._become({**state, "unit": unit})
+        self.losses = np.zeros(self.members.size)
 
     def _become(self, state):
         self.state, self.optimizer = state, _state.make_optimizer(state)
@@ -72,20 +75,32 @@ class SideBySide:
             are what they would be without them.
         """
         failed = []
+        self.losses = np.zeros(self.members.size)
         while rows.size and self.members.size:
-            begin = self.optimizer.t
+            learned = Learned()
             try:
-                train_rows(self.optimizer, training, rows, threads=threads)
+                learn(self.optimizer, training, rows, learned, threads=threads)
+                self._add_losses(learned)
                 break
             except TrainingFailure:
                 _state.save_clock(self.state, self.optimizer)
-                rows = rows[(self.optimizer.t - begin) * training.batch_size :]
+                self._add_losses(learned)
+                rows = rows[learned.n_rows :]
                 culprits = self._culprits(training, rows[: training.batch_size])
                 failed += self.members[culprits].tolist()
                 self._keep(np.setdiff1d(np.arange(self.members.size), culprits))
         if self.members.size:
             _state.save_clock(self.state, self.optimizer)
         return failed
+
+    def _add_losses(self, learned):
+        if learned.losses is not None:
+            self.losses += learned.losses.reshape(-1, self._n_outputs).sum(axis=1)
+
+    def penalties(self):
+        """The penalty of each member."""
+        penalties = self.optimizer.penalties(self._features)
+        return penalties.reshape(-1, self._n_outputs).sum(axis=1)
 
     def keep(self, members):
         """Leave the others out, if that saves enough."""
@@ -98,7 +113,7 @@ class SideBySide:
             # A model with one output would go through another pass, which rounds differently. So
             # it learns beside itself.
             places = places.repeat(2)
-        self.members = self.members[places]
+        self.members, self.losses = self.members[places], self.losses[places]
         if places.size:
             self._become(_state.of_outputs(self.state, self._of(places), self._features))
         else:
