@@ -14,7 +14,7 @@ from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.exceptions import ConvergenceWarning, FitFailedWarning, NotFittedError
 from sklearn.linear_model import SGDClassifier
 from sklearn.metrics import accuracy_score, get_scorer, make_scorer, roc_auc_score
-from sklearn.model_selection import GridSearchCV, GroupKFold, KFold, ParameterGrid
+from sklearn.model_selection import GridSearchCV, GroupKFold, KFold
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, MaxAbsScaler, StandardScaler
 

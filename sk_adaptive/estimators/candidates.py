@@ -142,7 +142,7 @@ class Search:
         if task is not None:
             task.begin_search(sum(len(of_transformers) for of_transformers in groups))
         for of_transformers in groups:
-            if self._rows is None or len(groups) > 1 and self._name:
+            if self._rows is None or (len(groups) > 1 and self._name):
                 # the memory is needed for the next ones
                 self._rows = None
                 pipeline = self.with_parameters(of_transformers[0][0])

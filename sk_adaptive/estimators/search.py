@@ -3,11 +3,11 @@
 import time
 import warnings
 from contextlib import nullcontext
-from numbers import Integral, Number, Real
+from numbers import Integral, Real
 
 import numpy as np
 from sklearn import get_config
-from sklearn.base import _fit_context, clone, is_classifier
+from sklearn.base import _fit_context, is_classifier
 from sklearn.exceptions import FitFailedWarning
 from sklearn.metrics import check_scoring, get_scorer, get_scorer_names
 from sklearn.metrics._scorer import _check_multimetric_scoring, _MultimetricScorer
@@ -170,7 +170,7 @@ class AdaptiveGridSearchCV(GridSearchCV):
         if get_config()["enable_metadata_routing"]:
             routed = process_routing(self, "fit", **params)
             fit_params, split_params = routed.estimator.fit, routed.splitter.split
-            score_params = {name: routed.scorer.score for name in scorers}
+            score_params = dict.fromkeys(scorers, routed.scorer.score)
             if isinstance(scorer, _MultimetricScorer):
                 of_scorers = process_routing(scorer, "score", **routed.scorer.score)
                 score_params = {name: of_scorers[name].score for name in scorers}
