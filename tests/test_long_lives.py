@@ -19,10 +19,14 @@ PENALISED = [name for name in OPTIMIZERS if "l2" in TWINS[name].penalties]
 NUMBERS = {"rho": 0.99, "beta_1": 0.9, "beta_2": 0.999, "eps": 1e-8}
 
 
-def with_state(model, **changes):
-    """A copy of the model with other entries of its state."""
+def with_state(model, records=None, **clock):
+    """A copy of the model with other records, or another time."""
     attributes = copy.deepcopy(model.__getstate__())
-    attributes["_state"].update(changes)
+    saved = attributes["_model"]
+    if records is not None:
+        saved["records"] = records
+    for name, value in clock.items():
+        saved["clock"][name] = value
     changed = type(model).__new__(type(model))
     changed.__setstate__(attributes)
     return changed
@@ -107,13 +111,13 @@ def test_a_billion_idle_steps(zipf_rows, optimizer, penalised):
     model = AdaptiveSGDClassifier(optimizer=optimizer, alpha=alpha, eta0=0.1, **NUMBERS)
     model.partial_fit(X_sparse, y, classes=[-1, 1])
     assert relative_difference(model.coef_[0], now) < 1e-10
-    state = model.__getstate__()["_state"]
+    clock = model.__getstate__()["_model"]["clock"]
     one_more = copy.deepcopy(model).partial_fit(sp.csr_matrix((1, X.shape[1])), [1])
-    charge = one_more.__getstate__()["_state"]["learning_rate_sum"] - state["learning_rate_sum"]
+    charge = one_more.__getstate__()["_model"]["clock"]["learning_rate_sum"] - clock["learning_rate_sum"]
     later = with_state(
         model,
-        t=state["t"] + n_steps,
-        learning_rate_sum=state["learning_rate_sum"] + n_steps * charge,
+        t=clock["t"] + n_steps,
+        learning_rate_sum=clock["learning_rate_sum"] + n_steps * charge,
     )
     assert relative_difference(later.coef_[0], expected) < 1e-7
     if penalised:
@@ -147,7 +151,7 @@ def late_model(optimizer, estimator, dtype, coef, G, **parameters):
     )
     first = {"classes": [0, 1]} if estimator is AdaptiveSGDClassifier else {}
     model.partial_fit(X[:2], [0, 1], **first)
-    records = model.__getstate__()["_state"]["records"].copy()
+    records = model.__getstate__()["_model"]["records"].copy()
     for name, value in LATE[optimizer](coef, G).items():
         records[name] = value
     return with_state(model, records=records), X

@@ -193,4 +193,4 @@ def test_damaged_scales_are_refused(damage, message):
     X, y = rows()
     saved = classifier("adagrad", "exact").fit(X, y).__getstate__()
     with pytest.raises(ValueError, match=message):
-        AdaptiveSGDClassifier().__setstate__({**saved, "_state": {**saved["_state"], **damage}})
+        AdaptiveSGDClassifier().__setstate__({**saved, "_model": {**saved["_model"], **damage}})

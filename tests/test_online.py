@@ -17,8 +17,11 @@ from numpy.lib.recfunctions import repack_fields
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import SGDClassifier
 
-from sk_adaptive import AdaptiveSGDClassifier, AdaptiveSGDRegressor, _learning, _state
+from sk_adaptive import AdaptiveSGDClassifier, AdaptiveSGDRegressor
 from sk_adaptive._registry import CLASSIFICATION_LOSSES
+from sk_adaptive.model import model as models
+from sk_adaptive.model.saved import VERSION
+from sk_adaptive.training import steps
 
 ESTIMATORS = [AdaptiveSGDClassifier, AdaptiveSGDRegressor]
 every_estimator = pytest.mark.parametrize("estimator", ESTIMATORS)
@@ -294,7 +297,7 @@ def test_what_was_learned_before_the_end_stays(
         if begun:
             model.partial_fit(X[:99], y[:99], **named)
             twin.partial_fit(X[:99], y[:99], **named)
-        monkeypatch.setattr(_learning, "ENTRIES_PER_CALL", 128)
+        monkeypatch.setattr(steps, "ENTRIES_PER_CALL", 128)
         kernel_calls(Stop(way))
         with pytest.raises(MemoryError if "memory" in way else KeyboardInterrupt):
             model.partial_fit(X[100:], y[100:], **named)
@@ -391,7 +394,7 @@ def test_no_memory_for_other_parameters_changes_nothing(rows, monkeypatch, param
 
     model.set_params(alpha=0.1)
     with monkeypatch.context() as patched:
-        patched.setattr(_state, "allocate", no_memory)
+        patched.setattr(models, "allocate", no_memory)
         with pytest.raises(MemoryError):
             model.partial_fit(X, y)
         with pytest.raises(MemoryError):
@@ -563,9 +566,9 @@ def test_what_is_saved_is_plain(rows, optimizer):
     model.predict(X)
     state = model.__getstate__()
     assert "_cache" not in state
-    for value in state["_state"].values():
+    for value in state["_model"].values():
         assert type(value) in (int, float, str, dict, np.ndarray)
-    settings = state["_state"]["settings"]
+    settings = state["_model"]["hyperparameters"]
     assert {type(value) for value in settings.values()} <= {str, int, float, bool}
 
 
@@ -599,8 +602,8 @@ def respaced(records):
 
 DAMAGES = {
     "of another version": (
-        f"version {_state.VERSION} only",
-        lambda s: {**s, "version": _state.VERSION + 1},
+        f"version {VERSION} only",
+        lambda s: {**s, "version": VERSION + 1},
     ),
     "without version": ("version None", lambda s: {k: s[k] for k in s if k != "version"}),
     "no dict": ("version None", lambda s: list(s)),
@@ -679,7 +682,7 @@ def test_a_damaged_state_is_refused(rows, optimizer, damage):
     message, spoil = DAMAGES[damage]
     model = AdaptiveSGDClassifier()
     with pytest.raises(ValueError, match=f"saved (model|state).*{message}"):
-        model.__setstate__({**saved, "_state": spoil(saved["_state"])})
+        model.__setstate__({**saved, "_model": spoil(saved["_model"])})
     with pytest.raises(NotFittedError):
         model.predict(X)
     # as it is, it is taken
@@ -691,7 +694,7 @@ def test_a_damaged_state_is_refused(rows, optimizer, damage):
 def test_records_of_steps_to_come_are_refused(rows, optimizer):
     X, y = rows
     saved = start(X, y, optimizer=optimizer).__getstate__()
-    records = saved["_state"]["records"]
+    records = saved["_model"]["records"]
     if "last_step" not in records.dtype.names:
         pytest.skip("no record knows its step")
     for step in (-1, 10**6):

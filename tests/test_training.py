@@ -23,8 +23,9 @@ from reference import TWINS, schedule_for
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit
 
-from sk_adaptive import AdaptiveSGDClassifier, AdaptiveSGDRegressor, _learning
+from sk_adaptive import AdaptiveSGDClassifier, AdaptiveSGDRegressor
 from sk_adaptive._registry import CLASSIFICATION_LOSSES, OPTIMIZERS
+from sk_adaptive.training import steps
 
 # Nothing that the first rows would tell: they are not the same in what is compared.
 FIXED = {"eta0": 0.05, "eps": 1e-6}
@@ -637,7 +638,7 @@ def test_an_interrupted_partial_fit_stops_between_two_steps(
     rows, kernel_calls, monkeypatch, ctrl_c_interrupts, batch_size
 ):
     X, y = rows
-    monkeypatch.setattr(_learning, "ENTRIES_PER_CALL", 256)
+    monkeypatch.setattr(steps, "ENTRIES_PER_CALL", 256)
     model = start(X, y, batch_size=batch_size)
     twin = copy.deepcopy(model)
     learned = []
@@ -700,7 +701,7 @@ def test_the_kernel_comes_back_often_enough_for_signals(kernel_calls):
     AdaptiveSGDRegressor(eta0=0.01).partial_fit(X, np.arange(n_rows) % 2)
     assert sum(entries) == X.nnz
     assert len(entries) > 1
-    assert max(entries) <= _learning.ENTRIES_PER_CALL
+    assert max(entries) <= steps.ENTRIES_PER_CALL
 
 
 def test_the_kernel_releases_the_gil(kernel_calls):
