@@ -40,9 +40,6 @@ class StateAttributes(BaseEstimator):
         """The state; AttributeError, for the attribute of this name, before there is one."""
         if "_state" not in self.__dict__:
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-        if "optimizer" in self._cache:
-            # a call that was interrupted may not have come to that
-            _state.save_clock(self._state, self._cache["optimizer"])
         return self._state
 
     def _whole_state(self, name):
@@ -110,7 +107,7 @@ class StateAttributes(BaseEstimator):
     @property
     def t_(self):
         with self._lock:
-            return self._current_state("t_")["t"] + 1
+            return int(self._current_state("t_")["clock"]["t"]) + 1
 
     @property
     def eta0_(self):

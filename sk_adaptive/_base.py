@@ -380,7 +380,7 @@ class AdaptiveSGD(CallbackSupportMixin, StateAttributes):
             # Until rows have taught something, each call looks again.
             if self._is_settled(state["settings"]):
                 self._cache["parameters"] = parameters
-        if not first_call and self._state["t"] < ROWS_OF_RATE:
+        if not first_call and self._state["clock"]["t"] < ROWS_OF_RATE:
             warn_of_other_units(self, training, rows, self._state["settings"])
         return training, rows
 
@@ -474,7 +474,7 @@ class AdaptiveSGD(CallbackSupportMixin, StateAttributes):
         state, optimizer = self._state, self._optimizer()
         self._cache.pop("coef", None)
         self.n_iter_ = 1
-        begin, stopped = optimizer.t, None
+        begin, stopped = int(state["clock"]["t"]), None
         scale, scale_before, raw = state.get("scale"), None, training
         try:
             if scale is not None:
@@ -491,14 +491,12 @@ class AdaptiveSGD(CallbackSupportMixin, StateAttributes):
         except BaseException as exception:
             stopped = exception
         try:
-            # threads have made another
-            optimizer = self._optimizer()
-            _state.save_clock(state, optimizer)
+            n_steps = int(state["clock"]["t"]) - begin
             if stopped is not None and scale_before is not None:
                 # rows that were not learned leave no trace
                 scale[raw.indices] = scale_before
-                raw.normalised(rows[: (optimizer.t - begin) * raw.batch_size], scale)
-            if stopped is not None and optimizer.t == begin:
+                raw.normalised(rows[: n_steps * raw.batch_size], scale)
+            if stopped is not None and n_steps == 0:
                 raise stopped
             return stopped
         finally:

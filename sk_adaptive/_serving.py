@@ -44,16 +44,11 @@ class KeptCoefficients:
 
     Attributes
     ----------
-    t, learning_rate_sum, average_start
-        The clock, which does not go on.
     rows : ndarray of shape (n_kept + 1, n_outputs)
         Zeros, and then the coefficients of each feature that has one.
     """
 
     def __init__(self, state):
-        self.t = state["t"]
-        self.learning_rate_sum = state["learning_rate_sum"]
-        self.average_start = state["average_start"]
         self._n_features = state["n_features"]
         # sorted, as they are in the state
         self._kept, row = np.unique(state["features"], return_inverse=True)

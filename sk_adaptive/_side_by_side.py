@@ -73,18 +73,15 @@ class SideBySide:
         """
         failed = []
         while rows.size and self.members.size:
-            begin = self.optimizer.t
+            begin = int(self.state["clock"]["t"])
             try:
                 train_rows(self.optimizer, training, rows, threads=threads)
                 break
             except TrainingFailure:
-                _state.save_clock(self.state, self.optimizer)
-                rows = rows[(self.optimizer.t - begin) * training.batch_size :]
+                rows = rows[(int(self.state["clock"]["t"]) - begin) * training.batch_size :]
                 culprits = self._culprits(training, rows[: training.batch_size])
                 failed += self.members[culprits].tolist()
                 self._keep(np.setdiff1d(np.arange(self.members.size), culprits))
-        if self.members.size:
-            _state.save_clock(self.state, self.optimizer)
         return failed
 
     def keep(self, members):
@@ -130,7 +127,6 @@ class SideBySide:
             try:
                 train_rows(optimizer, step, order)
             except TrainingFailure:
-                _state.save_clock(self.state, self.optimizer)
                 culprits.append(place)
         # If by rounding none of them fails alone, the largest is next to.
         return culprits or [int(np.argmax(sizes))]

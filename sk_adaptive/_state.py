@@ -9,12 +9,10 @@ estimators saves it:
     Structured array of shape (n_features,), see `record_dtype`.
 ``intercept``
     float64 array of shape (3, n_outputs): intercepts and their two moments.
-``t``
-    Steps done.
-``learning_rate_sum``
-    The sum of the learning rates of these steps, which penalties are charged by.
-``average_start``
-    That sum when averaging began; infinity if it has not.
+``clock``
+    Array of shape () and of the dtype `CLOCK`: ``t``, the steps done; ``learning_rate_sum``, the
+    sum of their learning rates, which penalties are charged by; and ``average_start``, that sum
+    when averaging began, infinity if it has not. The kernel writes to it as to the records.
 ``intercept_integral``
     float64 array of shape (n_outputs,): the intercepts times the learning rates since then, summed.
 ``eta0``
@@ -56,11 +54,15 @@ from ._scan import copy_pieces
 from ._serving import KeptCoefficients, check_entries, entries_of
 from ._threads import LEAST_COEFFICIENTS, Threads, n_threads_of, parts_of
 
-VERSION = 4
+VERSION = 5
 CACHE_LINE = 64
 
+CLOCK = np.dtype(
+    [("t", np.int64), ("learning_rate_sum", np.float64), ("average_start", np.float64)]
+)
+
 # Those whose size does not follow the number of features.
-SMALL_ARRAYS = ("intercept", "intercept_integral", "progressive_loss")
+SMALL_ARRAYS = ("clock", "intercept", "intercept_integral", "progressive_loss")
 # What only some states have.
 OPTIONAL_ARRAYS = ("scale", "mixture")
 
@@ -257,9 +259,7 @@ def new_state(
         "version": VERSION,
         "records": allocate(n_features, record_dtype(settings, n_outputs, np.dtype(dtype))),
         "intercept": np.zeros((3, n_outputs)),
-        "t": 0,
-        "learning_rate_sum": 0.0,
-        "average_start": np.inf,
+        "clock": np.array((0, 0.0, np.inf), CLOCK),
         "intercept_integral": np.zeros(n_outputs),
         "eta0": eta0 if isinstance(eta0, tuple) else float(eta0),
         "settings": settings,
@@ -326,7 +326,8 @@ def stripped(state):
     # those of the mean
     kept["eta0"], kept["intercept_integral"] = learning_rate(state), np.zeros(n_outputs)
     kept["intercept"] = np.vstack([intercepts(state), np.zeros((2, n_outputs))])
-    kept["average_start"], kept["n_features"] = np.inf, features.size
+    kept["clock"] = state["clock"].copy()
+    kept["clock"]["average_start"], kept["n_features"] = np.inf, features.size
     return {**kept, **entries_of(blocks, features.size)}
 
 
@@ -358,7 +359,7 @@ def with_numbers_of_its_own(state):
 
 
 def make_optimizer(state):
-    """The kernel's optimizer on this state. It changes the arrays; `save_clock` the rest.
+    """The kernel's optimizer on this state, whose arrays it changes.
 
     Of a stripped state, what has its coefficients.
     """
@@ -379,9 +380,8 @@ def make_optimizer(state):
     return getattr(kernel(precision(state)), spec.kernel_class)(
         records,
         state["intercept"],
+        state["clock"],
         n_outputs=state["intercept"].shape[1],
-        t=state["t"],
-        learning_rate_sum=state["learning_rate_sum"],
         eta0=state["eta0"],
         power_t=settings["power_t"],
         l1=settings["l1"],
@@ -390,7 +390,6 @@ def make_optimizer(state):
         eps=settings["eps"],
         intercept_scaling=settings["intercept_scaling"],
         average=settings["average"],
-        average_start=state["average_start"],
         intercept_integral=state["intercept_integral"],
         unit=state.get("unit"),
         **{name: settings[name] for name in spec.parameters},
@@ -446,16 +445,10 @@ def _mean(state, values):
     return total
 
 
-def save_clock(state, optimizer):
-    state["t"] = optimizer.t
-    state["learning_rate_sum"] = optimizer.learning_rate_sum
-    state["average_start"] = optimizer.average_start
-
-
 def end_step(state):
     """Let no record be of a step that the clock has not come to, as after half a step."""
     records = state["records"]
-    t, total = state["t"], state["learning_rate_sum"]
+    t, total, _ = state["clock"].item()
     for name, clock in (("last_step", t), ("charged", total), ("integrated", total)):
         if name in records.dtype.names:
             field = records[name]
@@ -473,8 +466,7 @@ def of_outputs(state, outputs, features, compact=False):
     Parameters
     ----------
     state : dict
-        Whose optimizer, if it has gone on, has saved its clock. Not a mixture, but see
-        `side_by_side`.
+        Not a mixture, but see `side_by_side`.
     outputs : int ndarray
     features : int64 ndarray
         The features whose records are not those of a new state.
@@ -498,7 +490,7 @@ def of_outputs(state, outputs, features, compact=False):
         scale=scale[features] if compact and scale is not None else scale,
     )
     part["unit"] = unit_of(state)
-    part |= {name: state[name] for name in ("t", "learning_rate_sum", "average_start")}
+    part["clock"][...] = state["clock"]
     part["intercept"][...] = state["intercept"][:, outputs]
     part["intercept_integral"][...] = state["intercept_integral"][outputs]
     old, new = state["records"], part["records"]
@@ -509,7 +501,8 @@ def of_outputs(state, outputs, features, compact=False):
 
 
 def put_intercepts(state, part, outputs):
-    """Let the intercepts of these outputs be what they have become in a part."""
+    """Let the clock and the intercepts of these outputs be what they have become in a part."""
+    state["clock"][...] = part["clock"]
     state["intercept"][:, outputs] = part["intercept"]
     state["intercept_integral"][outputs] = part["intercept_integral"]
 
@@ -560,7 +553,7 @@ def all_features(state):
 def coefficients(state, features=None, optimizer=None, n_jobs=1):
     """The weights of these features, or of all, as of now: of shape (n_outputs, n).
 
-    Their averages, if there are any. With threads the clock of the optimizer has been saved.
+    Their averages, if there are any.
     """
     if features is None:
         features = all_features(state)
@@ -597,9 +590,15 @@ def _read_in_parallel(state, features, optimizer, out, n_threads):
         threads.run([partial(read, *pair) for pair in zip(optimizers, parts, strict=True)])
 
 
+def span_of_average(state):
+    """The learning-rate sum that averages are over; 0 if averaging has not begun."""
+    _, total, start = state["clock"].item()
+    return max(total - start, 0.0)
+
+
 def intercepts(state):
     """The intercepts as of now, or their averages."""
-    span = state["learning_rate_sum"] - state["average_start"]
+    span = span_of_average(state)
     of_all = state["intercept_integral"] / span if span > 0 else state["intercept"][0]
     return _mean(state, of_all)
 
@@ -628,14 +627,14 @@ def _textbook_state(state):
         values = records[moment.field].T.astype(np.float64)
         values = moment.textbook(values, settings["eps"], _rates_of_outputs(state))
         if ages:
-            values *= settings[moment.memory] ** (state["t"] - records["last_step"])
+            values *= settings[moment.memory] ** (state["clock"]["t"] - records["last_step"])
         moments[moment.name] = values
     return moments
 
 
 def effective_learning_rates(state):
     """What the last step multiplied a gradient by, or the first will: as `textbook_state`."""
-    settings, t = state["settings"], state["t"]
+    settings, t = state["settings"], int(state["clock"]["t"])
     spec = OPTIMIZERS[settings["optimizer"]]
     *_, squares = _textbook_state(state).values()
     parameters = {name: settings[name] for name in spec.parameters}
@@ -707,8 +706,7 @@ def with_intercepts(state, value):
     # copies, as a memory-mapped model is read-only
     state = {**state, "intercept": state["intercept"].copy()}
     set_intercepts(state, value)
-    span = max(state["learning_rate_sum"] - state["average_start"], 0.0)
-    return {**state, "intercept_integral": span * state["intercept"][0]}
+    return {**state, "intercept_integral": span_of_average(state) * state["intercept"][0]}
 
 
 def without_models(state, lost):
@@ -746,12 +744,11 @@ def _successor(state, settings, eta0, coef):
         successor["mixture"][...] = mixture
     successor["intercept"][...] = state["intercept"]
     successor["progressive_loss"][...] = state["progressive_loss"]
-    if state["settings"]["average"] and 0 < settings["average"] <= state["t"]:
-        successor["average_start"] = state["average_start"]
+    if state["settings"]["average"] and 0 < settings["average"] <= state["clock"]["t"]:
+        successor["clock"]["average_start"] = state["clock"]["average_start"]
         successor["intercept_integral"][...] = state["intercept_integral"]
     optimizer = make_optimizer(successor)
     make_optimizer(state).continue_as(optimizer, coef)
-    save_clock(successor, optimizer)
     return successor
 
 
@@ -761,7 +758,7 @@ def snapshot(state):
 
 
 def _copy(value):
-    if isinstance(value, np.ndarray) and value.dtype.names is not None:
+    if isinstance(value, np.ndarray) and value.dtype.names is not None and value.ndim:
         # copy() would leave in the padding of records what the memory had before
         records = allocate(value.shape[0], value.dtype)
         records[...] = value
@@ -792,9 +789,8 @@ def check(state, n_features):
         return isinstance(value, Real) and least <= value < np.inf
 
     learns = can_learn(state)
-    names = {"intercept", "intercept_integral", "progressive_loss", "t"}
+    names = {"clock", "intercept", "intercept_integral", "progressive_loss", "eta0", "settings"}
     names |= {"records"} if learns or "coef" not in state else {"n_features", "features", "outputs"}
-    names |= {"learning_rate_sum", "average_start", "eta0", "settings"}
     missing = sorted(names - set(state))
     require(not missing, f"it lacks {missing}")
     settings, intercept = state["settings"], state["intercept"]
@@ -812,22 +808,25 @@ def check(state, n_features):
     )
     for name in sorted(numbers):
         require(is_number(settings[name]), f"{name} is {settings[name]!r}")
-    for name in ("learning_rate_sum", "eta0"):
-        require(is_number(state[name]), f"{name} is {state[name]!r}")
-    average, average_start = settings["average"], state["average_start"]
+    require(is_number(state["eta0"]), f"eta0 is {state['eta0']!r}")
+    clock = state["clock"]
+    require(
+        isinstance(clock, np.ndarray) and clock.dtype == CLOCK and clock.shape == (),
+        f"clock is {clock!r}",
+    )
+    t, total, average_start = clock.item()
+    require(0 <= t <= LAST_STEP, f"t is {t!r}, not a number of steps")
+    require(is_number(total), f"learning_rate_sum is {total!r}")
+    average = settings["average"]
     require(
         isinstance(average, Integral) and 0 <= average <= LAST_STEP,
         f"average is {average!r}, not a step",
     )
     require(
-        average_start == np.inf
-        or (is_number(average_start) and average_start <= state["learning_rate_sum"]),
+        average_start == np.inf or (is_number(average_start) and average_start <= total),
         f"average_start is {average_start!r}",
     )
-    t = state["t"]
-    require(isinstance(t, Integral) and 0 <= t <= LAST_STEP, f"t is {t!r}, not a number of steps")
-
-    for name in SMALL_ARRAYS:
+    for name in ("intercept", "intercept_integral", "progressive_loss"):
         value = state[name]
         require(
             isinstance(value, np.ndarray) and value.dtype == np.float64,

@@ -202,7 +202,6 @@ class Team:
         """Let the intercepts and the clock of the state be what those of its parts have become."""
         for member in self._members:
             _state.put_intercepts(self._state, member.state, member.outputs)
-        _state.save_clock(self._state, self)
 
     def gather(self):
         """The same of the records; return the optimizer of the state."""
@@ -222,18 +221,6 @@ class Team:
         return _state.make_optimizer(self._state)
 
     # -- see the kernel's Optimizer --
-
-    @property
-    def t(self):
-        return self._members[0].optimizer.t
-
-    @property
-    def learning_rate_sum(self):
-        return self._members[0].optimizer.learning_rate_sum
-
-    @property
-    def average_start(self):
-        return self._members[0].optimizer.average_start
 
     def weights(self, features, out):
         def write(member):

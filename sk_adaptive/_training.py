@@ -239,8 +239,6 @@ def _fit_epochs(state, training, rows, features, settings, validation_score, tas
         progress.loss_curve.append(objective)
         if isinstance(optimizer, Team):
             optimizer.put_intercepts()
-        else:
-            _state.save_clock(state, optimizer)
         value = objective
         if validation_score is None:
             progress.best_iteration = epoch
@@ -323,7 +321,7 @@ def warn_of_few_epochs(what, max_iter):
 
 def _print_epoch(progress, max_iter, seconds):
     state, epoch = progress.state, progress.n_iter
-    rate = state["eta0"] / state["t"] ** state["settings"]["power_t"]
+    rate = state["eta0"] / int(state["clock"]["t"]) ** state["settings"]["power_t"]
     parts = [
         f"Epoch {epoch:{len(str(max_iter))}} of {max_iter}: learning rate {rate:.3g}",
         f"objective {progress.loss_curve[-1]:.6g}",

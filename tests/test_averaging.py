@@ -10,7 +10,7 @@ import scipy.sparse as sp
 from comparison import assert_same_model, relative_difference, weights_of
 from reference import TWINS
 
-from sk_adaptive import AdaptiveSGDClassifier, AdaptiveSGDRegressor
+from sk_adaptive import AdaptiveSGDClassifier, AdaptiveSGDRegressor, _state
 from sk_adaptive._registry import OPTIMIZERS
 
 ETA0 = 0.1
@@ -342,8 +342,7 @@ def test_warm_start_begins_at_the_average(rows, optimizer, update):
     fresh.fit(
         *rows,
         coef_init=model.coef_,
-        intercept_init=model._state["intercept_integral"]
-        / (model._state["learning_rate_sum"] - model._state["average_start"]),
+        intercept_init=_state.intercepts(model._state),
     )
     assert_same_model(model.fit(*rows), fresh)
 

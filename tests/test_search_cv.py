@@ -192,7 +192,7 @@ def test_a_failure_that_nobody_repeats_alone_ends(rows, monkeypatch):
 
     monkeypatch.setattr(_side_by_side, "train_rows", train_rows)
     assert group.learn(training, np.arange(X.shape[0])) == [4]
-    assert group.optimizer.t == 2 * X.shape[0]
+    assert group.state["clock"]["t"] == 2 * X.shape[0]
 
 
 # -- the choice --

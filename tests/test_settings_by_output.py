@@ -40,7 +40,6 @@ def learned(rows, optimizer, batch_size, n_classes, **numbers):
     )
     model = _state.make_optimizer(state)
     losses = train_rows(model, training, np.arange(X.shape[0], dtype=np.int64))
-    _state.save_clock(state, model)
     weights = np.vstack([_state.coefficients(state).T, _state.intercepts(state)])
     return np.split(weights, rates.size // n_classes, axis=1), losses.reshape(-1, n_classes).sum(
         axis=1
