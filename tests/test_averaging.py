@@ -342,8 +342,7 @@ def test_warm_start_begins_at_the_average(rows, optimizer, update):
     fresh.fit(
         *rows,
         coef_init=model.coef_,
-        intercept_init=model._model.intercept_integral
-        / model._model._averaged_span(),
+        intercept_init=model._model.intercepts(),
     )
     assert_same_model(model.fit(*rows), fresh)
 

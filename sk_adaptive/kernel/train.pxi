@@ -215,7 +215,7 @@ cdef learn_rows(
     rows.n_targets = targets.shape[1]
     rows.weights = &weights[0] if weights.shape[0] else NULL
     with nogil:
-        o.set_time(o.m.t)
+        o.set_time(o.clock.t)
         while position < rows.n and status == DONE:
             if o.averaged and is_average_due(o) and not begin_average(o):
                 status = OUT_OF_MEMORY

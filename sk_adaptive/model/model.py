@@ -207,16 +207,17 @@ class Model:
 
     def intercepts(self):
         """Compute the intercepts as of now, or their averages."""
-        span = self._averaged_span()
+        span = self._span_of_average()
         return self.mean(self.intercept_integral / span if span > 0 else self.intercept[0])
 
     def mean(self, values):
         """The mean over models side by side, of an array whose first axis is that of outputs."""
         return values
 
-    def _averaged_span(self):
-        """How far the learning-rate sum has grown since averaging began."""
-        return float(self.clock["learning_rate_sum"] - self.clock["average_start"])
+    def _span_of_average(self):
+        """The learning-rate sum that averages are over; 0 if averaging has not begun."""
+        _, total, start = self.clock.item()
+        return max(total - start, 0.0)
 
     def penalties(self, features):
         """Of each output the penalty of the weights of these features."""
@@ -262,7 +263,7 @@ class Model:
         # copies, as a memory-mapped model is read-only
         other = self.with_arrays(intercept=self.intercept.copy())
         other.set_intercepts(values)
-        other.intercept_integral = max(self._averaged_span(), 0.0) * other.intercept[0]
+        other.intercept_integral = self._span_of_average() * other.intercept[0]
         return other
 
     def with_coefficients(self, coef):
