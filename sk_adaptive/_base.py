@@ -1,6 +1,5 @@
 """What both estimators are: parameters, fit, partial_fit and raw predictions."""
 
-import warnings
 from abc import abstractmethod
 from functools import cache
 from numbers import Integral, Real
@@ -26,6 +25,7 @@ from ._input import ROWS_OF_RATE, check_structure, in_precision, is_in_order, is
 from ._locking import parameter_constraints, parameter_names, unchanged_if_it_fails
 from ._registry import OPTIMIZERS
 from ._start import check_decay, least_gain, start_of, takes_from_rows, warn_of_other_scales
+from ._threads import Threads, n_threads_of, sparse_products
 from ._validation_rows import check_validation_data, rows_to_learn
 from .model.hyperparameters import hyperparameters_of
 from .model.mixture import Mixture, as_it_goes_on, stream_model
@@ -35,7 +35,6 @@ from .training.epochs import OVERFLOW_ADVICE, FitOptions, fit_epochs, warn_of_fe
 from .training.parts import ModelInParts, can_share, is_enough
 from .training.refit import RATES, find_and_refit
 from .training.steps import Learned, TrainingFailure, learn_all
-from .training.threads import Threads, n_threads_of, sparse_products
 
 LARGEST_SEED = np.iinfo(np.int32).max
 

@@ -18,16 +18,8 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from ._base import PRECISIONS
 from ._callbacks import begin_search
 from ._data import training_data
-from .training.side_by_side import SideBySide, bytes_of_records, clock_rate_of, groups_of
 from ._start import start_of
-from .training.threads import Threads, parts_of
-from .training.epochs import (
-    EPOCHS_OF_GRACE,
-    OVERFLOW_ADVICE,
-    Convergence,
-    fit_epochs,
-    warn_of_few_epochs,
-)
+from ._threads import Threads, parts_of
 from ._validation_rows import (
     ValidationLoss,
     one_split,
@@ -35,6 +27,14 @@ from ._validation_rows import (
     scorer_on,
     weights_for_scorers,
 )
+from .training.epochs import (
+    EPOCHS_OF_GRACE,
+    OVERFLOW_ADVICE,
+    Convergence,
+    fit_epochs,
+    warn_of_few_epochs,
+)
+from .training.side_by_side import SideBySide, bytes_of_records, clock_rate_of, groups_of
 
 # eta0s="auto" and alphas="auto": times the automatic ones of all rows.
 RATES = (1 / 3, 1.0, 3.0)

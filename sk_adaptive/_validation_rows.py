@@ -9,7 +9,7 @@ from sklearn.metrics import check_scoring
 
 from ._data import training_data
 from ._start import gradients_of_constant
-from .training.threads import sparse_products
+from ._threads import sparse_products
 
 # early_stopping="auto" sets rows aside where they count as at least so many, see `n_telling`.
 LEAST_ROWS = 50
@@ -64,11 +64,7 @@ def rows_to_learn(estimator, X, y, training, given):
         sets_aside = False
     elif estimator.early_stopping == "auto":
         told_by = estimator.validation_fraction * n_telling(training, all_rows)
-        if estimator.eta0 == "search":
-            # asked for, unless there is nothing to tell
-            sets_aside = told_by >= 1
-        else:
-            sets_aside = told_by >= LEAST_ROWS and estimator.tol is not None
+        sets_aside = told_by >= LEAST_ROWS and estimator.tol is not None
     else:
         sets_aside = estimator.early_stopping
     if not sets_aside:

@@ -502,22 +502,15 @@ def test_a_mapped_file_is_not_changed_and_goes_on(rows, parameters, tmp_path):
     assert path.read_bytes() == before
 
 
+@pytest.mark.parametrize("name", ["multiples", "weights"])
 @pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (lambda mixture: mixture[:, :3], "mixture is no array"),
-        (lambda mixture: mixture[0], "mixture is no array"),
-        (lambda mixture: np.asfortranarray(mixture), "mixture is no array"),
-        (lambda mixture: mixture * [[-1], [1]], "rate of a model"),
-        (lambda mixture: mixture * [[1], [np.nan]], "weights of the models"),
-        (lambda mixture: mixture * [[1], [0]], "weights of the models"),
-    ],
+    "change", [lambda values: values[:3], lambda values: values.astype(np.float32), list]
 )
-def test_a_damaged_mixture_is_refused(rows, change, message):
+def test_a_damaged_mixture_is_refused(rows, name, change):
     X, y = rows
     saved = learn(AdaptiveSGDClassifier(eta0="search"), X, y).__getstate__()
-    saved["_model"]["mixture"] = change(saved["_model"]["mixture"])
-    with pytest.raises(ValueError, match=message):
+    saved["_model"][name] = change(saved["_model"][name])
+    with pytest.raises(ValueError, match="saved state.*(multiples|weights|models)"):
         AdaptiveSGDClassifier().__setstate__(saved)
 
 
@@ -536,9 +529,7 @@ def sets(zipf_rows):
 def test_fit_finds_the_rate_as_with_auto(sets, estimator, optimizer):
     X, y = sets[estimator]
     parameters = {"optimizer": optimizer, "max_iter": 8, "random_state": 0}
-    model, automatic = (
-        estimator(eta0=eta0, **parameters).fit(X, y) for eta0 in ("search", "auto")
-    )
+    model, automatic = (estimator(eta0=eta0, **parameters).fit(X, y) for eta0 in ("search", "auto"))
     assert_same_model(model, automatic)
     assert model.validation_scores_ == automatic.validation_scores_
     # partial_fit goes on at this rate

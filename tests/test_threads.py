@@ -21,10 +21,10 @@ from sk_adaptive import (
     AdaptiveSGDRegressor,
     AdaptiveSGDRegressorCV,
 )
+from sk_adaptive import _threads as threads_module
 from sk_adaptive._losses import Hinge
 from sk_adaptive._registry import kernel
 from sk_adaptive.training import parts
-from sk_adaptive.training import threads as threads_module
 
 N_ROWS, N_FEATURES, N_OUTPUTS = 120, 60, 20
 FIXED = {"max_iter": 3, "tol": None, "random_state": 0}
@@ -257,7 +257,7 @@ def test_a_fit_that_overflows_names_the_same_row(bad, optimizer):
         with pytest.raises(ValueError, match=r"at epoch #1, row") as raised:
             model.fit(bad, y)
         messages.append(str(raised.value))
-        assert "coef_" not in vars(model) and "_state" not in vars(model)
+        assert "coef_" not in vars(model) and "_model" not in vars(model)
     assert messages[0] == messages[1]
 
 
@@ -314,7 +314,7 @@ def test_no_thread_is_started_until_one_is_asked_for(X, monkeypatch):
     def refuse(*_):
         raise AssertionError("a pool of threads")
 
-    monkeypatch.setattr(threads, "ThreadPoolExecutor", refuse)
+    monkeypatch.setattr(threads_module, "ThreadPoolExecutor", refuse)
     model, y = model_and_targets("labels")
     model.fit(X, y).partial_fit(X, y).predict(X)
     with pytest.raises(AssertionError, match="a pool of threads"):
@@ -359,14 +359,16 @@ def test_zero_threads_are_refused(X):
 
 
 def test_a_limit_of_threadpoolctl_is_obeyed(monkeypatch):
-    monkeypatch.setattr(threads, "_first_limit", 4)
+    monkeypatch.setattr(threads_module, "_first_limit", 4)
     with threadpool_limits(limits=1, user_api="openmp"):
         assert threads_module.n_threads_of(4) == 1
 
 
 @pytest.mark.parametrize("backend", ["threading", "loky"])
 def test_workers_of_joblib_do_not_start_more_threads_than_their_share(backend):
-    found = Parallel(n_jobs=2, backend=backend)(delayed(threads_module.n_threads_of)(8) for _ in range(4))
+    found = Parallel(n_jobs=2, backend=backend)(
+        delayed(threads_module.n_threads_of)(8) for _ in range(4)
+    )
     assert max(found) <= max(1, os.cpu_count() // 2)
 
 

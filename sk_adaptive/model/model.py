@@ -311,9 +311,7 @@ class Model:
 
     def _empty(self, hyperparameters):
         """A model of the same shape before its first step."""
-        return Model(
-            hyperparameters, self.n_features, self.n_outputs, self.dtype, scale=self.scale
-        )
+        return Model(hyperparameters, self.n_features, self.n_outputs, self.dtype, scale=self.scale)
 
     # -- parts by output --
 

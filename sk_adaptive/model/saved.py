@@ -3,7 +3,7 @@
 import numpy as np
 
 from .._registry import OPTIMIZERS
-from .hyperparameters import LAST_STEP, Hyperparameters, Scales
+from .hyperparameters import LAST_STEP, Hyperparameters
 from .mixture import Mixture
 from .model import Model
 from .records import CLOCK, record_dtype
@@ -25,7 +25,8 @@ def to_dict(model):
         names += ("progressive_loss",)
     else:
         names = (*model.SMALL_ARRAYS, *model.LARGE_ARRAYS)
-    return saved | {name: getattr(model, name) for name in names}
+    arrays = {name: getattr(model, name) for name in names}
+    return saved | {name: value for name, value in arrays.items() if value is not None}
 
 
 def of_dict(saved, n_features):
@@ -75,7 +76,8 @@ def _require_arrays(parts, **expected):
 def _learner(numbers, parts, n_features):
     is_mixture = "multiples" in parts
     model = object.__new__(Mixture if is_mixture else Model)
-    model.__dict__.update(parts, hyperparameters=numbers, clock_rate=None, _optimizer=None)
+    model.__dict__.update(scale=None, clock_rate=None, _optimizer=None)
+    model.__dict__.update(parts, hyperparameters=numbers)
     n_outputs = np.shape(model.intercept)[-1]
     _require(n_outputs > 0, "there is no intercept")
     _require_arrays(

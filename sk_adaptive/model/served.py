@@ -76,9 +76,7 @@ class ServedModel:
     progressive_loss : float64 ndarray of shape (2,)
     """
 
-    def __init__(
-        self, hyperparameters, n_features, entries, intercept, clock, progressive_loss
-    ):
+    def __init__(self, hyperparameters, n_features, entries, intercept, clock, progressive_loss):
         self.hyperparameters = hyperparameters
         self.n_features = n_features
         self.features, self.outputs, self.coef = entries

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
+from .._threads import Threads
 from ..model.records import allocate
 from .parts import ModelInParts
 from .steps import Learned, TrainingFailure
-from .threads import Threads
 
 # The "adaptive" schedule divides the rate by this, until it is less than this share of the first.
 RATE_DIVISOR = 5.0

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from .._registry import kernel
+from .._threads import parts_of
 from .steps import Learned, TrainingFailure, learn
-from .threads import parts_of
 
 # To share less than this, entries times outputs, takes longer than to learn it.
 LEAST_WORK = 1 << 18
