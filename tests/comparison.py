@@ -20,6 +20,6 @@ def assert_same_model(actual, expected):
     assert actual.t_ == expected.t_
 
 
-def attributes_of(model):
+def own_attributes(model):
     """What the model has, but for the lock that threads take turns by."""
     return {name: value for name, value in vars(model).items() if name != "_turn"}

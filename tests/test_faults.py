@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
-from comparison import assert_same_model, attributes_of
+from comparison import assert_same_model, own_attributes
 
 from sk_adaptive import AdaptiveSGDClassifier, AdaptiveSGDRegressor
 from sk_adaptive._registry import OPTIMIZERS
@@ -606,10 +606,10 @@ def test_a_fault_of_the_first_call_leaves_no_model(rows, name, optimizer):
     for estimator in fault.estimators:
         for method in set(fault.methods) - {"predict"}:
             model = estimator(optimizer=optimizer, **fault.parameters)
-            before = set(attributes_of(model))
+            before = set(own_attributes(model))
             with pytest.raises(fault.error, match=fault.message):
                 bad_call(model, method, fault, rows, first_call=True)
-            assert set(attributes_of(model)) == before
+            assert set(own_attributes(model)) == before
 
 
 @every_optimizer
@@ -633,7 +633,7 @@ def test_bad_parameter_values_name_the_parameter(rows, pairs, estimator, optimiz
             new = estimator(**{"optimizer": optimizer, name: value})
             with pytest.raises(ValueError, match=message):
                 new.partial_fit(X, y, **first)
-            assert set(attributes_of(new)) == set(new.get_params())
+            assert set(own_attributes(new)) == set(new.get_params())
         model.set_params(**{name: good})
     with pytest.raises(ValueError, match="Invalid parameter 'momentum'"):
         model.set_params(momentum=0.9)
@@ -685,7 +685,7 @@ def test_classes_of_the_first_call(rows, optimizer):
     ]:
         with pytest.raises(ValueError, match=message):
             model.partial_fit(X, np.ones_like(y), classes=classes)
-        assert set(attributes_of(model)) == set(model.get_params())
+        assert set(own_attributes(model)) == set(model.get_params())
 
 
 @every_optimizer

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
-from comparison import assert_same_model, attributes_of
+from comparison import assert_same_model, own_attributes
 from scipy.stats import loguniform
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
@@ -201,7 +201,7 @@ def test_clone_is_untrained_and_trains_alike(rows, optimizer):
     X, y = rows
     model = AdaptiveSGDClassifier(optimizer=optimizer, random_state=0, max_iter=3, tol=None)
     fitted = clone(model.fit(X, y))
-    assert set(attributes_of(fitted)) == set(model.get_params())
+    assert set(own_attributes(fitted)) == set(model.get_params())
     assert_same_model(fitted.fit(X, y), model)
 
 

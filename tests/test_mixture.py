@@ -282,7 +282,7 @@ def test_the_mean_loses_little_more_than_the_best_rate(zipf_rows, estimator, los
     parameters = {"epsilon": 1.0 if estimator is AdaptiveSGDRegressor else 0.1}
     mixture = before_the_first_step(estimator(loss, eta0="search", **parameters), X, y)
     models = models_of(mixture, y)
-    training = mixture._prepare(X, y, None, None)[0]
+    mixture._prepare(X, y, None, None)
     rate = mixture._model.mixing_rate
     costs = -np.log(mixture.mixture_weights_) / rate / len(y)
     losses = [model.partial_fit(X, y).progressive_loss_ for model in models]
@@ -510,7 +510,7 @@ def test_a_damaged_mixture_is_refused(rows, name, change):
     X, y = rows
     saved = learn(AdaptiveSGDClassifier(eta0="search"), X, y).__getstate__()
     saved["_model"][name] = change(saved["_model"][name])
-    with pytest.raises(ValueError, match="saved state.*(multiples|weights|models)"):
+    with pytest.raises(ValueError, match=r"saved state.*(multiples|weights|models)"):
         AdaptiveSGDClassifier().__setstate__(saved)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
-from comparison import assert_same_model, attributes_of
+from comparison import assert_same_model, own_attributes
 from modes import every_mode, every_optimizer
 from numpy.lib.recfunctions import repack_fields
 from sklearn.exceptions import NotFittedError
@@ -321,14 +321,14 @@ def test_a_fit_that_is_stopped_leaves_the_model_of_before(
 ):
     X, y = rows
     for model in (AdaptiveSGDClassifier(optimizer=optimizer), start(X, y, optimizer=optimizer)):
-        attributes = attributes_of(model)
+        attributes = own_attributes(model)
         twin = copy.deepcopy(model)
         # in the third epoch
         kernel_calls(Stop(way))
         with pytest.raises(MemoryError if "memory" in way else KeyboardInterrupt):
             model.fit(X[:, ::-1][:, 5:], 2 * y)
         monkeypatch.undo()
-        assert attributes_of(model).keys() == attributes.keys()
+        assert own_attributes(model).keys() == attributes.keys()
         assert all(vars(model)[name] is value for name, value in attributes.items())
         named = first_call(AdaptiveSGDClassifier)
         assert_same_model(model.partial_fit(X, y, **named), twin.partial_fit(X, y, **named))
@@ -361,12 +361,12 @@ def test_a_first_call_that_learns_nothing_leaves_no_model(rows, monkeypatch, est
     X, y = rows
     named = first_call(estimator)
     model = estimator(**parameters, eta0=0.1, alpha=1e-6)
-    before = attributes_of(model)
+    before = own_attributes(model)
     hot = X.copy()
     hot.data[:] = 1e200
     with pytest.raises(ValueError, match="overflow occurred at row 0"):
         model.partial_fit(hot, y, **named)
-    assert attributes_of(model) == before
+    assert own_attributes(model) == before
 
     def no_memory(*arguments):
         raise MemoryError
@@ -376,11 +376,11 @@ def test_a_first_call_that_learns_nothing_leaves_no_model(rows, monkeypatch, est
             patched.setattr(owner, name, no_memory)
             with pytest.raises(MemoryError):
                 model.partial_fit(X, y, **named)
-        assert attributes_of(model) == before
+        assert own_attributes(model) == before
     model.set_params(optimizer="adam", sparse_update="exact", beta_1=0.9, beta_2=0.5)
     with pytest.raises(ValueError, match="sparse_update='exact' needs beta_1"):
         model.partial_fit(X, y, **named)
-    assert attributes_of(model).keys() == before.keys()
+    assert own_attributes(model).keys() == before.keys()
 
 
 @every_mode

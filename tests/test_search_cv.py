@@ -134,7 +134,7 @@ def test_each_setting_is_what_it_would_be_alone(rows, optimizer, average, kind, 
         assert sorted(set(group.members)) == kept
         for number, place in enumerate(group.members):
             expected = np.append(models[place].coef_, models[place].intercept_)
-            assert relative_difference(weights_of(group.state_of(number)), expected) < 1e-12
+            assert relative_difference(weights_of(group.model_of(number)), expected) < 1e-12
 
 
 def test_settings_share_a_record_unless_their_decays_differ(rows):

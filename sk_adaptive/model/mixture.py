@@ -17,7 +17,7 @@ N_EQUAL = 5
 # sooner another rate takes over when the stream changes, and the more the others disturb.
 SHARE = 1e-4
 
-# The features that are read at once, of all models: all of them would take several times the memory.
+# Features that are read at once: all of them, of all models, would take several times the memory.
 FEATURES_AT_ONCE = 1 << 14
 
 
