@@ -184,9 +184,9 @@ def test_a_column_of_another_unit_does_not_ruin_a_regression():
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        ({"scale": None}, "one number a feature"),
-        ({"scale": np.full(12, -1.0)}, "negative"),
-        ({"scale": np.ones(12, np.float32)}, "one number a feature"),
+        ({"scale": None}, "scale is not an array"),
+        ({"scale": np.ones(11)}, "scale is not an array"),
+        ({"scale": np.ones(12, np.float32)}, "scale is not an array"),
     ],
 )
 def test_damaged_scales_are_refused(damage, message):

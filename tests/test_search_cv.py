@@ -539,10 +539,10 @@ def test_the_figure_is_what_the_records_take(rows, optimizer):
     models, training, _ = pass_of(AdaptiveSGDClassifier, X, y, GRID, optimizer=optimizer)
     part = np.arange(200), np.arange(200, 300)
     fold = _search_cv.Fold(
-        models, X, y, training, *part, models[0]._run_settings(training, part[0], True), n_parts=2
+        models, X, y, training, *part, models[0]._fit_options(training, part[0], True), n_parts=2
     )
     fold.begin(np.arange(X.shape[1]))
-    taken = sum(group.state["records"].nbytes for group in fold._groups)
+    taken = sum(group.model.records.nbytes for group in fold._groups)
     assert fold.n_bytes(X.shape[1]) == taken > 0
 
 
