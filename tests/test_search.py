@@ -745,7 +745,7 @@ def test_memory_that_there_is_not_is_refused_with_the_figure(rows, optimizer, mo
 
     def begin(fold):
         real(fold)
-        taken.append(sum(record.state["records"].nbytes for record in fold._records))
+        taken.append(sum(record.model.records.nbytes for record in fold._records))
         assert fold.n_bytes() == taken[-1] > 0
 
     monkeypatch.setattr(of_candidates.Fold, "begin", begin)

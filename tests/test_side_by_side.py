@@ -1,15 +1,18 @@
 """Models that learn side by side: each is what it would be alone."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from comparison import relative_difference
 from sklearn.model_selection import ParameterGrid
 
-from sk_adaptive import AdaptiveSGDClassifier, AdaptiveSGDRegressor, _side_by_side, _state
+from sk_adaptive import AdaptiveSGDClassifier, AdaptiveSGDRegressor
 from sk_adaptive._data import training_data
 from sk_adaptive._registry import OPTIMIZERS
-from sk_adaptive._side_by_side import SideBySide, groups_of, unit_of
 from sk_adaptive._start import start_of
+from sk_adaptive.training import side_by_side
+from sk_adaptive.training.side_by_side import SideBySide, clock_rate_of, groups_of
 
 every_optimizer = pytest.mark.parametrize("optimizer", OPTIMIZERS)
 
@@ -46,8 +49,8 @@ def learn(group, training, epochs=3):
     return failed
 
 
-def weights_of(state):
-    return np.append(_state.coefficients(state), _state.intercepts(state))
+def weights_of(model):
+    return np.append(model.coefficients(), model.intercepts())
 
 
 @every_optimizer
@@ -76,8 +79,8 @@ def test_each_setting_is_what_it_would_be_alone(rows, optimizer, average, kind, 
     features = np.arange(X.shape[1])
     for places in groups_of(starts):
         of_group = [starts[place] for place in places]
-        unit = unit_of(of_group)
-        group = SideBySide(places, of_group, training, features, None, unit)
+        clock_rate = clock_rate_of(of_group)
+        group = SideBySide(places, of_group, training, features, None, clock_rate)
         generator = np.random.RandomState(FIXED["random_state"])
         shuffle = np.random.default_rng(generator.randint(np.iinfo(np.int32).max)).shuffle
         order, kept = np.arange(X.shape[0]), places[1::2] or places
@@ -90,7 +93,7 @@ def test_each_setting_is_what_it_would_be_alone(rows, optimizer, average, kind, 
         assert sorted(set(group.members)) == kept
         for number, place in enumerate(group.members):
             expected = np.append(models[place].coef_, models[place].intercept_)
-            assert relative_difference(weights_of(group.state_of(number)), expected) < 1e-12
+            assert relative_difference(weights_of(group.model_of(number)), expected) < 1e-12
 
 
 def test_settings_share_a_record_unless_their_decays_differ(rows):
@@ -117,16 +120,16 @@ def test_a_setting_that_overflows_hurts_no_other(rows, optimizer, batch_size):
     grid = {"eta0": [0.01, 0.03], "alpha": [0.0]}
     parameters = {"optimizer": optimizer, "batch_size": batch_size, "eps": 1e-3}
     models, training, starts = pass_of(model_class, X, y, grid, **parameters)
-    wild = type(starts[0])({**starts[0].settings}, 1e25, starts[0].intercept)
+    wild = replace(starts[0], hyperparameters=starts[0].hyperparameters.with_numbers(eta0=1e25))
     features = np.arange(X.shape[1])
     group = SideBySide(
-        [0, 7, 1], [starts[0], wild, starts[1]], training, features, None, unit_of(starts)
+        [0, 7, 1], [starts[0], wild, starts[1]], training, features, None, clock_rate_of(starts)
     )
     assert learn(group, training) == [7]
     assert group.members.tolist() == [0, 1]
     for place, model in enumerate(models):
         expected = np.append(model.coef_, model.intercept_)
-        assert relative_difference(weights_of(group.state_of(place)), expected) < 1e-5
+        assert relative_difference(weights_of(group.model_of(place)), expected) < 1e-5
 
 
 def test_a_failure_that_nobody_repeats_alone_ends(rows, monkeypatch):
@@ -135,19 +138,19 @@ def test_a_failure_that_nobody_repeats_alone_ends(rows, monkeypatch):
     y = X @ np.linspace(-1, 1, X.shape[1])
     _, training, starts = pass_of(AdaptiveSGDRegressor, X, y, {"eta0": [0.01, 0.03]})
     features = np.arange(X.shape[1])
-    group = SideBySide([3, 4], starts, training, features, None, unit_of(starts))
+    group = SideBySide([3, 4], starts, training, features, None, clock_rate_of(starts))
     learn(group, training, epochs=1)
-    real, calls = _side_by_side.learn, []
+    real, calls = side_by_side.learn, []
 
-    def learn_rows(optimizer, training, rows, learned, **named):
+    def learn_rows(model, training, rows, learned, threads):
         calls.append(rows.size)
         if len(calls) == 1:
-            raise _side_by_side.TrainingFailure(int(rows[0]))
-        return real(optimizer, training, rows, learned, **named)
+            raise side_by_side.TrainingFailure(int(rows[0]))
+        return real(model, training, rows, learned, threads)
 
-    monkeypatch.setattr(_side_by_side, "learn", learn_rows)
+    monkeypatch.setattr(side_by_side, "learn", learn_rows)
     assert group.learn(training, np.arange(X.shape[0])) == [4]
-    assert group.optimizer.t == 2 * X.shape[0]
+    assert group.model.t == 2 * X.shape[0]
 
 
 @every_optimizer
@@ -158,7 +161,9 @@ def test_losses_and_penalties_are_those_of_each_model(rows, optimizer):
     models, training, starts = pass_of(AdaptiveSGDClassifier, X, y, GRID, **parameters)
     for places in groups_of(starts):
         of_group = [starts[place] for place in places]
-        group = SideBySide(places, of_group, training, training.features(), None, unit_of(of_group))
+        group = SideBySide(
+            places, of_group, training, training.features(), None, clock_rate_of(of_group)
+        )
         assert learn(group, training) == []
         objectives = group.losses / X.shape[0] + group.penalties()
         expected = [models[place].loss_curve_[-1] for place in places]

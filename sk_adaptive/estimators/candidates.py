@@ -10,7 +10,7 @@ from sklearn.utils import check_random_state
 
 from .._base import LARGEST_SEED, AdaptiveSGD
 from .._start import least_gain, start_of
-from .._training import RunSettings
+from ..training.epochs import FitOptions
 from ..training.memory import memory_limit
 from ..training.race import Candidate, Course, Fold, Race
 from .folds import SharedRows, TransformedRows, check
@@ -100,13 +100,14 @@ class Search:
         model, training, rows = self._rows.example(model)
         training, _ = _normalised(model, training, rows)
         start = start_of(model, training, rows, one_pass=False)
-        grid = {"eta0": [factor * start.eta0 for factor in RATES]}
+        numbers = start.hyperparameters
+        grid = {"eta0": [factor * numbers.eta0 for factor in RATES]}
         if model.penalty is not None:
             # The alpha whose penalty has the gradient of "auto" on a typical coefficient. With an
             # elastic net "auto" is no one number, as its two strengths are of different units.
             share = {"l2": 0.0, "l1": 1.0}.get(model.penalty, model.l1_ratio)
-            l1, l2, coef = (start.settings[key] for key in ("l1", "l2", "typical_coef"))
-            automatic = (l1 + l2 * coef) / (share + (1 - share) * coef)
+            coef = numbers.scales.coef
+            automatic = (numbers.l1 + numbers.l2 * coef) / (share + (1 - share) * coef)
             grid["alpha"] = [factor * automatic for factor in STRENGTHS]
         return {self._prefix + name: grid[name] for name in names if name in grid}
 
@@ -195,7 +196,7 @@ class Search:
 
     def _race(self, group, models, n_candidates, threads, task):
         model = models[group[0].number]
-        options = RunSettings(
+        options = FitOptions(
             max_iter=model.max_iter,
             tol=model.tol,
             n_iter_no_change=model.n_iter_no_change,

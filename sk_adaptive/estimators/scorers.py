@@ -10,7 +10,6 @@ from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.metrics._scorer import _BaseScorer, _PassthroughScorer
 from sklearn.utils.metadata_routing import MetadataRequest
 
-from .. import _state
 from .._base import PRECISIONS
 from .._data import training_data
 from .pipelines import Recorder, last_step_of, with_last_step
@@ -138,12 +137,9 @@ class ScoreSideBySide:
             judges = [self._model_of(record, place) for place in places]
             return [self._scores_of(judge, rows) for judge in judges]
         if len(places) == 1:
-            state = record.state_of(places[0])
-            raw_predictions = rows.loss.raw_predictions(state, _state.make_optimizer(state))
+            raw_predictions = rows.loss.raw_predictions(record.model_of(places[0]))
             return [self._scores_by(next(raw_predictions), record, places[0], rows)]
-        raw_predictions = rows.loss.raw_predictions(
-            record.state, record.optimizer, record.members.size
-        )
+        raw_predictions = rows.loss.raw_predictions(record.model, record.members.size)
         return [
             self._scores_by(raw, record, place, rows)
             for place, raw in enumerate(raw_predictions)
@@ -163,20 +159,22 @@ class ScoreSideBySide:
                 return self._model_of(record, place)._raw_predictions(X, *names)
             return raw_predictions, *(getattr(self._model, name) for name in names)
 
-        judge = self._copy(record, place, record.state)
+        judge = self._copy(record, place, record.model)
         judge._raw_predictions = known_predictions
         return self._scores_of(judge, rows)
 
     def _model_of(self, record, place):
-        return self._copy(record, place, record.state_of(place))
+        return self._copy(record, place, record.model_of(place))
 
-    def _copy(self, record, place, state):
-        """A model with the parameters of a candidate, and this state."""
-        model = object.__new__(type(self._model))
+    def _copy(self, record, place, model):
+        """An estimator with the parameters of a candidate, which is this model."""
+        estimator = object.__new__(type(self._model))
         own = self._parameters[int(record.members[place])]
-        model.__dict__.update(self._model.__dict__, **own)
-        model.__dict__.update(_state=state, _cache={}, _sparse_coef=False)
-        return model
+        estimator.__dict__.update(self._model.__dict__, **own)
+        estimator.__dict__.update(_model=model, _cache={}, _sparse_coef=False)
+        # threads take turns at each estimator by itself
+        estimator.__dict__.pop("_turn", None)
+        return estimator
 
     def _scores_of(self, model, rows):
         """The scores of a model, asked as the last step of the estimator that it is part of."""

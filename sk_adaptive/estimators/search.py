@@ -20,7 +20,7 @@ from sklearn.utils.validation import _check_method_params, _num_samples
 from .._callbacks import begin_search
 from .._input import check_weights
 from .._threads import Threads, n_threads_of
-from .._training import warn_of_few_epochs
+from ..training.epochs import warn_of_few_epochs
 from .candidates import Search, ours
 from .folds import Given, one_split_of
 from .scorers import LossScorer, takes_weights

@@ -1,1 +1,1 @@
-"""How models are trained."""
+"""How models are learned: rows, epochs, validation, and several models at once."""

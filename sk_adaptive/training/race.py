@@ -6,9 +6,9 @@ from functools import partial
 
 import numpy as np
 
-from .._side_by_side import SideBySide, bytes_of_records, groups_of, unit_of
 from .._threads import parts_of
-from .._training import EPOCHS_OF_GRACE, OVERFLOW_ADVICE, Convergence
+from .epochs import EPOCHS_OF_GRACE, OVERFLOW_ADVICE, Convergence
+from .side_by_side import SideBySide, bytes_of_records, clock_rate_of, groups_of
 
 # With fewer outputs a thread learns as long: a vector of processors has room for so many.
 OUTPUTS_A_THREAD = 8
@@ -133,7 +133,7 @@ class Fold:
         With normalize, the sizes of the features.
     starts : dict of int to (Start or Exception)
         By the number of the candidate: how it starts, or why it can't.
-    options : RunSettings
+    options : FitOptions
         Its `tol` is of the training objective, with None for no end by that.
     score : callable
         Takes a SideBySide and places in it; returns `Course.scores`, or the exception, of each.
@@ -164,13 +164,13 @@ class Fold:
         self.running = set(numbers)
         self._plan = []
         for places in groups_of(starts) if starts else []:
-            unit = unit_of([starts[place] for place in places])
+            clock_rate = clock_rate_of([starts[place] for place in places])
             n_outputs = len(places) * training.n_outputs
             least, most = (-(-n_outputs // n) for n in (OUTPUTS_A_RECORD, OUTPUTS_A_THREAD))
             for part in parts_of(len(places), max(least, min(n_parts, most))):
                 of_part = places[part]
                 members = [numbers[place] for place in of_part]
-                self._plan.append((members, [starts[place] for place in of_part], unit))
+                self._plan.append((members, [starts[place] for place in of_part], clock_rate))
         self._records = None
 
     @property
@@ -187,8 +187,8 @@ class Fold:
     def begin(self):
         """Allocate the records."""
         self._records = [
-            SideBySide(members, starts, self._training, self._features, self._scale, unit)
-            for members, starts, unit in self._plan
+            SideBySide(members, starts, self._training, self._features, self._scale, clock_rate)
+            for members, starts, clock_rate in self._plan
         ]
 
     def begin_epoch(self, threads):
@@ -262,7 +262,7 @@ class Race:
     candidates : list of Candidate
     folds : list of Fold
         Of these candidates.
-    options : RunSettings
+    options : FitOptions
         Its `tol` is of the mean score.
     threads : Threads
     task : SearchTask or None
