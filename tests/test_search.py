@@ -325,7 +325,7 @@ def test_a_pipeline_is_its_transforms_by_hand(rows):
     estimator = Pipeline([("scale", StandardScaler()), ("none", "passthrough"), ("last", halved)])
     estimator = make_pipeline(estimator, classifier())
     grid = {f"adaptivesgdclassifier__{name}": values for name, values in GRID.items()}
-    own, _ = compare(X, y, estimator, grid, return_train_score=True)
+    compare(X, y, estimator, grid, return_train_score=True)
     scores = []
     for learned, held_out in KFold(3).split(X):
         scaler = StandardScaler().fit(X[learned])
@@ -667,7 +667,7 @@ def test_a_score_that_is_no_number_names_the_fold_and_the_scorer(rows, finds):
     assert np.isnan(own.cv_results_["split1_test_area"]).all()
     assert np.isfinite(own.cv_results_["split0_test_area"]).all()
     before = pickle.dumps(vars(own))
-    with pytest.raises(ValueError, match="No candidate has a mean score.*'area' in fold 1"):
+    with pytest.raises(ValueError, match=r"No candidate has a mean score.*'area' in fold 1"):
         own.set_params(refit="area").fit(X, y)
     own.set_params(refit="loss")
     assert pickle.dumps(vars(own)) == before

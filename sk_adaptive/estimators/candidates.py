@@ -1,20 +1,22 @@
 """The candidates of a search: which are trained side by side, in what order, and how they start."""
 
 import math
+import warnings
 from dataclasses import replace
 
 import numpy as np
 from sklearn.base import clone
+from sklearn.exceptions import FitFailedWarning
 from sklearn.model_selection import ParameterGrid
 from sklearn.utils import check_random_state
 
-from .._base import LARGEST_SEED, AdaptiveSGD
+from .._base import LARGEST_SEED
 from .._start import least_gain, start_of
 from ..training.epochs import FitOptions
 from ..training.memory import memory_limit
 from ..training.race import Candidate, Course, Fold, Race
-from .folds import SharedRows, TransformedRows, check
-from .pipelines import last_step_of
+from .folds import SharedRows, TransformedRows
+from .ours import check, ours
 from .scorers import LossScorer, ScoreSideBySide
 
 # param_grid="auto": times the automatic rate and strength.
@@ -25,40 +27,15 @@ STRENGTHS = (1.0, 10.0, 100.0, 1000.0)
 SIDE_BY_SIDE = ("eta0", "alpha", "l1_ratio", "eps")
 
 
-def ours(estimator):
-    """The estimator of ours that this is, or that is its last step, and the name of that step.
-
-    Raises
-    ------
-    TypeError
-        If it is another.
-    """
-    name, model = last_step_of(estimator)
-    if not isinstance(model, AdaptiveSGD):
-        raise TypeError(
-            "AdaptiveGridSearchCV trains AdaptiveSGDClassifier and AdaptiveSGDRegressor, alone or "
-            f"as the last step of a Pipeline. Got {estimator!r}. GridSearchCV trains any estimator."
-        )
-    return name, model
-
-
 class Search:
     """The candidates of a search, and their training.
 
     Parameters
     ----------
-    estimator : estimator
-    param_grid : dict, list of dict or 'auto'
+    search : AdaptiveGridSearchCV
     given : Given
     scorers : dict of str to callable
         See `ScoreSideBySide`.
-    metric : object
-        If it is the name of a score, that decides; otherwise the first does.
-    prune : bool
-    error_score : float or 'raise'
-    n_jobs : int or None
-        For transformers.
-    verbose : int
 
     Attributes
     ----------
@@ -67,19 +44,17 @@ class Search:
         See `ScoreSideBySide`.
     """
 
-    def __init__(
-        self, estimator, param_grid, given, scorers, metric, prune, error_score, n_jobs, verbose
-    ):
-        self._estimator, self._given, self._scorers = clone(estimator), given, scorers
-        self._metric, self._prune, self._error_score = metric, prune, error_score
-        self._n_jobs, self._verbose = n_jobs, verbose
-        self._name, model = ours(estimator)
+    def __init__(self, search, given, scorers):
+        self._search, self._given, self._scorers = search, given, scorers
+        self._estimator, self._error_score = clone(search.estimator), search.error_score
+        param_grid = search.param_grid
+        self._name, model = ours(self._estimator)
         self._prefix = f"{self._name}__" if self._name else ""
         self._rows = None
         if not self._name:
             self._rows = SharedRows(given, model)
         elif isinstance(param_grid, str):
-            self._rows = TransformedRows(given, self._estimator, n_jobs)
+            self._rows = TransformedRows(given, self._estimator, search.n_jobs)
         if isinstance(param_grid, str):
             param_grid = self._automatic_grid(model)
         self.candidates = [
@@ -147,7 +122,7 @@ class Search:
                 # the memory is needed for the next ones
                 self._rows = None
                 pipeline = self.with_parameters(of_transformers[0][0])
-                self._rows = TransformedRows(self._given, pipeline, self._n_jobs)
+                self._rows = TransformedRows(self._given, pipeline, self._search.n_jobs)
             n_candidates = sum(map(len, of_transformers))
             for group in of_transformers:
                 self._train(group, n_candidates, threads, task)
@@ -203,7 +178,7 @@ class Search:
             shuffle=model.shuffle,
             seed=check_random_state(model.random_state).randint(LARGEST_SEED),
             adaptive=False,
-            verbose=self._verbose,
+            verbose=self._search.verbose,
         )
         finds_epochs = self.finds_epochs(model)
         models = {candidate.number: models[candidate.number] for candidate in group}
@@ -232,7 +207,7 @@ class Search:
             task.begin_group(options.max_iter)
         race = Race(group, folds, options, threads, task)
         if finds_epochs:
-            self._best = race.find_epochs(self._mean_score, self._prune, self._best)
+            self._best = race.find_epochs(self._mean_score, self._search.prune, self._best)
         else:
             race.learn()
         if task is not None:
@@ -281,15 +256,57 @@ class Search:
             and candidate.n_iter == model.max_iter
         )
 
+    # -- what went wrong --
+
+    def tell_of_failures(self):
+        """Warn of fits that failed, or raise where all have."""
+        failed = [
+            (candidate, fold, course.error)
+            for candidate in self.candidates
+            for fold, course in enumerate(candidate.courses)
+            if course.error is not None
+        ]
+        if not failed:
+            return
+        n_fits = sum(len(candidate.courses) for candidate in self.candidates)
+        reasons = {}
+        for candidate, fold, error in failed:
+            reason = f"{type(error).__name__}: {error}"
+            reasons.setdefault(reason, f"- first with {candidate.parameters} in fold {fold}: ")
+        told = "\n".join(where + reason for reason, where in reasons.items())
+        if len(failed) == n_fits:
+            raise ValueError(
+                f"All the {n_fits} fits failed. error_score='raise' raises what they raise.\n{told}"
+            )
+        warnings.warn(
+            f"{len(failed)} fits failed out of a total of {n_fits}. Their scores are "
+            f"{self._error_score}. error_score='raise' raises what they raise.\n{told}",
+            FitFailedWarning,
+            # the caller of fit
+            stacklevel=5,
+        )
+
+    def tell_of_problems(self, means):
+        """Warn of scores that are no numbers, or raise where there is no other to choose by."""
+        if not self.problems:
+            return
+        told = "; ".join(
+            f"{name!r} in fold {fold}: {reason}" for (fold, name), reason in self.problems.items()
+        )
+        if self._search.refit and means is not None and np.isnan(means).all():
+            raise ValueError(f"No candidate has a mean score, as scoring failed. {told}")
+        warnings.warn(
+            f"Scoring failed, and where it raised the score is {self._error_score}. {told}",
+            UserWarning,
+            stacklevel=5,
+        )
+
     # -- the score that decides --
 
     def _deciding(self, names):
-        """The name of the score that decides."""
-        return (
-            self._metric
-            if isinstance(self._metric, str) and self._metric in names
-            else next(iter(names))
-        )
+        """The name of the score that decides: that which `refit` names, or the first."""
+        refit = self._search.refit
+        return refit if isinstance(refit, str) and refit in names else next(iter(names))
 
     def _decides_by_loss(self):
         return isinstance(self._scorers[self._deciding(self._scorers)], LossScorer)

@@ -9,59 +9,11 @@ from sklearn.base import clone
 from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import _check_method_params, _num_samples
 
-from .._base import PRECISIONS
-from .._data import NO_CLASS_WEIGHTS, NO_WEIGHTS, training_data
+from .._data import training_data
 from .._input import check_weights
-from .._validation_rows import ValidationLoss, one_split
+from .ours import class_weight_of, see, see_again
 from .pipelines import Transformed
 from .scorers import RowsToScore
-
-
-@dataclass
-class Given:
-    """What a search is given.
-
-    Attributes
-    ----------
-    X, y
-        As users pass them.
-    splits : list of pair of int64 ndarray
-        Of each fold the rows to learn, and the rows held out.
-    fit_params : dict
-        For `fit` of the estimator.
-    score_params : dict of str to dict
-        For each scorer.
-    loss_weight : ndarray or None
-        The sample weights of the losses of rows that are scored.
-    scores_training : bool
-        Whether rows that are learned are scored, too.
-    """
-
-    X: Any
-    y: Any
-    splits: list
-    fit_params: dict
-    score_params: dict
-    loss_weight: Any
-    scores_training: bool
-
-    def scored(self, fold):
-        """Numbers of the rows that are scored in a fold: those held out, and perhaps the others."""
-        learned, held_out = self.splits[fold]
-        return [held_out, learned] if self.scores_training else [held_out]
-
-    def params_of(self, rows):
-        """What the scorers take of these rows."""
-        return {
-            name: _check_method_params(self.X, params, indices=rows)
-            for name, params in self.score_params.items()
-        }
-
-    def loss_on(self, data, rows):
-        """The loss on these rows, which `data` has without sample weights that count."""
-        weight = NO_WEIGHTS if self.loss_weight is None else self.loss_weight[rows]
-        # the folds have the threads
-        return ValidationLoss(replace(data, sample_weight=weight), n_jobs=1)
 
 
 @dataclass
@@ -91,46 +43,6 @@ class Part:
     estimator: Any
     scored: list
     seconds: tuple = (0.0, 0.0)
-
-
-# -- private methods of estimators are called here, and in `scorers` --
-
-
-def see(model, X, y, all_y=None):
-    """X and y checked; the model knows them as those of its first call, and the classes of all y."""
-    X, y = model._validate(X, y, PRECISIONS, reset=True)
-    model._begin_fit(y if all_y is None else all_y)
-    return X, y
-
-
-def see_again(model, X, y, dtype):
-    """X and y of a later call, checked."""
-    X, y = model._validate(X, y, [dtype], reset=False)
-    model._check_validation_targets(y)
-    return X, y
-
-
-def check(model):
-    """Refuse parameters that are not valid, or don't go together."""
-    model._validate_params()
-    model._check_parameters(for_fit=True)
-
-
-def one_split_of(model, y, share):
-    """Rows to learn, and a share of all rows to hold out, as early stopping does."""
-    model = clone(model)
-    # a subclass may have no such parameter
-    model.validation_fraction = share
-    _, y = see(model, np.zeros((_num_samples(y), 1)), y)
-    return one_split(model, y)
-
-
-def class_weight_of(model, y):
-    _, _, class_weight = model._encode(y)
-    return NO_CLASS_WEIGHTS if class_weight is None else class_weight
-
-
-# -- --
 
 
 def _with_weight(training, rows, fold):

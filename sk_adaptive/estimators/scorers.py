@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import ClassifierMixin, RegressorMixin
+from sklearn.metrics import get_scorer, get_scorer_names
 from sklearn.metrics._scorer import _BaseScorer, _PassthroughScorer
 from sklearn.utils.metadata_routing import MetadataRequest
 
@@ -46,6 +47,27 @@ class LossScorer:
         request = MetadataRequest(owner="loss")
         request.score.add_request(param="sample_weight", alias=True)
         return request
+
+
+def are_names(scoring):
+    """Whether they are names, of which none is twice: scikit-learn refuses others."""
+    names = [name for name in scoring if isinstance(name, str)]
+    return len({*names}) == len(scoring) > 0
+
+
+def scorer_of(scoring):
+    """The scorer of this name; what is no name as it is."""
+    if not isinstance(scoring, str):
+        return scoring
+    if scoring == "loss":
+        return LossScorer()
+    if scoring not in get_scorer_names():
+        # the names are many
+        raise ValueError(
+            f"{scoring!r} is not a valid scoring value: it should be 'loss', or one of the names "
+            "that sklearn.metrics.get_scorer_names() returns."
+        )
+    return get_scorer(scoring)
 
 
 def takes_weights(scorer):

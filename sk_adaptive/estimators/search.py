@@ -1,29 +1,25 @@
 """The search estimator: what GridSearchCV is, for estimators that can be trained side by side."""
 
 import time
-import warnings
 from contextlib import nullcontext
-from numbers import Integral, Real
+from numbers import Real
 
 import numpy as np
-from sklearn import get_config
-from sklearn.base import _fit_context, is_classifier
-from sklearn.exceptions import FitFailedWarning
-from sklearn.metrics import check_scoring, get_scorer, get_scorer_names
+from sklearn.base import _fit_context
+from sklearn.metrics import check_scoring
 from sklearn.metrics._scorer import _check_multimetric_scoring, _MultimetricScorer
-from sklearn.model_selection import GridSearchCV, check_cv
+from sklearn.model_selection import GridSearchCV
 from sklearn.utils import get_tags, indexable
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.metadata_routing import process_routing
-from sklearn.utils.validation import _check_method_params, _num_samples
+from sklearn.utils.validation import _check_method_params
 
 from .._callbacks import begin_search
-from .._input import check_weights
 from .._threads import Threads, n_threads_of
 from ..training.epochs import warn_of_few_epochs
-from .candidates import Search, ours
-from .folds import Given, one_split_of
-from .scorers import LossScorer, takes_weights
+from .candidates import Search
+from .given import given_to, scorers_in
+from .ours import ours
+from .scorers import are_names, scorer_of
 
 # What `fit` may leave.
 FITTED = (
@@ -41,7 +37,123 @@ FITTED = (
 
 
 class AdaptiveGridSearchCV(GridSearchCV):
-    """GridSearchCV for the estimators of this package, which trains candidates side by side."""
+    """:class:`~sklearn.model_selection.GridSearchCV` that trains candidates side by side.
+
+    It searches parameters of :class:`AdaptiveSGDClassifier` or :class:`AdaptiveSGDRegressor`, alone
+    or behind the transformers of a pipeline, and has the parameters, attributes and methods of
+    GridSearchCV. Candidates that differ only in `eta0`, `alpha`, `l1_ratio` and `eps` are trained
+    in one pass over the rows of a fold, in which each learns what it would learn alone. The
+    transformers of a fold are fitted and applied once for each combination of their own parameters.
+    And the search finds the number of epochs: it scores each candidate after every epoch.
+
+    Parameters
+    ----------
+    estimator : estimator or Pipeline
+        One of the two estimators, or a pipeline that ends in one. `fit` works on copies.
+    param_grid : dict, list of dict or 'auto', default='auto'
+        The values to try, as in GridSearchCV. 'auto': a third of the automatic learning rate, that
+        rate and three times as much, each with 1, 10, 100 and 1000 times the automatic strength of
+        the penalty. What is automatic is derived from all rows, in a pipeline from those that the
+        first fold learns.
+    scoring : str, callable, list, tuple, dict or None, default='loss'
+        The score on the rows held out. 'loss' is the negative mean of the estimator's losses,
+        without the penalty; sample weights and class weights are part of it. Everything else is as
+        in GridSearchCV; None is the score of the estimator. With several scores, the one that
+        `refit` names decides about the number of epochs, otherwise the first.
+    n_jobs : int or None, default=None
+        Threads that share the folds and, where it helps, the candidates of a fold; and processes,
+        or what ``joblib.parallel_config`` says, in which the transformers of the folds are fitted.
+        None is one, or what that context says; -1 is one for each core. The result does not depend
+        on it.
+    refit : bool, str or callable, default=True
+        Whether to learn all rows with the best candidate, as in GridSearchCV.
+    cv : int, splitter, iterable, float or None, default=None
+        The folds, as in GridSearchCV. None: 5 folds. A number in (0, 1) is the share of the rows
+        that a single fold holds out at random, stratified by class.
+    verbose : int, default=0
+        If 1 or more, `fit` prints a line for each epoch.
+    error_score : float or 'raise', default=np.nan
+        The score of a candidate in a fold where it fails, or where the scorer raises. 'raise'
+        raises what they raise.
+    return_train_score : bool, default=False
+        Whether `cv_results_` has the scores on the rows that are learned, too. They are computed
+        whenever those on the rows held out are.
+    prune : bool, default=True
+        Whether to give up candidates that are hopeless: from the third epoch on, those whose mean
+        score would stay below the best one so far even if it went on as steeply as in the second
+        half of its epochs, for as many epochs again. Used only where the number of epochs is found.
+
+    Attributes
+    ----------
+    cv_results_ : dict of str to array
+        A row for each candidate, with the keys of GridSearchCV. Besides, ``n_iter`` is the number
+        of epochs after which these are its scores, and ``stopped_by`` tells why it was not learned
+        on: 'tol', 'max_iter', 'pruned', 'callback', or 'failed' in a fold. Times are a candidate's
+        share of the time of the pass, and of its transformers.
+    best_estimator_ : estimator
+        The estimator with the best parameters, which has learned all rows, for as many epochs as
+        were best. Its `max_iter` is that number.
+    best_params_ : dict
+        The parameters of the best candidate.
+    best_score_ : float
+        The mean score of the best candidate.
+    best_index_ : int
+        The row of the best candidate in `cv_results_`.
+    scorer_ : callable or dict of str to callable
+        The scorer, or the scorers by name.
+    n_splits_ : int
+        The number of folds.
+    refit_time_ : float
+        Seconds that it took to learn all rows.
+    multimetric_ : bool
+        Whether there are several scores.
+    classes_ : ndarray of shape (n_classes,)
+        The classes, of a classifier.
+    n_features_in_ : int
+        Number of features seen during fit, where the estimator tells.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of features seen during fit, where all are strings.
+
+    See Also
+    --------
+    sklearn.model_selection.GridSearchCV : Searches any estimator; a fit for each candidate and fold.
+    AdaptiveSGDClassifier : A classifier to search parameters of.
+    AdaptiveSGDRegressor : A regressor to search parameters of.
+
+    Notes
+    -----
+    The number of epochs is found unless the estimator has ``early_stopping=False``, or 'auto' with
+    ``tol=None``, or `max_iter` is in the grid. A candidate then ends when, for `n_iter_no_change`
+    epochs in a row, its mean score has risen less than `tol` above its best, with
+    ``scoring='loss'`` less than `tol` times the loss of the best constant. Otherwise each candidate
+    learns each fold as `fit` does without early stopping, and is scored once, as by GridSearchCV.
+
+    Other parameters form groups, which are trained one after the other. There is no
+    ``learning_rate='adaptive'``, with which each candidate would divide its rate at another epoch.
+    Candidates of an exact 'adamw' whose ``eta0 * alpha`` differ can't share a pass either. They are
+    trained one after the other, as exactly and not as fast.
+
+    The models of a group in all folds are in memory at once: M candidates on k folds take about
+    M * k times the memory of a model for each feature that occurs. ``cv=0.1`` has a single fold.
+
+    A model knows all classes of y, also those that the rows of its fold lack.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_breast_cancer
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from sk_adaptive import AdaptiveGridSearchCV, AdaptiveSGDClassifier
+    >>> X, y = load_breast_cancer(return_X_y=True)
+    >>> model = make_pipeline(StandardScaler(), AdaptiveSGDClassifier(random_state=0))
+    >>> search = AdaptiveGridSearchCV(model, cv=3).fit(X, y)
+    >>> sorted(search.best_params_)
+    ['adaptivesgdclassifier__alpha', 'adaptivesgdclassifier__eta0']
+    >>> len(search.cv_results_["params"])
+    12
+    >>> print(f"{(search.predict(X) == y).mean():.2f}")
+    0.99
+    """
 
     _parameter_constraints: dict = {
         name: constraint
@@ -88,31 +200,49 @@ class AdaptiveGridSearchCV(GridSearchCV):
 
     @_fit_context(prefer_skip_nested_validation=False)  # the estimator is not validated yet
     def fit(self, X, y=None, **params):
-        """Find the best candidate, and learn all rows with it."""
+        """Find the best candidate, and learn all rows with it.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features), or what a pipeline takes
+            Training data. It is not changed.
+        y : array-like of shape (n_samples,), or array or sparse matrix (n_samples, n_outputs)
+            Targets, as the estimator takes them.
+        **params : dict of str to object
+            As in GridSearchCV: `groups` for the splitter, and `sample_weight` for the estimator and
+            for the scorers that take it, or ``step__sample_weight`` for the last step of a
+            pipeline. ``scoring='loss'`` takes the weights of that step, too.
+
+        Returns
+        -------
+        self : object
+
+        Raises
+        ------
+        TypeError
+            If the estimator is none that this search can train.
+        ValueError
+            If the input is not valid, or if every candidate fails. The search is then what it was
+            before the call, as it is if a callback raises.
+        MemoryError
+            If there is not the memory that all candidates of a group take; it says how much.
+        """
         # -- prepare --
-        name, _ = ours(self.estimator)
+        ours(self.estimator)
         if y is None:
             raise ValueError(
                 f"This {type(self).__name__} estimator requires y to be passed, but the target y "
                 "is None."
             )
-        scorer, metric = self._get_scorers()
+        scorer, _ = self._get_scorers()
         X, y = indexable(X, y)
         params = _check_method_params(X, params)
-        scorers = scorer._scorers if isinstance(scorer, _MultimetricScorer) else {metric: scorer}
-        given = self._given(X, y, params, scorer, scorers, name)
-        task = begin_search(self, self.refit, X=X, y=y, metadata=_weights_in(params))
-        search = Search(
-            self.estimator,
-            self.param_grid,
-            given,
-            scorers,
-            self.refit,
-            self.prune,
-            self.error_score,
-            self.n_jobs,
-            self.verbose,
-        )
+        given = given_to(self, X, y, params, scorer)
+        weights = {
+            name: params[name] for name in ("sample_weight",) if params.get(name) is not None
+        }
+        task = begin_search(self, self.refit, X=X, y=y, metadata=weights or None)
+        search = Search(self, given, scorers_in(scorer))
         if self.verbose:
             n_splits, n_candidates = len(given.splits), len(search.candidates)
             print(
@@ -155,103 +285,23 @@ class AdaptiveGridSearchCV(GridSearchCV):
         if callable(scoring):
             return scoring, "score"
         if isinstance(scoring, str):
-            return _scorer_of(scoring), "score"
+            return scorer_of(scoring), "score"
         if isinstance(scoring, dict):
-            scoring = {name: _scorer_of(each) for name, each in scoring.items()}
-        elif _are_names(scoring):
-            scoring = {name: _scorer_of(name) for name in scoring}
+            scoring = {name: scorer_of(each) for name, each in scoring.items()}
+        elif are_names(scoring):
+            scoring = {name: scorer_of(name) for name in scoring}
         scorers = _check_multimetric_scoring(self.estimator, scoring)
         self._check_refit_for_multimetric(scorers)
         raises = self.error_score == "raise"
         return _MultimetricScorer(scorers=scorers, raise_exc=raises), self.refit
 
-    def _given(self, X, y, params, scorer, scorers, name):
-        """What is given to the folds, of validated arguments of `fit`."""
-        if get_config()["enable_metadata_routing"]:
-            routed = process_routing(self, "fit", **params)
-            fit_params, split_params = routed.estimator.fit, routed.splitter.split
-            score_params = dict.fromkeys(scorers, routed.scorer.score)
-            if isinstance(scorer, _MultimetricScorer):
-                of_scorers = process_routing(scorer, "score", **routed.scorer.score)
-                score_params = {name: of_scorers[name].score for name in scorers}
-        else:
-            fit_params = dict(params)
-            split_params = {"groups": fit_params.pop("groups", None)}
-            score_params = self._weights_of_scorers(params, scorers, name)
-        loss_weight = next(
-            (
-                score_params[name].get("sample_weight")
-                for name, each in scorers.items()
-                if isinstance(each, LossScorer)
-            ),
-            None,
-        )
-        # of so many rows
-        loss_weight = check_weights(loss_weight, np.empty((_num_samples(X), 0)))
-        splits = self._splits(X, y, split_params)
-        for fold, (_, held_out) in enumerate(splits):
-            if loss_weight is not None and not np.any(loss_weight[held_out]):
-                raise ValueError(
-                    f"The sample weights of all rows held out in fold {fold} are zero."
-                )
-        return Given(
-            X, y, splits, fit_params, score_params, loss_weight, bool(self.return_train_score)
-        )
-
-    def _weights_of_scorers(self, params, scorers, name):
-        """What each scorer takes beside the rows, without metadata routing."""
-        weight = params.get("sample_weight")
-        score_params = {}
-        for metric, scorer in scorers.items():
-            of_scorer = weight
-            if isinstance(scorer, LossScorer) and weight is None:
-                # they are part of what the model minimises
-                of_scorer = params.get(f"{name}__sample_weight")
-            elif weight is not None and not takes_weights(scorer):
-                of_scorer = None
-                warnings.warn(
-                    f"The scoring {metric}={scorer} does not support sample_weight, so the rows "
-                    "held out count alike in it.",
-                    UserWarning,
-                    # the caller of fit
-                    stacklevel=5,
-                )
-            score_params[metric] = {} if of_scorer is None else {"sample_weight": of_scorer}
-        return score_params
-
-    def _splits(self, X, y, split_params):
-        """Of each fold the rows to learn and the rows held out, as numbers."""
-        if isinstance(self.cv, Real) and not isinstance(self.cv, Integral):
-            pairs = [one_split_of(ours(self.estimator)[1], y, self.cv)]
-        else:
-            splitter = check_cv(self.cv, y, classifier=is_classifier(self.estimator))
-            n_splits = splitter.get_n_splits(X, y, **split_params)
-            pairs = list(splitter.split(X, y, **split_params))
-            if len(pairs) != n_splits:
-                raise ValueError(
-                    "cv.split and cv.get_n_splits return inconsistent results. Expected "
-                    f"{n_splits} splits, got {len(pairs)}"
-                )
-        if not pairs:
-            raise ValueError(
-                # the words of GridSearchCV, for programs that look for them
-                "No fits were performed. Was the CV iterator empty? Were there no candidates?"
-            )
-        everything = np.arange(_num_samples(X), dtype=np.int64)
-        # masks become numbers
-        splits = [tuple(everything[part] for part in pair) for pair in pairs]
-        for fold, (learned, held_out) in enumerate(splits):
-            if not (learned.size and held_out.size):
-                part = "held out" if learned.size else "to learn"
-                raise ValueError(f"cv={self.cv!r} leaves no rows {part} in fold {fold}.")
-        return splits
-
     def _found(self, search, scorer, given):
         """The attributes that tell of the search."""
         candidates = search.candidates
-        self._tell_of_failures(candidates)
+        search.tell_of_failures()
         # A scorer that returns a dict tells its names where it does not fail.
-        names = list(max((each[0] for each in _scores_of(candidates) if each), key=len))
+        scored = [each[0] for candidate in candidates for each in candidate.scores if each]
+        names = list(max(scored, key=len))
         multimetric = isinstance(scorer, _MultimetricScorer) or names != ["score"]
         out = []
         for candidate in candidates:
@@ -281,84 +331,10 @@ class AdaptiveGridSearchCV(GridSearchCV):
             self._check_refit_for_multimetric(names)
         metric = self.refit if multimetric else "score"
         means = None if callable(self.refit) else results.get(f"mean_test_{metric}")
-        self._tell_of_problems(search.problems, means)
+        search.tell_of_problems(means)
         if self.refit or not multimetric:
             index = self._select_best_index(self.refit, metric, results)
             found |= {"best_index_": index, "best_params_": results["params"][index]}
             if means is not None:
                 found["best_score_"] = means[index]
         return found
-
-    def _tell_of_failures(self, candidates):
-        """Warn of fits that failed, or raise where all have."""
-        failed = [
-            (candidate, fold, course.error)
-            for candidate in candidates
-            for fold, course in enumerate(candidate.courses)
-            if course.error is not None
-        ]
-        if not failed:
-            return
-        n_fits = sum(len(candidate.courses) for candidate in candidates)
-        reasons = {}
-        for candidate, fold, error in failed:
-            reason = f"{type(error).__name__}: {error}"
-            reasons.setdefault(reason, f"- first with {candidate.parameters} in fold {fold}: ")
-        told = "\n".join(where + reason for reason, where in reasons.items())
-        if len(failed) == n_fits:
-            raise ValueError(
-                f"All the {n_fits} fits failed. error_score='raise' raises what they raise.\n{told}"
-            )
-        warnings.warn(
-            f"{len(failed)} fits failed out of a total of {n_fits}. Their scores are "
-            f"{self.error_score}. error_score='raise' raises what they raise.\n{told}",
-            FitFailedWarning,
-            # the caller of fit
-            stacklevel=5,
-        )
-
-    def _tell_of_problems(self, problems, means):
-        """Warn of scores that are no numbers, or raise where there is no other to choose by."""
-        if not problems:
-            return
-        told = "; ".join(
-            f"{name!r} in fold {fold}: {reason}" for (fold, name), reason in problems.items()
-        )
-        if self.refit and means is not None and np.isnan(means).all():
-            raise ValueError(f"No candidate has a mean score, as scoring failed. {told}")
-        warnings.warn(
-            f"Scoring failed, and where it raised the score is {self.error_score}. {told}",
-            UserWarning,
-            stacklevel=5,
-        )
-
-
-def _are_names(scoring):
-    """Whether they are names, of which none is twice: scikit-learn refuses others."""
-    names = [name for name in scoring if isinstance(name, str)]
-    return len({*names}) == len(scoring) > 0
-
-
-def _scorer_of(scoring):
-    """The scorer of this name; what is no name as it is."""
-    if not isinstance(scoring, str):
-        return scoring
-    if scoring == "loss":
-        return LossScorer()
-    if scoring not in get_scorer_names():
-        # the names are many
-        raise ValueError(
-            f"{scoring!r} is not a valid scoring value: it should be 'loss', or one of the names "
-            "that sklearn.metrics.get_scorer_names() returns."
-        )
-    return get_scorer(scoring)
-
-
-def _scores_of(candidates):
-    return [scores for candidate in candidates for scores in candidate.scores]
-
-
-def _weights_in(params):
-    """What callbacks are told of arguments of `fit`."""
-    weight = params.get("sample_weight")
-    return None if weight is None else {"sample_weight": weight}
