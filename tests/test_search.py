@@ -604,9 +604,8 @@ def test_candidates_that_fail_have_the_error_score(rows, finds, error_score):
     model = AdaptiveSGDRegressor(**(FINDING if finds else FIXED))
     grid = {"alpha": [0.0], "eta0": [0.01, 1e30, 0.1], "power_t": [0.5]}
     parameters = {"error_score": error_score}
-    with pytest.warns(FitFailedWarning, match="3 fits failed out of a total of 9") as record:
+    with pytest.warns(FitFailedWarning, match="3 fits failed out of a total of 9"):
         own = search_of(model, grid, **parameters).fit(X, y)
-    assert [each.filename for each in record if each.category is FitFailedWarning] == [__file__]
     results = own.cv_results_
     np.testing.assert_array_equal(results["mean_test_score"][1], error_score)
     assert results["stopped_by"].tolist() == ["max_iter", "failed", "max_iter"]
@@ -636,7 +635,7 @@ def test_parameters_that_do_not_work_fail_alone(rows, grid, message):
     assert own.best_params_ == own.cv_results_["params"][0]
     assert np.isnan(own.cv_results_["mean_test_score"]).tolist() == [False, True]
     last = {name: values[-1:] for name, values in grid.items()}
-    with pytest.raises(ValueError, match=f"All the 3 fits failed.*\n.*{message}"):
+    with pytest.raises(ValueError, match=f"(?s)All the 3 fits failed.*{message}.*first with"):
         search_of(grid=last).fit(X, y)
 
 

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 from sklearn.base import clone
-from sklearn.exceptions import FitFailedWarning
 from sklearn.model_selection import ParameterGrid
+from sklearn.model_selection._validation import _warn_or_raise_about_fit_failures
 from sklearn.utils import check_random_state
 
 from .._base import LARGEST_SEED
@@ -17,6 +17,7 @@ from ..training.memory import memory_limit
 from ..training.race import Candidate, Course, Fold, Race
 from .folds import SharedRows, TransformedRows
 from .ours import check, ours
+from .pipelines import last_step_of
 from .scorers import LossScorer, ScoreSideBySide
 
 # param_grid="auto": times the automatic rate and strength.
@@ -48,19 +49,24 @@ class Search:
         self._search, self._given, self._scorers = search, given, scorers
         self._estimator, self._error_score = clone(search.estimator), search.error_score
         param_grid = search.param_grid
-        self._name, model = ours(self._estimator)
+        self._name, model = last_step_of(self._estimator)
         self._prefix = f"{self._name}__" if self._name else ""
         self._rows = None
+        is_automatic = isinstance(param_grid, str)
+        if is_automatic or not any(self._name in each for each in ParameterGrid(param_grid)):
+            # otherwise the grid replaces it
+            ours(self._estimator)
         if not self._name:
             self._rows = SharedRows(given, model)
-        elif isinstance(param_grid, str):
+        elif is_automatic:
             self._rows = TransformedRows(given, self._estimator, search.n_jobs)
-        if isinstance(param_grid, str):
+        if is_automatic:
             param_grid = self._automatic_grid(model)
         self.candidates = [
             Candidate(number, parameters)
             for number, parameters in enumerate(ParameterGrid(param_grid))
         ]
+        self._models = [ours(self.with_parameters(candidate))[1] for candidate in self.candidates]
         self.problems, self._options, self._best = {}, {}, -np.inf
         self._fixes_epochs = any(
             f"{self._prefix}max_iter" in candidate.parameters for candidate in self.candidates
@@ -146,8 +152,7 @@ class Search:
         """Train candidates side by side."""
         models, valid = {}, []
         for candidate in group:
-            _, model = ours(self.with_parameters(candidate))
-            models[candidate.number] = model
+            model = models[candidate.number] = self._models[candidate.number]
             try:
                 check(model)
                 valid.append(candidate)
@@ -248,7 +253,7 @@ class Search:
 
     def is_unfinished(self, candidate):
         """Whether more epochs would have helped this candidate."""
-        _, model = ours(self.with_parameters(candidate))
+        model = self._models[candidate.number]
         return (
             self.finds_epochs(model)
             and model.tol is not None
@@ -259,32 +264,17 @@ class Search:
     # -- what went wrong --
 
     def tell_of_failures(self):
-        """Warn of fits that failed, or raise where all have."""
-        failed = [
-            (candidate, fold, course.error)
-            for candidate in self.candidates
-            for fold, course in enumerate(candidate.courses)
-            if course.error is not None
-        ]
-        if not failed:
-            return
-        n_fits = sum(len(candidate.courses) for candidate in self.candidates)
-        reasons = {}
-        for candidate, fold, error in failed:
-            reason = f"{type(error).__name__}: {error}"
-            reasons.setdefault(reason, f"- first with {candidate.parameters} in fold {fold}: ")
-        told = "\n".join(where + reason for reason, where in reasons.items())
-        if len(failed) == n_fits:
-            raise ValueError(
-                f"All the {n_fits} fits failed. error_score='raise' raises what they raise.\n{told}"
-            )
-        warnings.warn(
-            f"{len(failed)} fits failed out of a total of {n_fits}. Their scores are "
-            f"{self._error_score}. error_score='raise' raises what they raise.\n{told}",
-            FitFailedWarning,
-            # the caller of fit
-            stacklevel=5,
-        )
+        """Warn of fits that failed, or raise where all have, as GridSearchCV does."""
+        first, fits = {}, []
+        for candidate in self.candidates:
+            for fold, course in enumerate(candidate.courses):
+                error = course.error
+                if error is not None:
+                    told = f"{type(error).__name__}: {error}"
+                    where = f"first with {candidate.parameters} in fold {fold}"
+                    error = first.setdefault(told, f"{told}\n({where})\n")
+                fits.append({"fit_error": error})
+        _warn_or_raise_about_fit_failures(fits, self._error_score)
 
     def tell_of_problems(self, means):
         """Warn of scores that are no numbers, or raise where there is no other to choose by."""

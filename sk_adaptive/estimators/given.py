@@ -17,6 +17,7 @@ from .._data import NO_WEIGHTS
 from .._input import check_weights
 from .._validation_rows import ValidationLoss
 from .ours import one_split_of, ours
+from .pipelines import last_step_of
 from .scorers import LossScorer, takes_weights
 
 
@@ -120,7 +121,7 @@ def _weights_of_scorers(search, params, scorers):
         of_scorer = weight
         if isinstance(scorer, LossScorer) and weight is None:
             # they are part of what the model minimises
-            of_scorer = params.get(f"{ours(search.estimator)[0]}__sample_weight")
+            of_scorer = params.get(f"{last_step_of(search.estimator)[0]}__sample_weight")
         elif weight is not None and not takes_weights(scorer):
             of_scorer = None
             warnings.warn(

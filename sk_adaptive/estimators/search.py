@@ -18,7 +18,6 @@ from .._threads import Threads, n_threads_of
 from ..training.epochs import warn_of_few_epochs
 from .candidates import Search
 from .given import given_to, scorers_in
-from .ours import ours
 from .scorers import are_names, scorer_of
 
 # What `fit` may leave.
@@ -116,7 +115,7 @@ class AdaptiveGridSearchCV(GridSearchCV):
 
     See Also
     --------
-    sklearn.model_selection.GridSearchCV : Searches any estimator; a fit for each candidate and fold.
+    sklearn.model_selection.GridSearchCV : Searches any estimator, with a fit for each candidate.
     AdaptiveSGDClassifier : A classifier to search parameters of.
     AdaptiveSGDRegressor : A regressor to search parameters of.
 
@@ -228,13 +227,12 @@ class AdaptiveGridSearchCV(GridSearchCV):
             If there is not the memory that all candidates of a group take; it says how much.
         """
         # -- prepare --
-        ours(self.estimator)
+        scorer, _ = self._get_scorers()
         if y is None:
             raise ValueError(
                 f"This {type(self).__name__} estimator requires y to be passed, but the target y "
                 "is None."
             )
-        scorer, _ = self._get_scorers()
         X, y = indexable(X, y)
         params = _check_method_params(X, params)
         given = given_to(self, X, y, params, scorer)
@@ -266,8 +264,7 @@ class AdaptiveGridSearchCV(GridSearchCV):
             if hasattr(best, "feature_names_in_"):
                 found["feature_names_in_"] = best.feature_names_in_
             if search.is_unfinished(candidate):
-                model = ours(search.with_parameters(candidate))[1]
-                warn_of_few_epochs("mean score of the best candidate", model.max_iter, 4)
+                warn_of_few_epochs("mean score of the best candidate", candidate.n_iter, 4)
 
         # -- publish --
         for attribute in FITTED:
