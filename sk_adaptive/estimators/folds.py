@@ -7,11 +7,10 @@ import numpy as np
 from joblib import Parallel, delayed
 from sklearn.base import clone
 from sklearn.utils import _safe_indexing
-from sklearn.utils.validation import _check_method_params, _num_samples
+from sklearn.utils.validation import _check_method_params
 
-from .._data import training_data
 from .._input import check_weights
-from .ours import class_weight_of, see, see_again
+from .ours import class_weight_of, rows_of, see, see_again
 from .pipelines import Transformed
 from .scorers import RowsToScore
 
@@ -97,14 +96,14 @@ class SharedRows(RowsOfFolds):
     def example(self, model):
         """A model, and rows that tell of automatic rates and strengths: all of them."""
         X, y = see(model, self._given.X, self._given.y)
-        training = training_data(model, X, y, self._weight)
+        training = rows_of(model, X, y, self._weight)
         return model, training, training.with_weight(np.arange(training.n_rows))
 
     def parts(self, model):
         given = self._given
         try:
             X, self._y = see(model, given.X, given.y)
-            self._training = training_data(model, X, self._y, self._weight, find_features=True)
+            self._training = rows_of(model, X, self._y, self._weight, find_features=True)
         except Exception as error:
             return [error] * len(given.splits)
         self._features = self._training.features()
@@ -137,7 +136,6 @@ class TransformedRows(RowsOfFolds):
 
     def __init__(self, given, pipeline, n_jobs):
         super().__init__(given)
-        self._y = None
         X, y = given.X, given.y
         self._transformed = Parallel(n_jobs=n_jobs)(
             delayed(_transformed)(
@@ -159,16 +157,14 @@ class TransformedRows(RowsOfFolds):
         given, transformed, model = self._given, self._transformed[fold], clone(model)
         if isinstance(transformed, Exception):
             raise transformed
-        if self._y is None:
-            # a fold may lack classes
-            _, self._y = see(clone(model), np.zeros((_num_samples(given.y), 1)), given.y)
         weight = _weight_of_model(transformed.fit_params)
-        X, y = see(model, transformed.X, transformed.y, self._y)
-        training = training_data(model, X, y, weight, find_features=True)
+        # a fold may lack classes
+        X, y = see(model, transformed.X, transformed.y, all_y=given.y)
+        training = rows_of(model, X, y, weight, find_features=True)
         scored = []
         for place, rows in enumerate(given.scored(fold)):
             y_scored, of_model = _safe_indexing(given.y, rows), transformed.others[place]
-            data = training_data(model, *see_again(model, of_model, y_scored, X.dtype), None)
+            data = rows_of(model, *see_again(model, of_model, y_scored, [X.dtype]), None)
             loss, params = given.loss_on(data, rows), given.params_of(rows)
             rows_of_search = transformed.rows[place]
             scored.append(RowsToScore(fold, rows_of_search, y_scored, of_model, loss, params))

@@ -5,7 +5,6 @@ from sklearn.base import clone
 from sklearn.utils.validation import _num_samples
 
 from .._base import PRECISIONS, AdaptiveSGD
-from .._data import NO_CLASS_WEIGHTS
 from .._validation_rows import one_split
 from .pipelines import last_step_of
 
@@ -30,15 +29,27 @@ def ours(estimator):
 def see(model, X, y, all_y=None):
     """X and y checked; the model knows them as those of its first call, and all classes."""
     X, y = model._validate(X, y, PRECISIONS, reset=True)
-    model._begin_fit(y if all_y is None else all_y)
+    if all_y is None:
+        y = model._find_targets(y)
+    else:
+        nothing = np.zeros((_num_samples(all_y), 1))
+        _, all_y = clone(model)._validate(nothing, all_y, PRECISIONS, reset=True)
+        model._find_targets(all_y)
+        y = model._targets.check(y)
+    model._targets.check_whole(y)
     return X, y
 
 
-def see_again(model, X, y, dtype):
-    """X and y of a later call, checked."""
-    X, y = model._validate(X, y, [dtype], reset=False)
-    model._check_validation_targets(y)
-    return X, y
+def see_again(model, X, y, dtypes):
+    """X, in one of these types, and y of a later call, checked."""
+    X, y = model._validate(X, y, dtypes, reset=False)
+    return X, model._targets.check(y)
+
+
+def rows_of(model, X, y, sample_weight, find_features=False):
+    """`TrainingData` of X and y that have been checked."""
+    targets = model._targets
+    return model._training_data(targets, X, y, sample_weight, find_features=find_features)
 
 
 def check(model):
@@ -48,14 +59,13 @@ def check(model):
 
 
 def class_weight_of(model, y):
-    _, _, class_weight = model._encode(y)
-    return NO_CLASS_WEIGHTS if class_weight is None else class_weight
+    """The class weights, see `TrainingData`, of rows that have these targets, which are checked."""
+    _, class_weight = model._targets.encode(y)
+    return class_weight
 
 
 def one_split_of(model, y, share):
     """Rows to learn, and a share of all rows to hold out, as early stopping does."""
     model = clone(model)
-    # a subclass may have no such parameter
-    model.validation_fraction = share
     _, y = see(model, np.zeros((_num_samples(y), 1)), y)
-    return one_split(model, y)
+    return one_split(model._targets, y, share, model.random_state)

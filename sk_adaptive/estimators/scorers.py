@@ -12,7 +12,7 @@ from sklearn.metrics._scorer import _BaseScorer, _PassthroughScorer
 from sklearn.utils.metadata_routing import MetadataRequest
 
 from .._base import PRECISIONS
-from .._data import training_data
+from .ours import rows_of, see_again
 from .pipelines import Recorder, last_step_of, with_last_step
 
 
@@ -29,9 +29,7 @@ class LossScorer:
             recorder = Recorder(model).fit(None)
             X = with_last_step(estimator, recorder).predict(X)
         (raw_predictions,) = model._raw_predictions(X)
-        X, y = model._validate(X, y, PRECISIONS, reset=False)
-        model._check_validation_targets(y)
-        rows = training_data(model, X, y, sample_weight)
+        rows = rows_of(model, *see_again(model, X, y, PRECISIONS), sample_weight)
         losses = rows.loss.row_losses(
             rows.targets, raw_predictions.astype(np.float64, copy=False), rows.class_weight
         )
