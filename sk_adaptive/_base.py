@@ -93,6 +93,10 @@ class AdaptiveSGD(CallbackSupportMixin, ModelAttributes):
         """Let `_targets` be those of this first y; return it checked. See `find_classes`."""
         raise NotImplementedError
 
+    def _find_targets_of_assigned(self, classes):
+        """Let `_targets` be those of coefficients assigned before `fit`; False if not known yet."""
+        raise NotImplementedError
+
     def _validate(self, X, y, dtype, reset):
         """X, as an array or CSR matrix of a dtype given, and y, as scikit-learn checks them."""
         X, y = validate_data(
@@ -227,12 +231,13 @@ class AdaptiveSGD(CallbackSupportMixin, ModelAttributes):
         return self
 
     def _is_warm(self):
-        return self.warm_start and "_model" in self.__dict__
+        has_weights = "_model" in self.__dict__ or self._assigned_before_fit("coef_") is not None
+        return self.warm_start and has_weights
 
     def _model_to_fit(self, training, start, eta0, scale, coef, intercept):
         """A model before the first step, of the user's weights, those of before, or the start's."""
         if self._is_warm() and (coef is None or intercept is None):
-            previous = self._model
+            previous = self.__dict__.get("_model") or self._model_of_assigned()
             _check_shape_of_before(previous, training, coef is None)
             coef = previous.coefficients() if coef is None else coef
             intercept = previous.intercepts() if intercept is None else intercept
@@ -302,6 +307,7 @@ class AdaptiveSGD(CallbackSupportMixin, ModelAttributes):
             best_iteration_=progress.best_iteration,
             stopped_by_=progress.stopped_by,
         )
+        self.__dict__.pop("_assigned", None)
 
     def _partial_fit(self, X, y, sample_weight, classes=None):
         """The whole of partial_fit."""
@@ -318,6 +324,8 @@ class AdaptiveSGD(CallbackSupportMixin, ModelAttributes):
 
     def _prepare(self, X, y, sample_weight, classes):
         """Make the model what the parameters of now ask for; return what to learn, and the rows."""
+        if self._assigned_before_fit("coef_") is not None:
+            self._begin_with_assigned(classes)
         first_call = "_model" not in self.__dict__
         if not first_call and isinstance(self._model, ServedModel):
             raise ValueError(
@@ -421,6 +429,17 @@ class AdaptiveSGD(CallbackSupportMixin, ModelAttributes):
         X, y = self._validate(X, y, [dtype], reset=False)
         return X, targets.check(y)
 
+    def _begin_with_assigned(self, classes=None):
+        """Be a model of the coefficients that were assigned before `fit`, where all is known of it.
+
+        So do programs that learn one model in many places, and share its coefficients.
+        """
+        model = self._model_of_assigned()
+        if self._find_targets_of_assigned(classes):
+            self.n_features_in_ = model.n_features
+            self._sparse_coef = False
+            self._adopt(model)
+
     def _is_ready(self, X, dtypes):
         # rows of a model that knows names have to have them, or get a warning
         return "feature_names_in_" not in self.__dict__ and is_ready(X, self.n_features_in_, dtypes)
@@ -502,6 +521,8 @@ class AdaptiveSGD(CallbackSupportMixin, ModelAttributes):
         """
         # What is read belongs to one model, of one moment; the product needs no lock.
         with self._lock:
+            if self._assigned_before_fit("coef_") is not None:
+                self._begin_with_assigned()
             if "_model" not in self.__dict__:
                 check_is_fitted(self)  # raises
             ready = self._is_ready(X, PRECISIONS)

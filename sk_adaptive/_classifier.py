@@ -388,6 +388,18 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
         y, self.classes_, self._label_format = find_classes(y, classes, complete)
         return y
 
+    def _find_targets_of_assigned(self, classes):
+        if "classes_" not in self.__dict__:
+            if classes is None:
+                return False
+            self.classes_ = np.unique(classes)
+        self.classes_ = np.asarray(self.classes_)
+        self._label_format = None
+        n_outputs, n_classes = len(np.atleast_2d(self.coef_)), self.classes_.size
+        if n_outputs != (1 if n_classes == 2 else n_classes):
+            raise ValueError(f"coef_ has {n_outputs} row(s), but there are {n_classes} classes.")
+        return True
+
     # -- training --
 
     def _check_parameters(self, for_fit):

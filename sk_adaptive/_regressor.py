@@ -362,6 +362,10 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
         self._target_shape = y.shape[1:]
         return y
 
+    def _find_targets_of_assigned(self, classes):
+        self._target_shape = () if self.coef_.ndim == 1 else self.coef_.shape[:1]
+        return True
+
     # -- training --
 
     @one_at_a_time
