@@ -29,7 +29,6 @@ from ._learning import Learned, TrainingFailure
 from ._locking import parameter_constraints, parameter_names, unchanged_if_it_fails
 from ._mixture import Mixture
 from ._refit import find_and_refit
-from ._registry import OPTIMIZERS
 from ._start import check_decay, least_gain, start_of, takes_from_rows, warn_of_other_units
 from ._team import Team, can_share, is_enough, train_rows
 from ._threads import Threads, n_threads_of, sparse_products
@@ -40,6 +39,7 @@ from ._training import (
     warn_of_few_epochs,
 )
 from ._validation_rows import check_validation_data, rows_to_learn
+from .kernel.optimizers import OPTIMIZERS
 
 LARGEST_SEED = np.iinfo(np.int32).max
 
@@ -557,7 +557,7 @@ class AdaptiveSGD(CallbackSupportMixin, StateAttributes):
             if sp.issparse(X) and not (few or _state.can_learn(self._state)):
                 served = self._optimizer()
             elif few:
-                features = X.indices[: int(X.indptr[-1])].astype(np.int64)
+                features = np.ascontiguousarray(X.indices[: int(X.indptr[-1])], np.int32)
                 coef = _state.coefficients(self._state, features, self._optimizer())
             else:
                 coef = self.coef_

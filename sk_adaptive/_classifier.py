@@ -12,7 +12,7 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from ._base import AdaptiveSGD
 from ._input import integer_classes
 from ._locking import one_at_a_time
-from ._registry import CLASSIFICATION_LOSSES
+from .kernel.losses import CLASSIFICATION_LOSSES
 
 
 def _has_probabilities(estimator):

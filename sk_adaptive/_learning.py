@@ -2,7 +2,7 @@
 
 import math
 
-from ._registry import kernel
+from .kernel.optimizers import kernel
 
 # Entries (times outputs) that the kernel learns between two looks at signals:
 # a small fraction of a second.

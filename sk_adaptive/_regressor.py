@@ -11,7 +11,7 @@ from sklearn.utils.validation import assert_all_finite
 
 from ._base import AdaptiveSGD
 from ._locking import one_at_a_time
-from ._registry import REGRESSION_LOSSES
+from .kernel.losses import REGRESSION_LOSSES
 
 
 class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):

@@ -7,7 +7,7 @@ import numpy as np
 
 from . import _state
 from ._input import typical_row
-from ._registry import OPTIMIZERS
+from .kernel.optimizers import OPTIMIZERS
 
 # A typical gradient and a typical coefficient are taken to be within these bounds, for products
 # of two of them to be numbers of the precision.

@@ -49,10 +49,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ._registry import OPTIMIZERS, kernel
-from ._scan import copy_pieces
 from ._serving import KeptCoefficients, check_entries, entries_of
 from ._threads import LEAST_COEFFICIENTS, Threads, n_threads_of, parts_of
+from .data._scan import copy_pieces
+from .kernel.optimizers import OPTIMIZERS, kernel
 
 VERSION = 5
 CACHE_LINE = 64
@@ -391,7 +391,7 @@ def make_optimizer(state):
         intercept_scaling=settings["intercept_scaling"],
         average=settings["average"],
         intercept_integral=state["intercept_integral"],
-        unit=state.get("unit"),
+        clock_rate=state.get("unit"),
         **{name: settings[name] for name in spec.parameters},
     )
 
@@ -468,7 +468,7 @@ def of_outputs(state, outputs, features, compact=False):
     state : dict
         Not a mixture, but see `side_by_side`.
     outputs : int ndarray
-    features : int64 ndarray
+    features : int32 ndarray
         The features whose records are not those of a new state.
     compact : bool
         Whether these are the only features of the result, numbered in this order.
@@ -494,7 +494,7 @@ def of_outputs(state, outputs, features, compact=False):
     part["intercept"][...] = state["intercept"][:, outputs]
     part["intercept_integral"][...] = state["intercept_integral"][outputs]
     old, new = state["records"], part["records"]
-    places = np.arange(features.size) if compact else features
+    places = np.arange(features.size, dtype=np.int32) if compact else features
     pieces = _pieces_of_outputs(old.dtype, new.dtype, outputs)
     copy_pieces(_bytes_of(old), _bytes_of(new), features, places, pieces)
     return part
@@ -547,7 +547,7 @@ def _bytes_of(records):
 
 
 def all_features(state):
-    return np.arange(n_features(state), dtype=np.int64)
+    return np.arange(n_features(state), dtype=np.int32)
 
 
 def coefficients(state, features=None, optimizer=None, n_jobs=1):

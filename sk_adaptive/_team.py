@@ -10,8 +10,8 @@ import numpy as np
 
 from . import _state
 from ._learning import Learned, TrainingFailure, learn
-from ._registry import kernel
 from ._threads import parts_of
+from .kernel.optimizers import kernel
 
 # To share less than this, entries times outputs, takes longer than to learn it.
 LEAST_WORK = 1 << 18
@@ -95,7 +95,7 @@ class Team:
         Of all outputs. It is as it was until `put_intercepts` and `gather`. Each member is some of
         the outputs, or of a mixture some of the models.
     training : TrainingData
-    features : int64 ndarray
+    features : int32 ndarray
         The features whose records are not those of a new state, or that occur.
     threads : Threads
     is_new : bool

@@ -19,7 +19,8 @@ from sk_adaptive import (
     _state,
     _validation_rows,
 )
-from sk_adaptive._registry import CLASSIFICATION_LOSSES, OPTIMIZERS, REGRESSION_LOSSES
+from sk_adaptive.kernel.losses import CLASSIFICATION_LOSSES, REGRESSION_LOSSES
+from sk_adaptive.kernel.optimizers import OPTIMIZERS
 
 ADDITIVE_LOSSES = [name for name, spec in REGRESSION_LOSSES.items() if not spec.make.log_link]
 

@@ -14,7 +14,8 @@ from sklearn.base import clone
 from sklearn.datasets import make_regression
 
 from sk_adaptive import AdaptiveSGDClassifier, AdaptiveSGDRegressor, _mixture, _state
-from sk_adaptive._registry import CLASSIFICATION_LOSSES, OPTIMIZERS, REGRESSION_LOSSES
+from sk_adaptive.kernel.losses import CLASSIFICATION_LOSSES, REGRESSION_LOSSES
+from sk_adaptive.kernel.optimizers import OPTIMIZERS
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:Maximum number of iteration reached"),

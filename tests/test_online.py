@@ -18,7 +18,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import SGDClassifier
 
 from sk_adaptive import AdaptiveSGDClassifier, AdaptiveSGDRegressor, _learning, _state
-from sk_adaptive._registry import CLASSIFICATION_LOSSES
+from sk_adaptive.kernel.losses import CLASSIFICATION_LOSSES
 
 ESTIMATORS = [AdaptiveSGDClassifier, AdaptiveSGDRegressor]
 every_estimator = pytest.mark.parametrize("estimator", ESTIMATORS)

@@ -23,9 +23,9 @@ from sk_adaptive import (
     _side_by_side,
 )
 from sk_adaptive._data import training_data
-from sk_adaptive._registry import OPTIMIZERS
 from sk_adaptive._side_by_side import SideBySide, groups_of, unit_of
 from sk_adaptive._start import start_of
+from sk_adaptive.kernel.optimizers import OPTIMIZERS
 
 every_optimizer = pytest.mark.parametrize("optimizer", OPTIMIZERS)
 
@@ -118,7 +118,7 @@ def test_each_setting_is_what_it_would_be_alone(rows, optimizer, average, kind, 
     models, training, starts = pass_of(
         model_class, X, y, GRID, optimizer=optimizer, average=average, **parameters
     )
-    features = np.arange(X.shape[1])
+    features = np.arange(X.shape[1], dtype=np.int32)
     for places in groups_of(starts):
         of_group = [starts[place] for place in places]
         unit = unit_of(of_group)
@@ -163,7 +163,7 @@ def test_a_setting_that_overflows_hurts_no_other(rows, optimizer, batch_size):
     parameters = {"optimizer": optimizer, "batch_size": batch_size, "eps": 1e-3}
     models, training, starts = pass_of(model_class, X, y, grid, **parameters)
     wild = type(starts[0])({**starts[0].settings}, 1e25, starts[0].intercept)
-    features = np.arange(X.shape[1])
+    features = np.arange(X.shape[1], dtype=np.int32)
     group = SideBySide(
         [0, 7, 1], [starts[0], wild, starts[1]], training, features, None, unit_of(starts)
     )
@@ -179,7 +179,7 @@ def test_a_failure_that_nobody_repeats_alone_ends(rows, monkeypatch):
     X, y = rows
     y = X @ np.linspace(-1, 1, X.shape[1])
     _, training, starts = pass_of(AdaptiveSGDRegressor, X, y, {"eta0": [0.01, 0.03]})
-    features = np.arange(X.shape[1])
+    features = np.arange(X.shape[1], dtype=np.int32)
     group = SideBySide([3, 4], starts, training, features, None, unit_of(starts))
     learn(group, training, epochs=1)
     real, calls = _side_by_side.train_rows, []

@@ -7,9 +7,9 @@ import pytest
 from comparison import relative_difference
 
 from sk_adaptive import AdaptiveSGDRegressor, _state
-from sk_adaptive._losses import LogLoss, MultinomialLogLoss
-from sk_adaptive._registry import OPTIMIZERS
 from sk_adaptive._team import train_rows
+from sk_adaptive.kernel._losses import LogLoss, MultinomialLogLoss
+from sk_adaptive.kernel.optimizers import OPTIMIZERS
 
 RATES = (0.05, 0.2, 0.1, 0.02, 0.3)
 L1 = (0.0, 0.01, 0.003, 0.02, 0.0)
@@ -29,7 +29,7 @@ def learned(rows, optimizer, batch_size, n_classes, **numbers):
     training = SimpleNamespace(
         data=X.data,
         indices=X.indices,
-        indptr=X.indptr,
+        indptr=X.indptr.astype(np.int64),
         targets=(y if n_classes == 1 else classes)[:, np.newaxis].astype(np.float64),
         sample_weight=np.empty(0),
         class_weight=np.linspace(0.5, 2, 2 * n_classes).reshape(2, n_classes),

@@ -23,8 +23,8 @@ from sk_adaptive import (
     _team,
     _threads,
 )
-from sk_adaptive._losses import Hinge
-from sk_adaptive._registry import kernel
+from sk_adaptive.kernel._losses import Hinge
+from sk_adaptive.kernel.optimizers import kernel
 
 N_ROWS, N_FEATURES, N_OUTPUTS = 120, 60, 20
 FIXED = {"max_iter": 3, "tol": None, "random_state": 0}

@@ -1,0 +1,1 @@
+"""From users' matrices to arrays."""
