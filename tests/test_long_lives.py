@@ -22,7 +22,7 @@ NUMBERS = {"rho": 0.99, "beta_1": 0.9, "beta_2": 0.999, "eps": 1e-8}
 def with_state(model, **changes):
     """A copy of the model with other entries of its state, or of its state's clock."""
     attributes = copy.deepcopy(model.__getstate__())
-    state = attributes["_state"]
+    state = attributes["_model"]
     for name, value in changes.items():
         (state["clock"] if name in state["clock"].dtype.names else state)[name] = value
     changed = type(model).__new__(type(model))
@@ -109,10 +109,10 @@ def test_a_billion_idle_steps(zipf_rows, optimizer, penalised):
     model = AdaptiveSGDClassifier(optimizer=optimizer, alpha=alpha, eta0=0.1, **NUMBERS)
     model.partial_fit(X_sparse, y, classes=[-1, 1])
     assert relative_difference(model.coef_[0], now) < 1e-10
-    state = model.__getstate__()["_state"]
+    state = model.__getstate__()["_model"]
     one_more = copy.deepcopy(model).partial_fit(sp.csr_matrix((1, X.shape[1])), [1])
     total = state["clock"]["learning_rate_sum"]
-    charge = one_more.__getstate__()["_state"]["clock"]["learning_rate_sum"] - total
+    charge = one_more.__getstate__()["_model"]["clock"]["learning_rate_sum"] - total
     later = with_state(
         model,
         t=state["clock"]["t"] + n_steps,
@@ -150,7 +150,7 @@ def late_model(optimizer, estimator, dtype, coef, G, **parameters):
     )
     first = {"classes": [0, 1]} if estimator is AdaptiveSGDClassifier else {}
     model.partial_fit(X[:2], [0, 1], **first)
-    records = model.__getstate__()["_state"]["records"].copy()
+    records = model.__getstate__()["_model"]["records"].copy()
     for name, value in LATE[optimizer](coef, G).items():
         records[name] = value
     return with_state(model, records=records), X
@@ -201,7 +201,7 @@ def test_whoever_writes_the_clock_is_heeded(zipf_rows, optimizer, power_t):
         average=True,
     )
     model.partial_fit(X, y, classes=[-1, 1])
-    clock = model._state["clock"]
+    clock = model._model.clock
     later = {"t": int(clock["t"]) + 100, "learning_rate_sum": float(clock["learning_rate_sum"]) * 2}
     twin = with_state(model, **later)
     for name, value in later.items():

@@ -4,7 +4,7 @@
 cdef enum:
     MOST_FETCHED_LINES = 64
 
-# The fields of a record that are no moments, see `_state.record_dtype`.
+# The fields of a record that are no moments, see `records.record_dtype`.
 OTHER_FIELDS = {"last_step", "coef", "inverse_metric", "charged", "integral", "integrated"}
 
 
@@ -18,11 +18,11 @@ cdef class Optimizer:
 
     Parameters
     ----------
-    records : ndarray of shape (n_features,), of the dtype of `_state.record_dtype`
+    records : ndarray of shape (n_features,), of the dtype of `records.record_dtype`
         Changed in place.
     intercept : float64 ndarray of shape (3, n_outputs)
         The intercepts and their two moments. Changed in place.
-    clock : ndarray of shape (), of the dtype `_state.CLOCK`
+    clock : ndarray of shape (), of the dtype `records.CLOCK`
         Steps done, their learning-rate sum, of the rate `clock_rate`, and that sum when averaging
         began, infinity if it has not. Changed in place, and nowhere else kept: whoever else
         writes to it is heeded from the next call on.

@@ -20,7 +20,7 @@ def train(
     training : TrainingData
         Its CSR matrix is canonical, without explicit zeros, and of this kernel's precision.
     rows : array
-    mixture : _mixture.Mixture, default=None
+    mixture : Mixture, default=None
         The weights of the models side by side, which is changed.
     losses : float64 ndarray, default=None
         What the call before has returned, to add to.

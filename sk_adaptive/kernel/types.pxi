@@ -2,7 +2,7 @@
 
 from ._cpu import instruction_set
 
-# see `_state.CLOCK`
+# see `records.CLOCK`
 cdef struct Clock:
     int64_t t
     double learning_rate_sum, average_start
