@@ -1,15 +1,18 @@
 """Linear models trained by stochastic gradient descent with a step size for each feature."""
 
+from importlib.util import find_spec as _find_spec
+
+if _find_spec("sk_adaptive._cyutility") is None:
+    raise ImportError("sk_adaptive is not compiled: install it, and import it from elsewhere")
+
 from ._classifier import AdaptiveSGDClassifier
 from ._estimators_cv import AdaptiveSGDClassifierCV, AdaptiveSGDRegressorCV
 from ._regressor import AdaptiveSGDRegressor
-from ._versions import show_versions
 
 __all__ = [
     "AdaptiveSGDClassifier",
     "AdaptiveSGDClassifierCV",
     "AdaptiveSGDRegressor",
     "AdaptiveSGDRegressorCV",
-    "show_versions",
 ]
 __version__ = "0.2.0"

@@ -22,11 +22,11 @@ from ._callbacks import CallbackSupportMixin, begin_fit
 from ._data import training_data
 from ._input import ROWS_OF_RATE, check_structure, in_precision, is_in_order, is_ready
 from ._locking import parameter_constraints, parameter_names, unchanged_if_it_fails
-from ._registry import OPTIMIZERS
 from ._start import check_decay, least_gain, start_of, takes_from_rows, warn_of_other_scales
 from ._threads import Threads, n_threads_of, sparse_products
 from ._validation_rows import check_validation_data, rows_to_learn
 from .data.class_values import as_given
+from .kernel.optimizers import OPTIMIZERS
 from .model.hyperparameters import hyperparameters_of
 from .model.mixture import Mixture, as_it_goes_on, stream_model
 from .model.model import Model

@@ -7,9 +7,9 @@ from sklearn.utils.metaestimators import available_if
 
 from ._base import AdaptiveSGD
 from ._locking import one_at_a_time
-from ._registry import CLASSIFICATION_LOSSES
 from .data.categories import find_classes, targets_of_categories
 from .data.class_values import as_given
+from .kernel.losses import CLASSIFICATION_LOSSES
 
 
 def _has_probabilities(estimator):

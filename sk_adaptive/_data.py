@@ -7,7 +7,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from ._input import NOTHING, check_weights, kernel_matrix, scan_arrays
-from ._scan import normalised, raise_scale
+from .data._scan import normalised, raise_scale
 
 # Marking the feature of an entry takes about as long as an epoch's look at a feature. With so
 # many entries a feature, hardly one of them never occurs.
@@ -22,7 +22,7 @@ class TrainingData:
 
     Attributes
     ----------
-    data, indices, indptr : ndarrays
+    data, indices, indptr : ndarrays of float32 or float64, int32 and int64
         Of a canonical CSR matrix without explicit zeros.
     n_features : int
     occurs : uint8 ndarray of a bit for each feature, or of none
@@ -88,8 +88,8 @@ class TrainingData:
         return replace(
             self,
             data=matrix.data,
-            indices=matrix.indices,
-            indptr=matrix.indptr,
+            indices=matrix.indices.astype(np.int32, copy=False),
+            indptr=matrix.indptr.astype(np.int64),
             occurs=NOTHING,
             targets=self.targets[rows],
             sample_weight=self.sample_weight[rows] if self.sample_weight.size else NO_WEIGHTS,
@@ -111,10 +111,10 @@ class TrainingData:
         if not occurs.size:
             occurs = room_for_features(self.n_features, self.indices.size)
             if not occurs.size:
-                return np.arange(self.n_features, dtype=np.int64)
+                return np.arange(self.n_features, dtype=np.int32)
             scan_arrays((self.data, self.indices, self.indptr), self.n_features, occurs)
         bits = np.unpackbits(occurs, count=self.n_features, bitorder="little")
-        return np.flatnonzero(bits.view(bool)).astype(np.int64, copy=False)
+        return np.flatnonzero(bits.view(bool)).astype(np.int32)
 
 
 def room_for_features(n_features, n_entries):

@@ -8,7 +8,7 @@ import scipy.sparse as sp
 from sklearn.utils import assert_all_finite
 from sklearn.utils.validation import _check_sample_weight
 
-from ._scan import scan, sizes_of_rows
+from .data._scan import scan, sizes_of_rows
 
 # Weights that are all zero are no error in partial_fit. scikit-learn 1.9 refuses them unless
 # told otherwise. Older versions allow them, and don't know the parameter.
@@ -20,6 +20,9 @@ ALLOW_ZERO_WEIGHTS = (
 
 OF_DAMAGED_ROWS = "X is a damaged CSR matrix: its indptr does not rise from 0, row by row"
 
+# The kernel counts columns with 32 bits.
+MOST_FEATURES = np.iinfo(np.int32).max
+
 # where nobody asks which features occur
 NOTHING = np.empty(0, np.uint8)
 
@@ -28,7 +31,7 @@ ROWS_OF_RATE = 2000
 
 
 def kernel_matrix(X, dtype, estimator_name=None, occurs=NOTHING):
-    """data, indices and indptr of a canonical CSR matrix without explicit zeros.
+    """data, int32 indices and int64 indptr of a canonical CSR matrix without explicit zeros.
 
     Parameters
     ----------
@@ -43,9 +46,15 @@ def kernel_matrix(X, dtype, estimator_name=None, occurs=NOTHING):
     Raises
     ------
     ValueError
-        If a number is not finite, or the CSR arrays do not fit together: the kernel follows its
-        indices unchecked.
+        If a number is not finite, there are too many features, or the CSR arrays do not fit
+        together: the kernel follows its indices unchecked.
     """
+    if X.shape[1] > MOST_FEATURES:
+        raise ValueError(
+            f"X has n_features={X.shape[1]:,}, but {MOST_FEATURES:,} are the most: hash to fewer "
+            "(n_features of FeatureHasher and HashingVectorizer), or leave out columns without "
+            "entries."
+        )
     if not sp.issparse(X):
         X = sp.csr_matrix(X)
     _check_frame(X)
@@ -82,18 +91,14 @@ def in_precision(X, dtypes):
 def _entries(X, dtype):
     """data, indices and indptr in the types of the kernel, without room behind the entries."""
     n_entries = int(X.indptr[-1])
-    data, indices, indptr = X.data[:n_entries], X.indices[:n_entries], X.indptr
-    if indices.dtype not in (np.int32, np.int64):
-        indices = indices.astype(np.int64)
-    # int32 indices with an int64 indptr may belong to more than 2^31 entries
-    if indptr.dtype != indices.dtype:
-        if indices.dtype == np.int32 and n_entries > np.iinfo(np.int32).max:
-            indices = indices.astype(np.int64)
-        indptr = indptr.astype(indices.dtype)
+    data, indices = X.data[:n_entries], X.indices[:n_entries]
+    if indices.dtype != np.int32:
+        # before a number wraps around
+        _check_columns(X)
     return (
         np.ascontiguousarray(data, dtype),
-        np.ascontiguousarray(indices),
-        np.ascontiguousarray(indptr),
+        np.ascontiguousarray(indices, np.int32),
+        np.ascontiguousarray(X.indptr, np.int64),
     )
 
 

@@ -7,8 +7,8 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from ._base import AdaptiveSGD
 from ._locking import one_at_a_time
-from ._registry import REGRESSION_LOSSES
 from .data.targets import NumberTargets, find_numbers
+from .kernel.losses import REGRESSION_LOSSES
 
 
 class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ._input import typical_row
-from ._registry import OPTIMIZERS
+from .kernel.optimizers import OPTIMIZERS
 from .model.hyperparameters import Hyperparameters, Scales, hyperparameters_of
 
 # A typical gradient and a typical coefficient are taken to be within these bounds, for products

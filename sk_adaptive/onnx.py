@@ -10,8 +10,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._classifier import AdaptiveSGDClassifier
 from ._estimators_cv import AdaptiveSGDClassifierCV, AdaptiveSGDRegressorCV
-from ._registry import CLASSIFICATION_LOSSES, REGRESSION_LOSSES
 from ._regressor import AdaptiveSGDRegressor
+from .kernel.losses import CLASSIFICATION_LOSSES, REGRESSION_LOSSES
 
 __all__ = ["register"]
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sk_adaptive._registry import OPTIMIZERS
+from sk_adaptive.kernel.optimizers import OPTIMIZERS
 
 every_mode = pytest.mark.parametrize(
     "parameters",

@@ -17,7 +17,7 @@ from functools import partial
 
 import numpy as np
 
-from sk_adaptive._registry import OPTIMIZERS
+from sk_adaptive.kernel.optimizers import OPTIMIZERS
 
 
 def flow(w, tau, l1, l2):

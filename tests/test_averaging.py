@@ -11,7 +11,7 @@ from comparison import assert_same_model, relative_difference, weights_of
 from reference import TWINS
 
 from sk_adaptive import AdaptiveSGDClassifier, AdaptiveSGDRegressor
-from sk_adaptive._registry import OPTIMIZERS
+from sk_adaptive.kernel.optimizers import OPTIMIZERS
 
 ETA0 = 0.1
 RATES = {"constant": lambda t: ETA0, "invscaling": lambda t: ETA0 / t**0.5}

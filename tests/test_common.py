@@ -9,7 +9,7 @@ from sk_adaptive import (
     AdaptiveSGDRegressor,
     AdaptiveSGDRegressorCV,
 )
-from sk_adaptive._registry import OPTIMIZERS
+from sk_adaptive.kernel.optimizers import OPTIMIZERS
 
 EXPECTED_FAILURES = {
     f"check_sample_weight_equivalence_on_{kind}_data": "a weight of 2 is not two steps, as in SGD"

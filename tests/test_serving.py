@@ -11,7 +11,7 @@ from comparison import assert_same_model
 from sklearn.exceptions import NotFittedError
 
 from sk_adaptive import AdaptiveSGDClassifier, AdaptiveSGDRegressor
-from sk_adaptive._registry import OPTIMIZERS
+from sk_adaptive.kernel.optimizers import OPTIMIZERS
 from sk_adaptive.model import served
 
 every_optimizer = pytest.mark.parametrize("optimizer", OPTIMIZERS)

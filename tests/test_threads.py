@@ -22,8 +22,8 @@ from sk_adaptive import (
     AdaptiveSGDRegressorCV,
 )
 from sk_adaptive import _threads as threads_module
-from sk_adaptive._losses import Hinge
-from sk_adaptive._registry import kernel
+from sk_adaptive.kernel._losses import Hinge
+from sk_adaptive.kernel.optimizers import kernel
 from sk_adaptive.training import parts
 
 N_ROWS, N_FEATURES, N_OUTPUTS = 120, 60, 20

@@ -11,7 +11,7 @@ ever is, and so are its coefficients: Python sees to that between two steps.
 
 
 @cython.final
-cdef class Mixture:
+cdef class ModelWeights:
     """What a step does to the weights of the models.
 
     Parameters
@@ -85,14 +85,13 @@ cdef class Mixture:
         const double* factors,
     ) noexcept nogil:
         """Add the loss of the mean. Raw predictions of a model that is out are finite."""
-        cdef Py_ssize_t model, k
+        cdef Py_ssize_t k
         cdef double* mean = &self.of_mean[0, 0]
         cdef double* derivatives = &self.of_mean[1, 0]
         cdef double* values = &self.of_mean[2, 0]
+        kernel.mean_of_models(
+            &self.weights[0], raw_predictions, self.n_models, self.n_outputs, mean)
         for k in range(self.n_outputs):
-            mean[k] = 0.0
-            for model in range(self.n_models):
-                mean[k] += self.weights[model] * raw_predictions[model * self.n_outputs + k]
             derivatives[k] = targets[k]
         loss.evaluate_outputs(mean, derivatives, values, self.n_outputs)
         for k in range(self.n_outputs):
@@ -113,7 +112,9 @@ cdef class Mixture:
         cdef bint found = False
         cdef double sum
         for k in range(o.m.n_outputs if intercept else 0):
-            sum = o.next_intercept[0, k] + o.next_intercept[1, k] + o.next_intercept[2, k]
+            sum = 0.0
+            for i in range(3):
+                sum += o.intercepts.next[i * o.m.n_outputs + k]
             if not isfinite(sum):
                 self.failed[k // self.n_outputs] = found = True
         if found:
@@ -122,28 +123,70 @@ cdef class Mixture:
             for k in range(o.m.n_outputs):
                 i = j * o.m.width + k
                 sum = o.m.w[i] + o.m.first[i]
-                if o.passes.has_second:
+                if o.passes.has.second:
                     sum += o.m.second[i]
-                if o.passes.has_metric:
+                if o.passes.has.metric:
                     sum += o.m.metric[i]
                 if not isfinite(sum):
                     self.failed[k // self.n_outputs] = True
 
     cdef void update(self) noexcept nogil:
         """Take in what each model has lost in the step."""
-        cdef const double* losses = &self.of_models[0]
-        cdef Py_ssize_t model
-        cdef double* weight = &self.weights[0]
-        cdef const double* handed_out = &self.handed_out[0]
-        cdef double least = INFINITY, total = 0.0, kept
-        for model in range(self.n_models):
-            if weight[model] > 0 and losses[model] < least:
-                least = losses[model]
-        # without a branch, for it to be vectorised; a weight of 0 stays 0
-        for model in range(self.n_models):
-            weight[model] *= exp_of_negative(min(0.0, -self.rate * (losses[model] - least)))
-        for model in range(self.n_models):
-            total += weight[model]
-        kept = (1 - self.share) / total
-        for model in range(self.n_models):
-            weight[model] = kept * weight[model] + handed_out[model]
+        kernel.reweigh(
+            &self.weights[0], &self.of_models[0], &self.handed_out[0], self.n_models, self.rate,
+            self.share)
+
+
+def mix(
+    mixture, training, const int64_t[::1] rows, double[:, ::1] raw_predictions,
+    const double[:, ::1] losses_of_steps, double[::1] total,
+):
+    """Do to a mixture what the steps of its models do, which were trained without it.
+
+    Parameters
+    ----------
+    mixture : Mixture
+        Without models that are out. Its weights are changed.
+    training, rows
+        As in `train`.
+    raw_predictions, losses_of_steps : float64 ndarrays
+        What was kept of all outputs of all models.
+    total : float64 ndarray of shape (1,)
+        Increased by the losses of the mean.
+
+    Returns
+    -------
+    finite : bool
+        Whether all losses are. If not, the mixture is of no use any more.
+    """
+    cdef:
+        ModelWeights m = ModelWeights(mixture, training.n_outputs)
+        Loss loss = training.loss
+        const double[:, ::1] targets = training.targets
+        const double[::1] weights = training.sample_weight
+        const double[:, ::1] class_weight = training.class_weight
+        const double* of_classes = &class_weight[0, 0] if class_weight.shape[0] else NULL
+        Py_ssize_t K = training.n_outputs, batch_size = training.batch_size
+        double[:, ::1] buffer = np.zeros((2, K))
+        double* of_outputs = &buffer[0, 0]
+        double* factors = &buffer[1, 0]
+        bint coupled = loss.couples_outputs
+        Py_ssize_t i
+        int64_t row
+        bint finite = True
+    with nogil:
+        for i in range(rows.shape[0]):
+            if i % batch_size == 0:
+                m.begin()
+            row = rows[i]
+            set_targets(
+                of_outputs, factors, K, &targets[row, 0], targets.shape[1], of_classes, coupled,
+                weights[row] if weights.shape[0] else 1.0)
+            m.add_loss(loss, &raw_predictions[i, 0], of_outputs, factors)
+            if (i + 1) % batch_size == 0 or i + 1 == rows.shape[0]:
+                total[0] += m.loss
+                finite = m.check_losses(&losses_of_steps[i // batch_size, 0])
+                if not finite:
+                    break
+                m.update()
+    return finite

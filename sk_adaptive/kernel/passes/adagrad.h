@@ -4,9 +4,13 @@
    r / sqrt(1 + (g r)^2): one root and one division give the step, the state and the metric
    of the charge. While idle G does not change, so the charge is composite mirror descent. */
 
-#include "model.h"
+#ifndef SKA_ADAGRAD_H
+#define SKA_ADAGRAD_H
 
-SKA_INLINE void adagrad_step(const ska_model *m, const ska_settings *h, ska_lanes *c, vec g) {
+#include "rule.h"
+
+SKA_INLINE void adagrad_step(
+    const ska_model *m, const ska_output_numbers *h, ska_lanes *c, vec g, int charged) {
     const vec r = c->first;
     const mask seen = v_above(r, v_all(0)), moved = v_differs(g, v_all(0));
     const vec start = v_select(seen, r, v_all(1)), q = g * start, p = q * q;
@@ -22,13 +26,27 @@ SKA_INLINE void adagrad_step(const ska_model *m, const ska_settings *h, ska_lane
     c->w = v_select(
         moved, c->w - (h->eta * g * c->first + m->dither_weight * ska_last_digit(c->w)), c->w);
 #else
-    (void)m;
     c->first = v_select(seen | moved, v_over_root(start, square), v_all(0));
     c->w = c->w - h->eta * g * c->first;
 #endif
+    (void)m, (void)charged;
     c->first += p * 0; /* NaN if the square of the gradient overflows */
 }
 
-#define RULE adagrad
-#define RULE_METRIC_IS_FIRST
-#include "passes.h"
+SKA_INLINE void adagrad_step_intercepts(
+    const ska_intercepts *i, ptrdiff_t n, double *G, double *unused, const double *g, double *step) {
+    ptrdiff_t k;
+    (void)unused;
+    for (k = 0; k < n; k++)
+        G[k] += g[k] * g[k];
+    for (k = 0; k < n; k++)
+        step[k] = i->eta * i->rate[k] * g[k] / sqrt(G[k] + i->eps[k]);
+}
+
+static const ska_rule adagrad = {
+    .step = adagrad_step,
+    .step_intercepts = adagrad_step_intercepts,
+    .metric_is_first = 1,
+};
+
+#endif

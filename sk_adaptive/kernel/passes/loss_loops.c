@@ -1,7 +1,7 @@
-/* See _loss_loops.h. SKA_LOSS_LOOPS is the name of what is compiled here. */
+/* See _loss_loops.h. SKA_SET is the name of the set of instructions. */
 
-#include "_loss_loops.h"
-#include "_exponential.h"
+#include "loss_loops.h"
+#include "_exponential_old.h"
 
 static void log_losses(
     const double *restrict p, double *restrict gradients, double *restrict values, ptrdiff_t n) {
@@ -23,4 +23,4 @@ static void exponentials(double *x, ptrdiff_t n) {
         x[k] = ska_exp_double(x[k]);
 }
 
-const ska_loss_loops SKA_LOSS_LOOPS = {log_losses, exponentials};
+const ska_loss_loops SKA_JOIN(ska_loss_loops, SKA_SET) = {log_losses, exponentials};

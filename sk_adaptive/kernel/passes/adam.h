@@ -10,7 +10,10 @@
    descent). While idle the carried weight is charged, not the tail: so that charging tau1 and then
    tau2 is charging tau1 + tau2 here too. */
 
-#include "model.h"
+#ifndef SKA_ADAM_H
+#define SKA_ADAM_H
+
+#include "rule.h"
 
 SKA_INLINE vec adam_four_moments(const real *moments, vec y, vec yy) {
     return (moments[1] * y + moments[0]) + yy * (moments[3] * y + moments[2]);
@@ -32,7 +35,7 @@ SKA_INLINE vec adam_tail_by_moments(const ska_model *m, vec y) {
 /* The same from Chebyshev's coefficients by Clenshaw's rule at 2 x - 1 with x = y z_0; and where
    there are none from the sum's terms themselves. */
 static vec adam_tail_without_moments(
-    const ska_model *m, const ska_settings *h, vec y, vec s, vec first) {
+    const ska_model *m, const ska_output_numbers *h, vec y, vec s, vec first) {
     if (m->n_chebyshev) {
         const vec point = (real)4 * (y * m->root_correction) - (real)2;
         vec later = v_all(0), last = v_all(0), here;
@@ -63,35 +66,35 @@ static vec adam_tail_without_moments(
 }
 
 SKA_INLINE vec adam_tail_factor(
-    const ska_model *m, const ska_settings *h, vec y, vec s, vec first) {
+    const ska_model *m, const ska_output_numbers *h, vec y, vec s, vec first) {
     if (SKA_RARELY(m->n_moments < 0))
         return adam_tail_without_moments(m, h, y, s, first);
     return adam_tail_by_moments(m, y);
 }
 
-SKA_INLINE vec adam_inverse_metric(const ska_model *m, const ska_settings *h, const ska_lanes *c) {
+SKA_INLINE vec adam_inverse_metric(const ska_model *m, const ska_output_numbers *h, const ska_lanes *c) {
     return (real)1 / (c->second * m->root_correction + h->eps);
 }
 
 /* What a step subtracts a touch has to add to the last digit, or zeros would not be exact. */
-SKA_INLINE vec adam_tail(const ska_model *m, const ska_settings *h, const ska_lanes *c, vec r) {
+SKA_INLINE vec adam_tail(const ska_model *m, const ska_output_numbers *h, const ska_lanes *c, vec r) {
     return v_rounded(
         h->rate * (r * c->first) * adam_tail_factor(m, h, c->second * r, c->second, c->first));
 }
 
-SKA_INLINE void adam_refresh(const ska_model *m, const ska_settings *h, ska_lanes *c) {
+SKA_INLINE void adam_refresh(const ska_model *m, const ska_output_numbers *h, ska_lanes *c) {
     if (m->exact && m->t > 0)
         c->w += adam_tail(m, h, c, adam_inverse_metric(m, h, c));
 }
 
-SKA_INLINE void adam_settle(const ska_model *m, const ska_settings *h, ska_lanes *c) {
+SKA_INLINE void adam_settle(const ska_model *m, const ska_output_numbers *h, ska_lanes *c) {
     if (m->exact && m->t > 0)
         c->w -= adam_tail(m, h, c, adam_inverse_metric(m, h, c));
 }
 
 /* Moments, and what they move a coefficient by: now, and if it stays idle from here on. */
 SKA_INLINE void adam_moments(
-    const ska_model *m, const ska_settings *h, ska_lanes *c, vec g, vec *now, vec *later) {
+    const ska_model *m, const ska_output_numbers *h, ska_lanes *c, vec g, vec *now, vec *later) {
     const mask moved = v_differs(g, v_all(0));
     const vec first = m->memory_1 * c->first + m->share_1 * g;
     const vec second = v_sqrt(m->memory_2 * c->second * c->second + m->share_2 * g * g);
@@ -111,7 +114,7 @@ SKA_INLINE void adam_moments(
 
 /* The charge comes after the step, and that of a coefficient without gradient after its tail. */
 SKA_INLINE void adam_step(
-    const ska_model *m, const ska_settings *h, ska_lanes *c, vec g, int charged) {
+    const ska_model *m, const ska_output_numbers *h, ska_lanes *c, vec g, int charged) {
     const mask moved = v_differs(g, v_all(0));
     vec now, later;
     adam_moments(m, h, c, g, &now, &later);
@@ -126,7 +129,7 @@ SKA_INLINE void adam_step(
 /* The decay comes before the step. Without L1 it is linear and so commutes with all the rest; with
    it an idle coefficient is charged without its tail, in the units of the step before. */
 SKA_INLINE void adamw_step(
-    const ska_model *m, const ska_settings *h, ska_lanes *c, vec g, int charged) {
+    const ska_model *m, const ska_output_numbers *h, ska_lanes *c, vec g, int charged) {
     const mask moved = v_differs(g, v_all(0));
     vec now, later, w;
     if (!charged) {
@@ -136,30 +139,42 @@ SKA_INLINE void adamw_step(
     w = c->w;
     adam_moments(m, h, c, g, &now, &later);
     if (!m->has_l1) {
-        c->w = w * h->kept - (now + later);
+        c->w = w * h->shrinkage - (now + later);
         return;
     }
-    w -= v_select(moved, v_all(0), (now + later) / h->kept);
+    w -= v_select(moved, v_all(0), (now + later) / h->shrinkage);
     c->w = ska_flow(w, v_all(m->increment), h, 1) - v_select(moved, now + later, v_all(0));
 }
 
-#define RULE_HAS_SECOND
-#define RULE_AGES
-#define RULE_SIZE(c) v_max(v_abs((c)->first), (c)->second)
-#define RULE_REFRESH adam_refresh
-#define RULE_SETTLE adam_settle
+SKA_INLINE vec adam_size(const ska_lanes *c) { return v_max(v_abs(c->first), c->second); }
 
-#define RULE adam
-#define RULE_STEP(m, h, c, g, charged) adam_step(m, h, c, g, charged)
-#define RULE_METRIC_IS_STORED
-#include "passes.h"
+SKA_INLINE void adam_step_intercepts(
+    const ska_intercepts *i, ptrdiff_t n, double *m, double *v, const double *g, double *step) {
+    const double b1 = i->memory_1, b2 = i->memory_2;
+    ptrdiff_t k;
+    for (k = 0; k < n; k++) {
+        m[k] = b1 * m[k] + (1 - b1) * g[k];
+        v[k] = b2 * v[k] + (1 - b2) * g[k] * g[k];
+    }
+    for (k = 0; k < n; k++)
+        step[k] = i->eta * i->rate[k] * (m[k] * i->step_correction)
+            / (sqrt(v[k]) * i->root_correction + i->eps[k]);
+}
 
-#define RULE_HAS_SECOND
-#define RULE_AGES
-#define RULE_SIZE(c) v_max(v_abs((c)->first), (c)->second)
-#define RULE_REFRESH adam_refresh
-#define RULE_SETTLE adam_settle
+static const ska_rule adam = {
+    .step = adam_step,
+    .refresh = adam_refresh,
+    .settle = adam_settle,
+    .size = adam_size,
+    .step_intercepts = adam_step_intercepts,
+};
 
-#define RULE adamw
-#define RULE_STEP(m, h, c, g, charged) adamw_step(m, h, c, g, charged)
-#include "passes.h"
+static const ska_rule adamw = {
+    .step = adamw_step,
+    .refresh = adam_refresh,
+    .settle = adam_settle,
+    .size = adam_size,
+    .step_intercepts = adam_step_intercepts,
+};
+
+#endif

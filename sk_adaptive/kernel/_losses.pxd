@@ -6,7 +6,7 @@ cdef class Loss:
 
 
 # Losses of several outputs are computed so many at once, and arrays of them have room for that.
-cdef extern from "_loss_loops.h":
+cdef extern from "passes/loss_loops.h":
     enum:
         LOSSES_AT_ONCE "SKA_LOSSES_AT_ONCE"
 

@@ -1,32 +1,22 @@
-"""What can be named: optimizers and losses, and the estimator parameters each takes.
+"""The optimizers by name, and the kernel that has them in each precision.
 
-A new optimizer is a rule and a class in `kernel/` and one entry here; a new loss
-one class in `_losses.pyx` and one entry here. Nothing else knows their names.
+A new optimizer is a rule and a class in this folder, and an entry here. Nothing else knows their
+names.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cache
-from importlib import import_module
-from importlib.util import find_spec
 
 import numpy as np
 
-from . import _cpu, _losses
+from . import _kernel_float32, _kernel_float64
+
+_KERNELS = {np.dtype(np.float32): _kernel_float32, np.dtype(np.float64): _kernel_float64}
 
 
-@cache
 def kernel(dtype):
-    """The kernel module for this precision, compiled for the widest vectors of this processor.
-
-    Or for those that the environment asks for, see `_cpu.sets_to_use`.
-    """
-    for instruction_set in _cpu.sets_to_use():
-        # a set that the compiler did not know was left out
-        name = f"sk_adaptive._kernel_{np.dtype(dtype)}_{instruction_set}"
-        if find_spec(name) is not None:
-            return import_module(name)
-    raise ImportError("sk_adaptive is not compiled: install it, and import it from elsewhere")
+    """The kernel module of this precision."""
+    return _KERNELS[np.dtype(dtype)]
 
 
 @dataclass(frozen=True)
@@ -212,50 +202,4 @@ OPTIMIZERS = {
         weight_is_derived=True,
         learning_rates=("constant", "adaptive"),
     ),
-}
-
-
-@dataclass(frozen=True)
-class LossSpec:
-    """How estimators make a loss.
-
-    Attributes
-    ----------
-    make : type
-        The class, which takes the values of `parameters`.
-    parameters : tuple of str
-        The estimator parameters it takes.
-    multinomial : type or None
-        The class of the loss of several classes at once, where there is one.
-    """
-
-    make: type
-    parameters: tuple = ()
-    multinomial: type | None = None
-
-    def loss_of(self, estimator):
-        """The loss with the parameters of an estimator."""
-        return self.make(*[getattr(estimator, name) for name in self.parameters])
-
-
-_SHARED_LOSSES = {
-    "squared_error": LossSpec(_losses.SquaredError),
-    "huber": LossSpec(_losses.Huber, ("epsilon",)),
-    "epsilon_insensitive": LossSpec(_losses.EpsilonInsensitive, ("epsilon",)),
-    "squared_epsilon_insensitive": LossSpec(_losses.SquaredEpsilonInsensitive, ("epsilon",)),
-}
-
-CLASSIFICATION_LOSSES = {
-    "log_loss": LossSpec(_losses.LogLoss, multinomial=_losses.MultinomialLogLoss),
-    "hinge": LossSpec(_losses.Hinge),
-    "squared_hinge": LossSpec(_losses.SquaredHinge),
-    "modified_huber": LossSpec(_losses.ModifiedHuber),
-    "perceptron": LossSpec(_losses.Perceptron),
-    **_SHARED_LOSSES,
-}
-
-REGRESSION_LOSSES = {
-    **_SHARED_LOSSES,
-    "quantile": LossSpec(_losses.Quantile, ("quantile",)),
-    "poisson": LossSpec(_losses.Poisson),
 }

@@ -5,15 +5,14 @@
    pairs, pairs of pairs and so on (Estrin): with few steps that have to wait for one another, as
    processors wait in these passes more than they compute. */
 
-#ifndef SKA_KERNEL_EXPONENTIAL_H
-#define SKA_KERNEL_EXPONENTIAL_H
+#ifndef SKA_EXPONENTIAL_H
+#define SKA_EXPONENTIAL_H
 
-#include "platform.h"
+#include "vectors.h"
 
 /* Powers below 2^this are 0: they change nothing, and products with them would be denormal, which
    processors are slow at. Logarithms of bases are not less than SKA_LEAST_LOGARITHM. */
 #define SKA_LEAST_EXPONENT -100.0
-#define SKA_LEAST_LOGARITHM -1e6
 
 /* x rounded, as its low bits, and what is left of x. */
 SKA_INLINE dvec ska_rounded(dvec x, dvec *rest) {

@@ -57,26 +57,24 @@ penalties are multiplied instead.
 import numpy as np
 
 cimport cython
-from libc.math cimport INFINITY, copysign, expm1, fabs, isfinite, log, log1p, pow, sqrt
+from libc.math cimport INFINITY, NAN, copysign, expm1, fabs, isfinite, log, log1p, pow, sqrt
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t, uintptr_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memset
 
-from sk_adaptive._losses cimport Loss, room_for_losses, set_targets
-from sk_adaptive._tail cimport Tail
+from sk_adaptive.kernel._losses cimport Loss, room_for_losses, set_targets
+from sk_adaptive.kernel._tail cimport Tail
 
-cdef extern from "_exponential.h":
-    double exp_of_negative "ska_exp_double"(double x) noexcept nogil
-
-include "kernel/types.pxi"
-include "kernel/optimizer.pxi"
-include "kernel/averages.pxi"
-include "kernel/readout.pxi"
-include "kernel/adagrad.pxi"
-include "kernel/rmsprop.pxi"
-include "kernel/adam.pxi"
-include "kernel/ftrl.pxi"
-include "kernel/rows.pxi"
-include "kernel/batches.pxi"
-include "kernel/mixture.pxi"
-include "kernel/train.pxi"
+include "types.pxi"
+include "optimizer.pxi"
+include "averages.pxi"
+include "readout.pxi"
+include "adagrad.pxi"
+include "rmsprop.pxi"
+include "adam.pxi"
+include "ftrl.pxi"
+include "rows.pxi"
+include "batches.pxi"
+include "model_weights.pxi"
+include "derivatives.pxi"
+include "train.pxi"

@@ -13,10 +13,6 @@ ctypedef fused word:
     uint32_t
     uint64_t
 
-ctypedef fused index:
-    int32_t
-    int64_t
-
 # Entries that are looked at together: few enough to stay in the first cache.
 cdef enum:
     BLOCK = 1 << 11
@@ -24,8 +20,8 @@ cdef enum:
 
 def scan(
     const word[::1] numbers,
-    const index[::1] indices,
-    const index[::1] indptr,
+    const int32_t[::1] indices,
+    const int64_t[::1] indptr,
     Py_ssize_t n_features,
     unsigned char[::1] occurs,
 ):
@@ -35,8 +31,8 @@ def scan(
     ----------
     numbers : uint32 or uint64 array
         The bits of float32 or float64 numbers.
-    indices : array
-    indptr : array
+    indices : int32 array
+    indptr : int64 array
         From 0 to at most the number of indices.
     n_features : int
     occurs : array of one bit a feature, or of none
@@ -74,12 +70,12 @@ def scan(
 
 
 cdef inline bint rows_are_ordered(
-    const index* indices, const index* indptr, Py_ssize_t first, Py_ssize_t end,
+    const int32_t* indices, const int64_t* indptr, Py_ssize_t first, Py_ssize_t end,
     Py_ssize_t n_features,
 ) noexcept nogil:
     # All places where indices fall, less those between two rows. The count has the width of the
     # indices, for the loop to be vectorised.
-    cdef index n_falls = 0
+    cdef int32_t n_falls = 0
     cdef Py_ssize_t i, row, start, stop
     for i in range(indptr[first], indptr[end] - 1):
         n_falls += indices[i + 1] <= indices[i]
@@ -107,7 +103,7 @@ cdef inline bint are_ordinary(const word* numbers, Py_ssize_t n) noexcept nogil:
     return not found & sign
 
 
-def sizes_of_rows(const number[::1] data, const index[::1] indptr, const int64_t[::1] rows):
+def sizes_of_rows(const number[::1] data, const int64_t[::1] indptr, const int64_t[::1] rows):
     """The largest absolute values of these rows, summed, the squares of their entries, summed.
 
     And how many of the rows have entries.
@@ -129,8 +125,8 @@ def sizes_of_rows(const number[::1] data, const index[::1] indptr, const int64_t
 
 def normalised(
     const number[::1] data,
-    const index[::1] indices,
-    const index[::1] indptr,
+    const int32_t[::1] indices,
+    const int64_t[::1] indptr,
     const int64_t[::1] rows,
     number[::1] scale,
     number[::1] out,
@@ -159,8 +155,8 @@ def normalised(
 
 def raise_scale(
     const number[::1] data,
-    const index[::1] indices,
-    const index[::1] indptr,
+    const int32_t[::1] indices,
+    const int64_t[::1] indptr,
     const int64_t[::1] rows,
     number[::1] scale,
 ):
@@ -184,8 +180,8 @@ cdef inline number raised(number* scale, number value) noexcept nogil:
 def copy_pieces(
     const unsigned char[:, ::1] source,
     unsigned char[:, ::1] target,
-    const int64_t[::1] source_rows,
-    const int64_t[::1] target_rows,
+    const int32_t[::1] source_rows,
+    const int32_t[::1] target_rows,
     const int64_t[:, ::1] pieces,
 ):
     """Copy pieces of rows into rows.
@@ -193,7 +189,7 @@ def copy_pieces(
     Parameters
     ----------
     source, target : arrays of bytes
-    source_rows, target_rows : int64 arrays of the same shape
+    source_rows, target_rows : int32 arrays of the same shape
     pieces : array of shape (n_pieces, 3)
         Of each where it begins in a row of the source, and of the target, and its size.
     """

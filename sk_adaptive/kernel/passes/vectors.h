@@ -1,4 +1,4 @@
-/* What differs between compilers, processors and precisions.
+/* Vectors, where the compiler and the set of instructions have them.
 
    Plain C11 wherever it runs. With AVX2 and AVX-512, GCC and Clang have vectors as a type: +, -, *
    and / are written as for numbers, so that a rule (adagrad.h, ...) is the same text for four or
@@ -7,71 +7,21 @@
    intrinsics throughout would have done as well: the first asks users for another compiler, the
    second hides the formulas. */
 
-#ifndef SKA_PLATFORM_H
-#define SKA_PLATFORM_H
+#ifndef SKA_VECTORS_H
+#define SKA_VECTORS_H
 
-#include <float.h>
 #include <math.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "interface.h"
+
 #ifdef SKA_SINGLE
-typedef float real;
 #define REAL_SQRT sqrtf
 #define REAL_ABS fabsf
-#define REAL_TINY FLT_MIN
-#define REAL_EPSILON FLT_EPSILON
-/* The square of this, and sums of some such squares, do not overflow. */
-#define HARMLESS 1e18
 #else
-typedef double real;
 #define REAL_SQRT sqrt
 #define REAL_ABS fabs
-#define REAL_TINY DBL_MIN
-#define REAL_EPSILON DBL_EPSILON
-#define HARMLESS 1e150
 #endif
-
-/* Prefetches go into the second level: the first is small, and full of the row in hand. */
-#if defined(__GNUC__) || defined(__clang__)
-#define SKA_INLINE static inline __attribute__((always_inline))
-#define SKA_RARELY(condition) __builtin_expect(!!(condition), 0)
-#define ska_prefetch(address) __builtin_prefetch((address), 0, 2)
-#elif defined(_MSC_VER) && (defined(_M_X64) || defined(_M_IX86))
-#include <xmmintrin.h>
-#define SKA_INLINE static __forceinline
-#define SKA_RARELY(condition) (condition)
-#define ska_prefetch(address) _mm_prefetch((const char *)(address), _MM_HINT_T1)
-#else
-#define SKA_INLINE static inline
-#define SKA_RARELY(condition) (condition)
-#define ska_prefetch(address) ((void)(address))
-#endif
-
-/* Names of functions that are made for each rule and kind of record. */
-#define SKA_JOIN_(a, b) a##_##b
-#define SKA_JOIN(a, b) SKA_JOIN_(a, b)
-#define SKA_NAME_(a, b, c, d) a##_##b##_##c##d
-#define SKA_NAME(a, b, c, d) SKA_NAME_(a, b, c, d)
-
-/* Before a loop of at most SKA_FEW rounds, whose number the compiler knows. */
-enum { SKA_FEW = 3 };
-#if defined(__GNUC__) && !defined(__clang__)
-#define SKA_UNROLLED _Pragma("GCC unroll 3")
-#else
-#define SKA_UNROLLED
-#endif
-
-enum { SKA_CACHE_LINE = 64 };
-
-SKA_INLINE void ska_prefetch_array(const void *address, ptrdiff_t size) {
-    const char *line = (const char *)((uintptr_t)address & ~(uintptr_t)(SKA_CACHE_LINE - 1));
-    const char *end = (const char *)address + size;
-    for (; line < end; line += SKA_CACHE_LINE)
-        ska_prefetch(line);
-}
 
 #if defined(__AVX2__) && (defined(__GNUC__) || defined(__clang__))
 
@@ -200,8 +150,6 @@ SKA_INLINE vec v_rounded(vec a) {
     return a;
 }
 
-SKA_INLINE ptrdiff_t ska_padded(ptrdiff_t n) { return (n + LANES - 1) / LANES * LANES; }
-
 SKA_INLINE real v_largest(vec a) {
     real lane[LANES], largest;
     int k;
@@ -229,26 +177,6 @@ typedef int64_t dbits __attribute__((vector_size(SKA_VECTOR_SIZE)));
 #else
 typedef double dvec;
 #endif
-
-/* Whether all of n numbers are finite. As compilers leave the order of sums alone there are several
-   at once, the last of which overlap with those before. */
-enum { SKA_AT_ONCE = 8 };
-
-SKA_INLINE int ska_are_finite(const double *numbers, ptrdiff_t n) {
-    double check[SKA_AT_ONCE] = {0};
-    int i, finite = 1;
-    ptrdiff_t k;
-    for (k = 0; n < SKA_AT_ONCE && k < n; k++)
-        check[k] = numbers[k] * 0;
-    for (; k < n; k += SKA_AT_ONCE) {
-        k = k < n - SKA_AT_ONCE ? k : n - SKA_AT_ONCE;
-        for (i = 0; i < SKA_AT_ONCE; i++)
-            check[i] += numbers[k + i] * 0;
-    }
-    for (i = 0; i < SKA_AT_ONCE; i++)
-        finite &= check[i] == 0;
-    return finite;
-}
 
 /* A sum of products in double precision. */
 #if defined(SKA_VECTORS) && defined(SKA_SINGLE)

@@ -8,7 +8,7 @@ Design
 - The call is virtual. It happens once a row, beside dozens of memory accesses. Specialising the
   training loop over the loss would gain nothing and cost compile time.
 - With twenty outputs a loop over their exponentials takes a quarter of the time of a row, unless it
-  is vectorised: the loops of `_loss_loops.c` are compiled for each set of instructions.
+  is vectorised: the loops of `passes/loss_loops.c` are compiled for each set of instructions.
 - Losses of classification take y in {-1, +1}. So do the losses of regression when a classifier
   uses them: least squares on +-1 targets and so on.
 - Everything is double, also in a float32 model: a row has one raw prediction.
@@ -19,26 +19,22 @@ Design
 import numpy as np
 from scipy.special import expit, log_expit, log_softmax, xlogy
 
-from ._cpu import sets_to_use
+from ._cpu import instruction_set
 
 from libc.math cimport exp, fabs, log, log1p
 from libc.string cimport memcpy
 
-cdef extern from "_exponential.h":
+cdef extern from "passes/_exponential_old.h":
     double exp_of_negative "ska_exp_double"(double x) noexcept nogil
 
-cdef extern from "_loss_loops.h":
+cdef extern from "passes/loss_loops.h":
     ctypedef struct LossLoops "ska_loss_loops":
         void (*log_losses)(
             const double* p, double* gradients, double* values, Py_ssize_t n) noexcept nogil
         void (*exponentials)(double* x, Py_ssize_t n) noexcept nogil
     const LossLoops* loss_loops_of "ska_loss_loops_of"(const char* instruction_set)
 
-cdef const LossLoops* loops
-for instruction_set in sets_to_use():
-    loops = loss_loops_of(instruction_set.encode())
-    if loops != NULL:  # a set that the compiler did not know was left out
-        break
+cdef const LossLoops* loops = loss_loops_of(instruction_set().encode())
 
 # For a class of any share one of these raw predictions is as good as the best, to a few percent.
 GRID = np.linspace(-20, 20, 401)

@@ -6,8 +6,8 @@
    exp(x) = 2^n expm1(r) + 2^n. Adding 1.5 * 2^52 to x / ln 2 rounds it and leaves n in the lowest
    bits, which are shifted to where the exponent is. */
 
-#ifndef SKA_EXPONENTIAL_H
-#define SKA_EXPONENTIAL_H
+#ifndef SKA_OLD_EXPONENTIAL_H
+#define SKA_OLD_EXPONENTIAL_H
 
 #include <stdint.h>
 #include <string.h>

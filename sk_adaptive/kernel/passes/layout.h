@@ -1,25 +1,9 @@
-/* Where a record has what.
-
-   A record is a feature's whole state, contiguous: the step that it is of, an int64 (if moments
-   age while idle); for each output the weight, the moments and the inverse metric; the
-   learning-rate sum up to which its weights are charged; and for averages, in double
-   precision, the integrals of the weights and the sum that they go up to. Not every optimizer has
-   all of these. `layout_of` in optimizer.pxi reads the offsets off the records' dtype, once; nothing
-   else counts fields. */
+/* Records with one output, LANES at a time: words from memory into lanes and back. */
 
 #ifndef SKA_LAYOUT_H
 #define SKA_LAYOUT_H
 
 #include "exponential.h"
-
-enum { SKA_ABSENT = -1 };
-
-typedef struct {
-    ptrdiff_t stride; /* bytes from one record to the next */
-    ptrdiff_t last_step, weight, first, second, metric, charged, integral, integrated;
-} ska_layout;
-
-/* -- records with one output, LANES at a time: words from memory into lanes and back -- */
 
 /* The numbers of a record in their order, as words of sizeof(real); a step is eight bytes long. */
 enum { SKA_WORDS_OF_STEP = 8 / sizeof(real), SKA_MOST_WORDS = 8 };

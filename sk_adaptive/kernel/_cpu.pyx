@@ -1,22 +1,25 @@
-"""What the processor at hand can do."""
+"""The sets of instructions: those of the processor at hand, and the one in use."""
 
 import os
 
 cdef extern from *:
     """
-    #if (defined(__x86_64__) || defined(__i386__)) && (defined(__GNUC__) || defined(__clang__))
+    #if defined(SKA_HAS_AVX2) && (defined(__GNUC__) || defined(__clang__))
     static int ska_has_avx2(void) {
         __builtin_cpu_init();
         return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")
             && __builtin_cpu_supports("bmi2");
     }
+    #else
+    static int ska_has_avx2(void) { return 0; }
+    #endif
+    #if defined(SKA_HAS_AVX512) && (defined(__GNUC__) || defined(__clang__))
     static int ska_has_avx512(void) {
         return ska_has_avx2() && __builtin_cpu_supports("avx512f")
             && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")
             && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512cd");
     }
     #else
-    static int ska_has_avx2(void) { return 0; }
     static int ska_has_avx512(void) { return 0; }
     #endif
     """
@@ -25,12 +28,12 @@ cdef extern from *:
 
 
 def instruction_sets():
-    """The sets that kernels are compiled for and this processor has, the widest first."""
+    """The sets that passes are compiled for and this processor has, the widest first."""
     return ["avx512"] * ska_has_avx512() + ["avx2"] * ska_has_avx2() + ["baseline"]
 
 
-def sets_to_use():
-    """The same without those that are wider than the environment asks for.
+def instruction_set():
+    """The widest of them, or the one that the environment asks for.
 
     The environment variable SK_ADAPTIVE_KERNEL is "avx512", "avx2" or "baseline", which runs
     everywhere. Results differ by rounding only.
@@ -39,4 +42,4 @@ def sets_to_use():
     wanted = os.environ.get("SK_ADAPTIVE_KERNEL", available[0])
     if wanted not in available:
         raise ImportError(f"SK_ADAPTIVE_KERNEL={wanted!r}, but this processor has {available}")
-    return available[available.index(wanted):]
+    return wanted

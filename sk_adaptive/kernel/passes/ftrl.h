@@ -11,13 +11,16 @@
 
    `first` is z, `second` is s, or 0 before the first gradient. */
 
-#include "model.h"
+#ifndef SKA_FTRL_H
+#define SKA_FTRL_H
 
-SKA_INLINE vec ftrl_root(const ska_settings *h, const ska_lanes *c) {
+#include "adagrad.h"
+
+SKA_INLINE vec ftrl_root(const ska_output_numbers *h, const ska_lanes *c) {
     return v_max(c->second, v_sqrt(h->eps));
 }
 
-SKA_INLINE void ftrl_refresh(const ska_model *m, const ska_settings *h, ska_lanes *c) {
+SKA_INLINE void ftrl_refresh(const ska_model *m, const ska_output_numbers *h, ska_lanes *c) {
     const vec over = v_abs(c->first) - h->l1 * m->learning_rate_sum;
     const vec size = over / (ftrl_root(h, c) + h->l2 * m->learning_rate_sum);
     c->w = v_select(
@@ -25,7 +28,7 @@ SKA_INLINE void ftrl_refresh(const ska_model *m, const ska_settings *h, ska_lane
 }
 
 /* Where the weight is 0, z may be anything that makes it 0. */
-SKA_INLINE void ftrl_settle(const ska_model *m, const ska_settings *h, ska_lanes *c) {
+SKA_INLINE void ftrl_settle(const ska_model *m, const ska_output_numbers *h, ska_lanes *c) {
     const vec limit = h->l1 * m->learning_rate_sum;
     const vec z = c->w * (ftrl_root(h, c) + h->l2 * m->learning_rate_sum);
     c->first = v_select(
@@ -33,7 +36,8 @@ SKA_INLINE void ftrl_settle(const ska_model *m, const ska_settings *h, ska_lanes
         v_max(-limit, v_min(limit, c->first)));
 }
 
-SKA_INLINE void ftrl_step(const ska_model *m, const ska_settings *h, ska_lanes *c, vec g) {
+SKA_INLINE void ftrl_step(
+    const ska_model *m, const ska_output_numbers *h, ska_lanes *c, vec g, int charged) {
     const vec s = ftrl_root(h, c), p = g * g;
     const mask moved = v_differs(g, v_all(0));
     vec growth = p / (v_sqrt(s * s + p) + s), change;
@@ -41,17 +45,22 @@ SKA_INLINE void ftrl_step(const ska_model *m, const ska_settings *h, ska_lanes *
     growth += v_select(moved, m->dither_first * ska_last_digit(s), v_all(0));
     change = h->eta * g - growth * c->w + m->dither_weight * ska_last_digit(c->first);
 #else
-    (void)m;
     change = h->eta * g - growth * c->w;
 #endif
+    (void)m, (void)charged;
     c->first = v_select(moved, c->first + change, c->first);
     c->second = v_select(moved, s + growth, c->second);
 }
 
-#define RULE ftrl
-#define RULE_WEIGHT_IS_DERIVED
-#define RULE_HAS_SECOND
-#define RULE_REFRESH ftrl_refresh
-#define RULE_SETTLE ftrl_settle
-#define RULE_SIZE(c) v_max(v_abs((c)->first), (c)->second)
-#include "passes.h"
+SKA_INLINE vec ftrl_size(const ska_lanes *c) { return v_max(v_abs(c->first), c->second); }
+
+/* The intercept has no penalty, so its step is that of AdaGrad. */
+static const ska_rule ftrl = {
+    .step = ftrl_step,
+    .refresh = ftrl_refresh,
+    .settle = ftrl_settle,
+    .size = ftrl_size,
+    .step_intercepts = adagrad_step_intercepts,
+};
+
+#endif
