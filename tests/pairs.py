@@ -40,16 +40,18 @@ def cover(cases):
     return sorted(chosen)
 
 
-def factors(test):
-    """What each decorator of a test has chosen; its values need not be hashable."""
-    params = dict(test.callspec.params)
+def choice(test):
+    """What a test has of each factor: as its mark names them, or else one for each decorator.
+
+    A factor is the name of an argument, or several names with commas, as pytest has it.
+    """
+    decorators = [mark.args[0] for mark in test.iter_markers("parametrize")]
     chosen = []
-    for mark in test.iter_markers("parametrize"):
-        names = mark.args[0]
+    for names in test.get_closest_marker("pairs").args or decorators:
         names = names.replace(",", " ").split() if isinstance(names, str) else names
-        chosen.append(tuple(id(params.pop(name)) for name in names))
-    # the rest is of fixtures
-    return [*chosen, *map(id, params.values())]
+        # the values are the same objects in each test, and need not be hashable
+        chosen.append(tuple(id(test.callspec.params[name]) for name in names))
+    return chosen
 
 
 def leave_pairs(tests):
@@ -59,7 +61,7 @@ def leave_pairs(tests):
         if test.get_closest_marker("pairs"):
             of_function.setdefault(test.nodeid.partition("[")[0], []).append(test)
     for cases in of_function.values():
-        kept = set(cover([factors(test) for test in cases]))
+        kept = set(cover([choice(test) for test in cases]))
         for index, test in enumerate(cases):
             if index not in kept:
                 test.add_marker(pytest.mark.full)
