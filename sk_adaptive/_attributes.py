@@ -4,6 +4,7 @@ from types import MappingProxyType
 
 import numpy as np
 import scipy.sparse as sp
+from sklearn import get_config
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
@@ -53,7 +54,7 @@ class ModelAttributes(BaseEstimator):
             model = self._model_for("coef_")
             if "coef" not in self._cache:
                 if self._sparse_coef:
-                    coef = model.sparse_coefficients()
+                    coef = as_configured(model.sparse_coefficients())
                 else:
                     coef = self._public_coef(model.coefficients(n_jobs=self.n_jobs))
                 self._cache["coef"] = _read_only(coef)
@@ -231,6 +232,13 @@ class ModelAttributes(BaseEstimator):
             self._sparse_coef = value
             self._cache.pop("coef", None)
         return self
+
+
+def as_configured(matrix):
+    """A CSR matrix, as a sparse array if scikit-learn's setting ``sparse_interface`` says so."""
+    # since scikit-learn 1.9
+    wants_array = get_config().get("sparse_interface") == "sparray"
+    return sp.csr_array(matrix) if wants_array else matrix
 
 
 def _read_only(values):

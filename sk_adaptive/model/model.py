@@ -220,7 +220,12 @@ class Model:
         return max(total - start, 0.0)
 
     def penalties(self, features):
-        """Of each output the penalty of the weights of these features."""
+        """What the weights of these features add to each output's objective.
+
+        A decoupled decay adds nothing: it has no unit of the loss, and no objective.
+        """
+        if self.hyperparameters.spec.decoupled:
+            return np.zeros(self.intercept.shape[1])
         return self.optimizer.penalties(features)
 
     def product(self, X):
