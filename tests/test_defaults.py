@@ -3,12 +3,12 @@
 import pickle
 import warnings
 from functools import partial
-from itertools import product
 
 import numpy as np
 import pytest
 import scipy.sparse as sp
 from comparison import assert_same_model, relative_difference
+from modes import every_form, every_mode, every_optimizer
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
@@ -26,10 +26,6 @@ ADDITIVE_LOSSES = [name for name, spec in REGRESSION_LOSSES.items() if not spec.
 
 # Powers of two, so that rounding is the same in both units.
 FACTORS = [2.0**10, 2.0**-10]
-
-every_mode = pytest.mark.parametrize(
-    ("optimizer", "sparse_update"), list(product(OPTIMIZERS, ("exact", "masked")))
-)
 
 
 @pytest.fixture(scope="module")
@@ -53,10 +49,11 @@ def classifier(loss="log_loss", **parameters):
     return AdaptiveSGDClassifier(loss, **{**fixed, **parameters})
 
 
+@pytest.mark.pairs
 @pytest.mark.parametrize("factor", FACTORS)
 @pytest.mark.parametrize("loss", REGRESSION_LOSSES)
-@pytest.mark.parametrize("sparse_update", ["exact", "masked"])
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@every_form
+@every_optimizer
 def test_predictions_follow_the_unit_of_y(rows, optimizer, sparse_update, loss, factor):
     X, y = rows
     parameters = {"optimizer": optimizer, "sparse_update": sparse_update}
@@ -66,7 +63,7 @@ def test_predictions_follow_the_unit_of_y(rows, optimizer, sparse_update, loss, 
 
 
 @pytest.mark.parametrize("loss", ADDITIVE_LOSSES)
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@every_optimizer
 def test_a_distant_zero_of_y_costs_nothing(rows, optimizer, loss):
     X, y = rows
     # of a size at which the sums are exact
@@ -77,9 +74,10 @@ def test_a_distant_zero_of_y_costs_nothing(rows, optimizer, loss):
     np.testing.assert_allclose(shifted.predict(X) - 2.0**10, model.predict(X), atol=1e-4 * y.std())
 
 
+@pytest.mark.pairs
 @pytest.mark.parametrize("factor", FACTORS)
-@pytest.mark.parametrize("sparse_update", ["exact", "masked"])
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@every_form
+@every_optimizer
 def test_coefficients_follow_the_unit_of_X(rows, optimizer, sparse_update, factor):
     X, y = rows
     # An intercept is a feature that is always 1, in whatever unit the others are.
@@ -222,8 +220,7 @@ def test_targets_share_a_rate_between_their_own(rows):
     assert regressor().fit(X, np.column_stack([constant, y])).eta0_ == pytest.approx(own[0])
 
 
-@pytest.mark.parametrize("sparse_update", ["exact", "masked"])
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@every_mode
 def test_nothing_tuned_learns_something(rows, optimizer, sparse_update):
     X, y = rows
     parameters = {"optimizer": optimizer, "sparse_update": sparse_update, "random_state": 0}
@@ -273,8 +270,10 @@ def test_eps_is_of_a_typical_gradient(rows, optimizer, sparse_update):
     assert explicit.eps_ == 0.125
 
 
+@pytest.mark.pairs
 @pytest.mark.parametrize("factor", [2.0**20, 1e-5])
-@every_mode
+@every_form
+@every_optimizer
 def test_only_the_shares_of_weights_matter(rows, optimizer, sparse_update, factor):
     X, y = rows
     mode = {"optimizer": optimizer, "sparse_update": sparse_update}
@@ -371,6 +370,7 @@ def test_whatever_the_rows_the_model_is_finite(rows, optimizer, sparse_update):
 EXTREMES = {np.float64: [1e-150, 1e-24, 1e-3, 1e24, 1e150], np.float32: [1e-12, 1e-3, 1e12]}
 
 
+@pytest.mark.pairs
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("dtype", EXTREMES)
 @pytest.mark.parametrize("batch_size", [1, 8])
@@ -413,8 +413,10 @@ def test_no_unit_matters(rows, optimizer, sparse_update, batch_size, dtype):
                     check(other.decision_function(rows_of), model.decision_function(X), 1.0)
 
 
+@pytest.mark.pairs
 @pytest.mark.parametrize("penalty", ["l1", "l2", "elasticnet"])
-@every_mode
+@every_form
+@every_optimizer
 def test_the_automatic_penalty_has_a_unit(rows, monkeypatch, optimizer, sparse_update, penalty):
     """Also a strong one, which decides on the weights."""
     X, y = rows
@@ -522,7 +524,9 @@ def test_balanced_rare_rows_are_found():
         assert (model.fit(columns, y).predict(columns[rare]) == 1).all()
 
 
-@every_mode
+@pytest.mark.pairs
+@every_form
+@every_optimizer
 @pytest.mark.parametrize("make", [AdaptiveSGDClassifier, AdaptiveSGDRegressor])
 def test_all_rows_are_learned_for_the_epochs_that_were_best(
     telling_rows, make, optimizer, sparse_update
