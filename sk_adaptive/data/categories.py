@@ -243,7 +243,8 @@ class ClassTargets(CategoryTargets):
             )
         if self._class_weight == "balanced":
             counts = np.bincount(codes, minlength=self.classes.size)
-            return codes.size / (self.classes.size * counts)
+            # what does not occur, as in a fold of a search, needs no weight
+            return codes.size / (self.classes.size * np.maximum(counts, 1))
         return factors_of(self._class_weight, self.classes)
 
     def _by_output(self, codes, factors):
