@@ -5,8 +5,8 @@ from importlib.util import find_spec as _find_spec
 if _find_spec("sk_adaptive._cyutility") is None:
     raise ImportError("sk_adaptive is not compiled: install it, and import it from elsewhere")
 
-from ._classifier import AdaptiveSGDClassifier
-from ._regressor import AdaptiveSGDRegressor
+from .estimators.classifier import AdaptiveSGDClassifier
+from .estimators.regressor import AdaptiveSGDRegressor
 from .estimators.search import AdaptiveGridSearchCV
 
 __all__ = [

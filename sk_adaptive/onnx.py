@@ -8,8 +8,8 @@ import numpy as np
 import scipy.sparse as sp
 from sklearn.utils.validation import check_is_fitted
 
-from ._classifier import AdaptiveSGDClassifier
-from ._regressor import AdaptiveSGDRegressor
+from .estimators.classifier import AdaptiveSGDClassifier
+from .estimators.regressor import AdaptiveSGDRegressor
 from .estimators.search import AdaptiveGridSearchCV
 from .kernel.losses import CLASSIFICATION_LOSSES, REGRESSION_LOSSES
 

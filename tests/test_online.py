@@ -73,7 +73,7 @@ def test_ready_rows_are_not_validated_again_and_give_the_same(
         raise AssertionError("validated")
 
     model.partial_fit(X[100:101], y[100:101], sample_weight=np.zeros(1))
-    for name in ("_base.validate_data", "_input._check_sample_weight"):
+    for name in ("estimators.base.validate_data", "data.check._check_sample_weight"):
         monkeypatch.setattr(f"sk_adaptive.{name}", refuse)
     monkeypatch.setattr(estimator, "_validate", refuse)
     monkeypatch.setattr(estimator, "_validate_params", refuse)

@@ -8,7 +8,7 @@ import numpy as np
 import scipy.sparse as sp
 from sklearn.metrics import check_scoring
 
-from ._threads import sparse_products
+from .._threads import sparse_products
 
 # early_stopping="auto" sets rows aside where they count as at least so many, see `n_telling`.
 LEAST_ROWS = 50

@@ -8,13 +8,13 @@ from sklearn import get_config
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from ._locking import turn_of
-from .model.hyperparameters import Scales, hyperparameters_of
-from .model.mixture import Mixture
-from .model.model import Model
-from .model.readout import effective_learning_rates, textbook_moments
-from .model.saved import of_dict, to_dict
-from .model.served import ServedModel, served_model
+from ..model.hyperparameters import Scales, hyperparameters_of
+from ..model.mixture import Mixture
+from ..model.model import Model
+from ..model.readout import effective_learning_rates, textbook_moments
+from ..model.saved import of_dict, to_dict
+from ..model.served import ServedModel, served_model
+from .locking import turn_of
 
 
 class ModelAttributes(BaseEstimator):

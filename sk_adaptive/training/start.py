@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ._input import typical_row
-from .kernel.optimizers import OPTIMIZERS
-from .model.hyperparameters import Hyperparameters, Scales, hyperparameters_of
+from ..data.check import typical_row
+from ..kernel.optimizers import OPTIMIZERS
+from ..model.hyperparameters import Hyperparameters, Scales, hyperparameters_of
 
 # A typical gradient and a typical coefficient are taken to be within these bounds, for products
 # of two of them to be numbers of the precision.

@@ -17,24 +17,30 @@ from sklearn.utils._param_validation import (
 from sklearn.utils.extmath import safe_sparse_dot
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ._attributes import ModelAttributes, initial_values
-from ._callbacks import CallbackSupportMixin, begin_fit
-from ._data import training_data
-from ._input import ROWS_OF_RATE, check_structure, in_precision, is_in_order, is_ready
-from ._locking import parameter_constraints, parameter_names, unchanged_if_it_fails
-from ._start import check_decay, least_gain, start_of, takes_from_rows, warn_of_other_scales
-from ._threads import Threads, n_threads_of, sparse_products
-from ._validation_rows import check_validation_data, rows_to_learn
-from .data.class_values import as_given
-from .kernel.optimizers import OPTIMIZERS
-from .model.hyperparameters import hyperparameters_of
-from .model.mixture import Mixture, as_it_goes_on, stream_model
-from .model.model import Model
-from .model.served import ServedModel
-from .training.epochs import OVERFLOW_ADVICE, FitOptions, fit_epochs, warn_of_few_epochs
-from .training.parts import ModelInParts, can_share, is_enough
-from .training.refit import RATES, find_and_refit
-from .training.steps import Learned, TrainingFailure, learn_all
+from .._threads import Threads, n_threads_of, sparse_products
+from ..data.check import ROWS_OF_RATE, check_structure, in_precision, is_in_order, is_ready
+from ..data.class_values import as_given
+from ..data.training_data import training_data
+from ..kernel.optimizers import OPTIMIZERS
+from ..model.hyperparameters import hyperparameters_of
+from ..model.mixture import Mixture, as_it_goes_on, stream_model
+from ..model.model import Model
+from ..model.served import ServedModel
+from ..training.epochs import OVERFLOW_ADVICE, FitOptions, fit_epochs, warn_of_few_epochs
+from ..training.parts import ModelInParts, can_share, is_enough
+from ..training.refit import RATES, find_and_refit
+from ..training.start import (
+    check_decay,
+    least_gain,
+    start_of,
+    takes_from_rows,
+    warn_of_other_scales,
+)
+from ..training.steps import Learned, TrainingFailure, learn_all
+from ..training.validation import check_validation_data, rows_to_learn
+from .attributes import ModelAttributes, initial_values
+from .callbacks import CallbackSupportMixin, begin_fit
+from .locking import parameter_constraints, parameter_names, unchanged_if_it_fails
 
 LARGEST_SEED = np.iinfo(np.int32).max
 

@@ -1,38 +1,30 @@
-"""The classifier."""
+"""The regressor."""
 
-import numpy as np
-from sklearn.base import ClassifierMixin, _fit_context
-from sklearn.utils._param_validation import StrOptions
-from sklearn.utils.metaestimators import available_if
+from numbers import Real
 
-from ._base import AdaptiveSGD
-from ._locking import one_at_a_time
-from .data.categories import find_classes, targets_of_categories
-from .data.class_values import as_given
-from .kernel.losses import CLASSIFICATION_LOSSES
+from sklearn.base import RegressorMixin, _fit_context
+from sklearn.utils._param_validation import Interval, StrOptions
 
-
-def _has_probabilities(estimator):
-    spec = CLASSIFICATION_LOSSES.get(estimator.loss)
-    if spec is None or not spec.make.has_probabilities:
-        raise AttributeError(f"probability estimates are not available for loss={estimator.loss!r}")
-    return True
+from ..data.targets import NumberTargets, find_numbers
+from ..kernel.losses import REGRESSION_LOSSES
+from .base import AdaptiveSGD
+from .locking import one_at_a_time
 
 
-class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
-    """Linear classifiers trained by SGD with a step size for each feature.
+class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
+    """Linear regressions trained by SGD with a step size for each feature.
 
-    Logistic regression, linear support vector machines and others for sparse data, trained
-    by AdaGrad, RMSProp, Adam, AdamW or FTRL-Proximal. `partial_fit` learns from a stream.
+    Least squares, robust, quantile and Poisson regression for sparse data, trained by AdaGrad,
+    RMSProp, Adam, AdamW or FTRL-Proximal. `partial_fit` learns from a stream.
 
     Parameters
     ----------
-    loss : {'log_loss', 'hinge', 'squared_hinge', 'modified_huber', 'perceptron', \
-            'squared_error', 'huber', 'epsilon_insensitive', 'squared_epsilon_insensitive'}, \
-            default='log_loss'
-        The loss to minimise. 'log_loss' is logistic regression, 'hinge' the linear support vector
-        machine. 'log_loss' and 'modified_huber' give probabilities. The last four are regressions
-        on targets of -1 and 1.
+    loss : {'squared_error', 'huber', 'epsilon_insensitive', 'squared_epsilon_insensitive', \
+            'quantile', 'poisson'}, default='squared_error'
+        The loss to minimise. 'squared_error' is least squares, divided by 2. 'huber' is linear
+        beyond `epsilon`. The epsilon-insensitive losses ignore errors up to `epsilon`; the first
+        is the linear support vector regression. 'quantile' estimates `quantile`. 'poisson' is half
+        the Poisson deviance; its predictions are the exponential of the linear model.
     optimizer : {'adagrad', 'rmsprop', 'adam', 'adamw', 'ftrl'}, default='adagrad'
         The update rule. In the formulas g is the gradient of the mini-batch's mean loss with
         respect to one coefficient w, and eta is the learning rate of the step:
@@ -65,18 +57,18 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
     fit_intercept : bool, default=True
         Whether to learn an intercept. Every step moves it, and it has no penalty. It is the
         coefficient of a constant feature that is as large as the rows of the first call are: the
-        root of their mean squared norm. It starts at the log odds of the classes with 'log_loss'
-        and at 0 with other losses, unless there are coefficients or intercepts to start from. If
-        `eta0` and `eps` are numbers, the constant is 1 and the start is 0.
+        root of their mean squared norm. It starts at the median of `y`, with 'poisson' at the
+        logarithm of its mean, unless there are coefficients or intercepts to start from. If `eta0`
+        and `eps` are numbers, the constant is 1 and the start is 0.
     max_iter : int, default=100
         The largest number of epochs of `fit`.
-    tol : float or None, default=1e-3
+    tol : float or None, default=3e-4
         The gain that an epoch must make for `fit` to go on. `fit` stops when, for
         `n_iter_no_change` epochs in a row, the training objective (penalty included) fell less
-        than `tol` times the loss of the best constant below its best. So neither the loss nor the
-        shares of the classes matter to `tol`. With `early_stopping` the score has to improve
-        instead: by the same amount with ``scoring='loss'``, by `tol` itself with another score.
-        With None only `max_iter` stops `fit`.
+        than `tol` times the loss of the best constant below its best. So the unit of `y` does not
+        matter. With `early_stopping` the score has to improve instead: by the same amount with
+        ``scoring='loss'``, by `tol` itself with another score. With None only `max_iter` stops
+        `fit`.
     shuffle : bool, default=True
         Whether to shuffle the rows before each epoch.
     batch_size : int, default=1
@@ -100,8 +92,12 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
         It scores them on rows that are given, or sets rows aside if these count as one or more.
         `partial_fit` learns with eight rates side by side in one pass, each twice the one before.
         The model is the mean of these eight, weighted by exp(-loss so far), see
-        `mixture_weights_` [8]_. The loss 'perceptron' can't tell rates apart there, as it is 0 for
-        a model that predicts 0. After `fit`, `partial_fit` goes on with the rate that was found.
+        `mixture_weights_` [8]_. The loss is in the unit of the targets of the first call. After
+        `fit`, `partial_fit` goes on with the rate that was found.
+
+        The automatic rate is proportional to the mean distance of `y` from its median. With
+        'poisson' it does not depend on `y`. Several targets share one rate, made of the geometric
+        mean of their distances: bring them to about the same scale.
     power_t : float, default=0.5
         The exponent of 'invscaling', in [0, inf). With the other schedules a negative value causes
         a `FutureWarning`, as in scikit-learn.
@@ -132,31 +128,21 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
     epsilon : float, default=0.1
         The threshold of the losses 'huber', 'epsilon_insensitive' and
         'squared_epsilon_insensitive', in [0, inf).
-    class_weight : dict, list of dict, 'balanced' or None, default=None
-        Factors of the rows' losses by class. 'balanced' is ``n_samples / (n_classes *
-        np.bincount(y))``, and not available for `partial_fit`. With several labels a row the keys
-        of the dict are 0 and 1 and serve every label, a list has a dict for each label, and
-        'balanced' balances each label.
-    multi_class : {'auto', 'multinomial', 'ovr'}, default='auto'
-        The model of more than two classes. 'multinomial' minimises the cross-entropy of the
-        softmax, and needs 'log_loss'. 'ovr' trains each class against the rest. 'auto' is
-        'multinomial' for 'log_loss' and 'ovr' for other losses. Both train all classes in one pass
-        over the data.
+    quantile : float, default=0.5
+        The quantile that 'quantile' estimates, in (0, 1).
     early_stopping : bool or 'auto', default='auto'
         Whether `fit` stops by the score of rows that it does not learn. These rows are `X_val`,
         `y_val` and `sample_weight_val` of `fit`; then `fit` ends with the weights of the epoch
         with the best score, the first of equal ones. Without `X_val` a part of the training rows
-        is set aside at random and stratified by class (not stratified if a class has a single row,
-        or a part has fewer rows than there are classes); see `refit`. 'auto' does so with `X_val`,
-        or if the rows set aside are enough to tell epochs apart, unless `tol` is None. They are
-        enough if they count as 50 or more. A row counts by the size of its gradient before
-        anything is learned, so rows of a frequent class and rows of little weight count little.
+        is set aside at random; see `refit`. 'auto' does so with `X_val`, or if the rows set aside
+        are enough to tell epochs apart, unless `tol` is None. They are enough if they count as 50
+        or more. A row counts by the size of its gradient before anything is learned, so outliers
+        and rows of little weight count little.
     scoring : str, callable or None, default='loss'
         The score of early stopping. 'loss' is the negative mean of the losses, weighted by the
         sample weights, without the penalty. Otherwise the name of a scorer of scikit-learn; a
         function of an estimator, X and y that returns a number, of which more is better; or None
-        for the accuracy. Sample and class weights are passed to scorers that take a
-        `sample_weight`.
+        for R2. Sample weights are passed to scorers that take a `sample_weight`.
     refit : bool, default=True
         Whether `fit` finally learns all rows, if it has set some aside. It then starts anew, at
         the rate and for the number of epochs that gave the best score, see `eta0`. If False, `fit`
@@ -189,14 +175,11 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
 
     Attributes
     ----------
-    coef_ : ndarray or CSR matrix of shape (1, n_features) or (n_classes, n_features)
-        Coefficients, of the second shape with more than two classes or several labels. It is
-        a copy: to change the model, assign to it.
-    intercept_ : ndarray of shape (1,) or (n_classes,)
+    coef_ : ndarray or CSR matrix of shape (n_features,) or (n_targets, n_features)
+        Coefficients, of the second shape if y is a matrix. It is a copy: to change the model,
+        assign to it.
+    intercept_ : ndarray of shape (1,) or (n_targets,)
         Intercepts, a copy as `coef_` is.
-    classes_ : ndarray of shape (n_classes,)
-        The classes, sorted; with several labels a row the numbers of the labels, or the names
-        that the first call of `partial_fit` gave them.
     n_iter_ : int
         Number of epochs of the last `fit`. With `refit` those in which all rows were learned.
     best_iteration_ : int
@@ -232,8 +215,8 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
         Progressive validation: the mean loss of rows, each just before it was learned. The rows
         are those of the first epoch of the last `fit`, which were all new then, and those that
         `partial_fit` has learned since, or since `reset_progressive_loss`. It is the sum of the
-        losses times their sample weights, over the sum of the sample weights. `class_weight` is
-        part of the losses. NaN before the first row.
+        losses times their sample weights, over the sum of the sample weights. NaN before the first
+        row.
     optimizer_state_ : mapping of str to ndarray of the shape of `coef_`
         What the optimizer remembers of each coefficient after the last step: for 'adagrad'
         'sum_of_squared_gradients' (G), for 'rmsprop' 'mean_squared_gradient' (v), for 'adam' and
@@ -258,8 +241,8 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
 
     See Also
     --------
-    AdaptiveSGDRegressor : The same for regression.
-    sklearn.linear_model.SGDClassifier : One step size for all features.
+    AdaptiveSGDClassifier : The same for classification.
+    sklearn.linear_model.SGDRegressor : One step size for all features.
 
     Notes
     -----
@@ -285,26 +268,24 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
 
     Examples
     --------
-    >>> from sklearn.feature_extraction.text import TfidfVectorizer
-    >>> from sklearn.pipeline import make_pipeline
-    >>> from sk_adaptive import AdaptiveSGDClassifier
-    >>> texts = ["win a prize now", "see you at lunch", "free prize call now", "lunch tomorrow?"]
-    >>> spam = [1, 0, 1, 0]
-    >>> model = make_pipeline(TfidfVectorizer(), AdaptiveSGDClassifier(random_state=0))
-    >>> model.fit(texts, spam).predict(["a free prize", "lunch?"])
-    array([1, 0])
+    >>> import numpy as np
+    >>> from sk_adaptive import AdaptiveSGDRegressor
+    >>> X = np.random.default_rng(0).normal(size=(500, 3))
+    >>> y = X @ [1.0, -2.0, 0.5] + 3.0
+    >>> model = AdaptiveSGDRegressor(learning_rate="adaptive", random_state=0).fit(X, y)
+    >>> print(model.coef_.round(2), model.intercept_.round(2))
+    [ 1.  -2.   0.5] [3.]
     """
 
     _parameter_constraints: dict = {
         **AdaptiveSGD._parameter_constraints,
-        "loss": [StrOptions(set(CLASSIFICATION_LOSSES))],
-        "class_weight": [StrOptions({"balanced"}), dict, list, None],
-        "multi_class": [StrOptions({"auto", "multinomial", "ovr"})],
+        "loss": [StrOptions(set(REGRESSION_LOSSES))],
+        "quantile": [Interval(Real, 0, 1, closed="neither")],
     }
 
     def __init__(
         self,
-        loss="log_loss",
+        loss="squared_error",
         *,
         optimizer="adagrad",
         penalty="l2",
@@ -312,7 +293,7 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
         l1_ratio=0.15,
         fit_intercept=True,
         max_iter=100,
-        tol=1e-3,
+        tol=3e-4,
         shuffle=True,
         batch_size=1,
         learning_rate="constant",
@@ -325,8 +306,7 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
         sparse_update="exact",
         normalize=False,
         epsilon=0.1,
-        class_weight=None,
-        multi_class="auto",
+        quantile=0.5,
         early_stopping="auto",
         scoring="loss",
         refit=True,
@@ -358,8 +338,7 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
         self.sparse_update = sparse_update
         self.normalize = normalize
         self.epsilon = epsilon
-        self.class_weight = class_weight
-        self.multi_class = multi_class
+        self.quantile = quantile
         self.early_stopping = early_stopping
         self.scoring = scoring
         self.refit = refit
@@ -375,48 +354,19 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
 
     @property
     def _targets(self):
-        spec = CLASSIFICATION_LOSSES[self.loss]
-        return targets_of_categories(
-            self.classes_,
-            self._label_format,
-            spec.loss_of(self),
-            None if self.multi_class == "ovr" else spec.multinomial,
-            self.class_weight,
-        )
+        loss = REGRESSION_LOSSES[self.loss].loss_of(self)
+        return NumberTargets(self._target_shape, loss, self.loss)
 
     def _find_targets(self, y, classes=None, complete=True):
-        y, self.classes_, self._label_format = find_classes(y, classes, complete)
+        y = find_numbers(y)
+        self._target_shape = y.shape[1:]
         return y
 
     def _find_targets_of_assigned(self, classes):
-        if "classes_" not in self.__dict__:
-            if classes is None:
-                return False
-            self.classes_ = np.unique(classes)
-        self.classes_ = np.asarray(self.classes_)
-        self._label_format = None
-        n_outputs, n_classes = len(np.atleast_2d(self.coef_)), self.classes_.size
-        if n_outputs != (1 if n_classes == 2 else n_classes):
-            raise ValueError(f"coef_ has {n_outputs} row(s), but there are {n_classes} classes.")
+        self._target_shape = () if self.coef_.ndim == 1 else self.coef_.shape[:1]
         return True
 
     # -- training --
-
-    def _check_parameters(self, for_fit):
-        super()._check_parameters(for_fit)
-        if (
-            self.multi_class == "multinomial"
-            and CLASSIFICATION_LOSSES[self.loss].multinomial is None
-        ):
-            raise ValueError(f"multi_class='multinomial' needs loss='log_loss', not {self.loss!r}")
-        if not for_fit and self.class_weight == "balanced":
-            raise ValueError(
-                "class_weight 'balanced' is not supported for partial_fit. In order to use "
-                "'balanced' weights, use compute_class_weight('balanced', classes=classes, "
-                "y=y). In place of y you can use a large enough sample of the full training "
-                "set target to properly estimate the class frequency distributions. Pass the "
-                "resulting weights as the class_weight parameter."
-            )
 
     @one_at_a_time
     @_fit_context(prefer_skip_nested_validation=True)
@@ -438,8 +388,8 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
         ----------
         X : array-like or sparse matrix of shape (n_samples, n_features)
             Training data. It is not changed.
-        y : array-like of shape (n_samples,), or array or sparse matrix (n_samples, n_labels)
-            Classes; or several labels per row, as 0 and 1.
+        y : array-like of shape (n_samples,) or (n_samples, n_targets)
+            Targets.
         coef_init : array or sparse matrix of shape (n_outputs, n_features), default=None
             Coefficients to start from.
         intercept_init : array of shape (n_outputs,), default=None
@@ -447,13 +397,12 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
         sample_weight : array-like of shape (n_samples,), default=None
             Factors of the rows' losses, not negative. A row of weight 0 is ignored.
         X_val : array-like or sparse matrix of shape (n_val, n_features), default=None
-            Rows to validate on, see `early_stopping`. `Pipeline(..., transform_input=["X_val"])`
-            transforms them as it transforms X.
-        y_val : as y, of shape (n_val,) or (n_val, n_labels), default=None
-            Classes or labels of these rows.
+            Rows to validate on, see `early_stopping`. In a `Pipeline` they can be transformed as
+            X is with `Pipeline(..., transform_input=["X_val"])`.
+        y_val : array-like of shape (n_val,) or (n_val, n_targets), default=None
+            Targets of these rows.
         sample_weight_val : array-like of shape (n_val,), default=None
-            Factors of the losses of these rows, not negative. `class_weight` does not
-            apply to these rows. It does apply to training rows that are set aside.
+            Factors of the losses of these rows, not negative.
 
         Returns
         -------
@@ -469,19 +418,15 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
         validation_data = X_val, y_val, sample_weight_val
         return self._fit(X, y, sample_weight, coef_init, intercept_init, validation_data)
 
-    def partial_fit(self, X, y, classes=None, sample_weight=None):
+    def partial_fit(self, X, y, sample_weight=None):
         """Learn from rows once, in their order.
 
         Parameters
         ----------
         X : array-like or sparse matrix of shape (n_samples, n_features)
             Rows to learn from. It is not changed.
-        y : array-like of shape (n_samples,), or array or sparse matrix (n_samples, n_labels)
-            Classes; or several labels per row, as 0 and 1.
-        classes : array-like of shape (n_classes,), default=None
-            All classes of all calls. The first call needs them, unless y is a matrix of
-            labels. Then they are the names of its columns, in their order, and by default the
-            numbers of the columns.
+        y : array-like of shape (n_samples,) or (n_samples, n_targets)
+            Targets.
         sample_weight : array-like of shape (n_samples,), default=None
             Factors of the rows' losses, not negative.
 
@@ -498,30 +443,14 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
 
         Notes
         -----
-        The checks are fastest for a CSR matrix of the model's precision and targets in an array.
+        Rows in a CSR matrix of the model's precision, and targets in an array, cost least to check.
         """
-        return self._partial_fit(X, y, sample_weight, classes)
+        return self._partial_fit(X, y, sample_weight)
 
     # -- prediction --
 
-    def decision_function(self, X):
-        """Compute the raw predictions of rows: the linear model itself.
-
-        Parameters
-        ----------
-        X : array-like or sparse matrix of shape (n_samples, n_features)
-            Rows.
-
-        Returns
-        -------
-        raw_predictions : ndarray of shape (n_samples,) or (n_samples, n_classes)
-            With two classes, positive numbers predict the second class.
-        """
-        (raw,) = self._raw_predictions(X)
-        return raw.ravel() if raw.shape[1] == 1 else raw
-
     def predict(self, X):
-        """Predict classes.
+        """Predict targets.
 
         Parameters
         ----------
@@ -530,69 +459,13 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
 
         Returns
         -------
-        y : ndarray of shape (n_samples,), or array or CSR matrix (n_samples, n_labels)
-            Classes; or labels as 0 and 1, sparse if the labels of the first call were.
+        y : ndarray of shape (n_samples,) or (n_samples, n_targets)
         """
         raw, targets = self._raw_predictions(X, "_targets")
         return targets.decode(raw)
 
-    @available_if(_has_probabilities)
-    def predict_proba(self, X):
-        """Estimate probabilities of the classes, for the losses 'log_loss' and 'modified_huber'.
-
-        They are the softmax of the raw predictions. With one-vs-rest they are the probability of
-        each class by itself, divided by the sum. With several labels per row each label has its
-        own probability.
-
-        Parameters
-        ----------
-        X : array-like or sparse matrix of shape (n_samples, n_features)
-            Rows.
-
-        Returns
-        -------
-        probabilities : float64 ndarray of shape (n_samples, n_classes)
-        """
-        raw, targets = self._raw_predictions(X, "_targets")
-        raw = raw.astype(np.float64, copy=False)
-        return targets.loss.probabilities(raw, exclusive=targets.label_format is None)
-
-    @available_if(_has_probabilities)
-    def predict_log_proba(self, X):
-        """Compute the logarithms of `predict_proba`, exact even where that is rounded to 0.
-
-        Parameters
-        ----------
-        X : array-like or sparse matrix of shape (n_samples, n_features)
-            Rows.
-
-        Returns
-        -------
-        log_probabilities : float64 ndarray of shape (n_samples, n_classes)
-        """
-        raw, targets = self._raw_predictions(X, "_targets")
-        raw = raw.astype(np.float64, copy=False)
-        return targets.loss.log_probabilities(raw, exclusive=targets.label_format is None)
-
-    def score(self, X, y, sample_weight=None):
-        """Compute the accuracy of `predict`, with several labels per row that of whole rows.
-
-        Parameters
-        ----------
-        X : array-like or sparse matrix of shape (n_samples, n_features)
-            Rows.
-        y : array-like of shape (n_samples,), or array or sparse matrix (n_samples, n_labels)
-            Classes; or several labels per row, as 0 and 1.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows.
-
-        Returns
-        -------
-        accuracy : float
-        """
-        return super().score(X, as_given(y, "y"), sample_weight)
-
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.classifier_tags.multi_label = True
+        tags.target_tags.multi_output = True
+        tags.target_tags.positive_only = REGRESSION_LOSSES[self.loss].make.log_link
         return tags

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
-from ._input import NOTHING, check_weights, kernel_matrix, scan_arrays
-from .data._scan import normalised, raise_scale
+from ._scan import normalised, raise_scale
+from .check import NOTHING, check_weights, kernel_matrix, scan_arrays
 
 # Marking the feature of an entry takes about as long as an epoch's look at a feature. With so
 # many entries a feature, hardly one of them never occurs.
