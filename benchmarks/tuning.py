@@ -32,9 +32,9 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline
 
 from sk_adaptive import AdaptiveGridSearchCV, AdaptiveSGDClassifier
-from sk_adaptive._registry import OPTIMIZERS
-from sk_adaptive._start import start_of
+from sk_adaptive.kernel.optimizers import OPTIMIZERS
 from sk_adaptive.training.side_by_side import SideBySide, clock_rate_of, groups_of
+from sk_adaptive.training.start import start_of
 
 RATES = (1 / 9, 1 / 3, 1, 3, 9)
 STRENGTHS = (3e-7, 3e-6, 3e-5)

@@ -8,10 +8,10 @@ import numpy as np
 import scipy.sparse as sp
 from sklearn.utils.validation import check_is_fitted
 
-from ._classifier import AdaptiveSGDClassifier
-from ._registry import CLASSIFICATION_LOSSES, REGRESSION_LOSSES
-from ._regressor import AdaptiveSGDRegressor
+from .estimators.classifier import AdaptiveSGDClassifier
+from .estimators.regressor import AdaptiveSGDRegressor
 from .estimators.search import AdaptiveGridSearchCV
+from .kernel.losses import CLASSIFICATION_LOSSES, REGRESSION_LOSSES
 
 __all__ = ["register"]
 

@@ -19,8 +19,8 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, MaxAbsScaler, StandardScaler
 
 from sk_adaptive import AdaptiveGridSearchCV, AdaptiveSGDClassifier, AdaptiveSGDRegressor
-from sk_adaptive._registry import OPTIMIZERS
 from sk_adaptive.estimators import candidates as of_candidates
+from sk_adaptive.kernel.optimizers import OPTIMIZERS
 from sk_adaptive.training import memory
 from sk_adaptive.training.race import Candidate
 

@@ -8,10 +8,10 @@ from comparison import relative_difference
 from sklearn.model_selection import ParameterGrid
 
 from sk_adaptive import AdaptiveSGDClassifier, AdaptiveSGDRegressor
-from sk_adaptive._registry import OPTIMIZERS
-from sk_adaptive._start import start_of
+from sk_adaptive.kernel.optimizers import OPTIMIZERS
 from sk_adaptive.training import side_by_side
 from sk_adaptive.training.side_by_side import SideBySide, clock_rate_of, groups_of
+from sk_adaptive.training.start import start_of
 
 every_optimizer = pytest.mark.parametrize("optimizer", OPTIMIZERS)
 
@@ -75,7 +75,7 @@ def test_each_setting_is_what_it_would_be_alone(rows, optimizer, average, kind, 
     models, training, starts = pass_of(
         AdaptiveSGDClassifier, X, y, GRID, optimizer=optimizer, average=average, **parameters
     )
-    features = np.arange(X.shape[1])
+    features = np.arange(X.shape[1], dtype=np.int32)
     for places in groups_of(starts):
         of_group = [starts[place] for place in places]
         clock_rate = clock_rate_of(of_group)
@@ -120,7 +120,7 @@ def test_a_setting_that_overflows_hurts_no_other(rows, optimizer, batch_size):
     parameters = {"optimizer": optimizer, "batch_size": batch_size, "eps": 1e-3}
     models, training, starts = pass_of(model_class, X, y, grid, **parameters)
     wild = replace(starts[0], hyperparameters=starts[0].hyperparameters.with_numbers(eta0=1e25))
-    features = np.arange(X.shape[1])
+    features = np.arange(X.shape[1], dtype=np.int32)
     group = SideBySide(
         [0, 7, 1], [starts[0], wild, starts[1]], training, features, None, clock_rate_of(starts)
     )
@@ -136,7 +136,7 @@ def test_a_failure_that_nobody_repeats_alone_ends(rows, monkeypatch):
     X, y = rows
     y = X @ np.linspace(-1, 1, X.shape[1])
     _, training, starts = pass_of(AdaptiveSGDRegressor, X, y, {"eta0": [0.01, 0.03]})
-    features = np.arange(X.shape[1])
+    features = np.arange(X.shape[1], dtype=np.int32)
     group = SideBySide([3, 4], starts, training, features, None, clock_rate_of(starts))
     learn(group, training, epochs=1)
     real, calls = side_by_side.learn, []

@@ -12,7 +12,7 @@ import pytest
 import scipy.sparse as sp
 from comparison import assert_same_model
 from joblib import Parallel, delayed, parallel_config
-from modes import every_mode, every_optimizer
+from modes import every_form, every_optimizer
 from threadpoolctl import threadpool_limits
 
 from sk_adaptive import (
@@ -21,8 +21,8 @@ from sk_adaptive import (
     AdaptiveSGDRegressor,
 )
 from sk_adaptive import _threads as threads_module
-from sk_adaptive._losses import Hinge
-from sk_adaptive._registry import kernel
+from sk_adaptive.kernel._losses import Hinge
+from sk_adaptive.kernel.optimizers import kernel
 from sk_adaptive.training import parts
 
 N_ROWS, N_FEATURES, N_OUTPUTS = 120, 60, 20
@@ -93,7 +93,9 @@ def parts_of_models(monkeypatch):
 # -- the same bits --
 
 
-@every_mode
+@pytest.mark.pairs
+@every_form
+@every_optimizer
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_no_bit_depends_on_the_number_of_threads(X, monkeypatch, parameters, kind, dtype):
@@ -139,6 +141,7 @@ def test_no_bit_depends_on_it_whatever_else_is_asked_for(X, optimizer, parameter
     assert results[0] == results[1]
 
 
+@pytest.mark.pairs
 @every_optimizer
 @pytest.mark.parametrize("cv", [0.3, 3])
 @pytest.mark.parametrize("n_classes", [0, 2, 3])
@@ -175,7 +178,9 @@ def test_coefficients_are_read_by_threads(monkeypatch, n_outputs):
         assert_same_model(*models)
 
 
-@every_mode
+@pytest.mark.pairs
+@every_form
+@every_optimizer
 @pytest.mark.parametrize("kind", ["classes", "softmax", "weighted classes", "labels", "numbers"])
 def test_no_bit_of_a_search_in_partial_fit_depends_on_it(X, monkeypatch, parameters, kind):
     """The weights of its models, which threads learn apart, are those of all together."""

@@ -6,7 +6,7 @@ from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit
 from sklearn.utils import column_or_1d
 from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
 
-from .._input import integer_classes
+from .check import integer_classes
 from .class_values import (
     all_same,
     as_given,

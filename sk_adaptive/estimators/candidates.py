@@ -10,11 +10,11 @@ from sklearn.model_selection import ParameterGrid
 from sklearn.model_selection._validation import _warn_or_raise_about_fit_failures
 from sklearn.utils import check_random_state
 
-from .._base import LARGEST_SEED
-from .._start import least_gain, start_of
 from ..training.epochs import FitOptions
 from ..training.memory import memory_limit
 from ..training.race import Candidate, Course, Fold, Race
+from ..training.start import least_gain, start_of
+from .base import LARGEST_SEED
 from .folds import SharedRows, TransformedRows
 from .ours import check, ours
 from .pipelines import last_step_of

@@ -9,7 +9,7 @@ from sklearn.base import clone
 from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import _check_method_params
 
-from .._input import check_weights
+from ..data.check import check_weights
 from .ours import class_weight_of, rows_of, see, see_again
 from .pipelines import Transformed
 from .scorers import RowsToScore

@@ -13,9 +13,9 @@ from sklearn.model_selection import check_cv
 from sklearn.utils.metadata_routing import process_routing
 from sklearn.utils.validation import _check_method_params, _num_samples
 
-from .._data import NO_WEIGHTS
-from .._input import check_weights
-from .._validation_rows import ValidationLoss
+from ..data.check import check_weights
+from ..data.training_data import NO_WEIGHTS
+from ..training.validation import ValidationLoss
 from .ours import one_split_of, ours
 from .pipelines import last_step_of
 from .scorers import LossScorer, takes_weights

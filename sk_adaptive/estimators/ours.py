@@ -4,8 +4,8 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.utils.validation import _num_samples
 
-from .._base import PRECISIONS, AdaptiveSGD
-from .._validation_rows import one_split
+from ..training.validation import one_split
+from .base import PRECISIONS, AdaptiveSGD
 from .pipelines import last_step_of
 
 

@@ -11,7 +11,7 @@ from sklearn.metrics import get_scorer, get_scorer_names
 from sklearn.metrics._scorer import _BaseScorer, _PassthroughScorer
 from sklearn.utils.metadata_routing import MetadataRequest
 
-from .._base import PRECISIONS
+from .base import PRECISIONS
 from .ours import rows_of, see_again
 from .pipelines import Recorder, last_step_of, with_last_step
 

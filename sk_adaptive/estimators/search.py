@@ -13,9 +13,9 @@ from sklearn.utils import get_tags, indexable
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_method_params
 
-from .._callbacks import begin_search
 from .._threads import Threads, n_threads_of
 from ..training.epochs import warn_of_few_epochs
+from .callbacks import begin_search
 from .candidates import Search
 from .given import given_to, scorers_in
 from .scorers import are_names, scorer_of

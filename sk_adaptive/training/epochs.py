@@ -58,7 +58,7 @@ class Checkpoint:
 
     Parameters
     ----------
-    features : int64 ndarray
+    features : int32 ndarray
         The features whose records are not those of a new model.
     """
 
@@ -174,7 +174,7 @@ def fit_epochs(model, training, rows, features, options, validation_score=None, 
     training : TrainingData
     rows : int64 ndarray
         The rows to learn.
-    features : int64 ndarray or None
+    features : int32 ndarray or None
         The features whose weights are not zero for good, whose penalty counts, where records
         have nothing yet. None: all features, whose records may have something.
     options : FitOptions

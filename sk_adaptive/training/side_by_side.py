@@ -24,7 +24,7 @@ class SideBySide:
     starts : sequence of Start
         Of each of them. They can share a record, see `groups_of`.
     training : TrainingData
-    features : int64 ndarray
+    features : int32 ndarray
         The features that occur.
     scale : ndarray of shape (n_features,) or None
         With normalize, the sizes of the features.
@@ -122,8 +122,8 @@ class SideBySide:
         """The places of the members whose step on these rows would overflow."""
         step = training.part(rows)
         # one at least, as records are somewhere
-        features = np.union1d(step.indices, [0]).astype(np.int64)
-        columns = np.searchsorted(features, step.indices).astype(step.indices.dtype)
+        features = np.union1d(step.indices, np.zeros(1, np.int32))
+        columns = np.searchsorted(features, step.indices).astype(np.int32)
         step = replace(step, indices=columns, n_features=features.size)
         order = np.arange(rows.size, dtype=np.int64)
         culprits, sizes = [], []
