@@ -196,87 +196,127 @@ static inline void ska_put(void *data, int64_t at, double value, int is_single) 
     else ((double *)data)[at] = value;
 }
 
+/* The entries of a row in which all values are 1: their number. */
+static inline int64_t ska_row_of_ones(const ska_plan *plan, const uint32_t *hashes, int64_t stride,
+                                      uint64_t *members, uint32_t *entries, int32_t *indices, void *data) {
+    int64_t n_columns = plan->n_columns, width = n_columns + plan->n_crosses, n = 0;
+    for (int64_t c = 0; c < n_columns; c++) entries[c] = ska_column_of(plan->features, hashes[c * stride]);
+    if (plan->n_crosses) {
+        for (int64_t c = 0; c < n_columns; c++) members[c] = ska_member(hashes[c * stride]);
+        const int32_t *m = plan->members;
+        for (int64_t k = 0; k < plan->n_crosses; k++) {
+            uint64_t sum = members[m[0]] + members[m[1]];
+            const int32_t *stop = plan->members + plan->ends[k + 1];
+            for (m += 2; m < stop; m++) sum += members[*m];
+            entries[n_columns + k] = ska_column_of(plan->features, ska_cross(sum));
+        }
+    }
+    const uint32_t *sorted = ska_sort_columns(entries, entries + width, width, plan->features.bits);
+    if (sorted == NULL) return SKA_NO_MEMORY;
+    int64_t n_equal = 0;
+    for (int64_t k = 1; k < width; k++) n_equal += sorted[k] == sorted[k - 1];
+    if (n_equal == 0) {
+        memcpy(indices, sorted, width * sizeof *indices);
+        if (plan->is_single) for (; n < width; n++) ((float *)data)[n] = 1;
+        else for (; n < width; n++) ((double *)data)[n] = 1;
+        return n;
+    }
+    for (int64_t k = 0; k < width; n++) {
+        int64_t first = k;
+        do k++; while (k < width && sorted[k] == sorted[first]);
+        indices[n] = (int32_t)sorted[first];
+        ska_put(data, n, (double)(k - first), plan->is_single);
+    }
+    return n;
+}
+
+/* The same with the values of columns, where there are any; what is 0 has no entry. */
+static inline int64_t ska_row_of_values(const ska_plan *plan, const uint32_t *hashes, const double *values,
+                                        const uint8_t *has_values, int64_t stride, uint64_t *members,
+                                        uint64_t *entries, double *row_values, int32_t *indices, void *data) {
+    int64_t n_columns = plan->n_columns, width = n_columns + plan->n_crosses, n_found = 0, n = 0;
+    for (int64_t c = 0; c < n_columns; c++) {
+        uint32_t hash = hashes[c * stride];
+        double value = has_values[c] ? values[c * stride] : 1;
+        members[c] = ska_member(hash);
+        row_values[n_found] = value;
+        entries[n_found] = (uint64_t)ska_column_of(plan->features, hash) << 32 | (uint64_t)n_found;
+        n_found += value != 0;
+    }
+    for (int64_t k = 0; k < plan->n_crosses; k++) {
+        const int32_t *m = plan->members + plan->ends[k], *stop = plan->members + plan->ends[k + 1];
+        uint64_t sum = 0;
+        double value = 1;
+        for (; m < stop; m++) {
+            sum += members[*m];
+            value *= has_values[*m] ? values[*m * stride] : 1;
+        }
+        row_values[n_found] = value;
+        entries[n_found] = (uint64_t)ska_column_of(plan->features, ska_cross(sum)) << 32 | (uint64_t)n_found;
+        n_found += value != 0;
+    }
+    const uint64_t *sorted = ska_sort_with_places(entries, entries + width, n_found, plan->features.bits);
+    if (sorted == NULL) return SKA_NO_MEMORY;
+    for (int64_t k = 0; k < n_found; n++) {
+        uint64_t column = sorted[k] >> 32;
+        double value = 0;
+        do value += row_values[(uint32_t)sorted[k++]];
+        while (k < n_found && sorted[k] >> 32 == column);
+        indices[n] = (int32_t)column;
+        ska_put(data, n, value, plan->is_single);
+    }
+    return n;
+}
+
 /* Write the rows from `start` to `stop`: columns of the matrix and their values, sorted and without
    duplicates, and the number of entries up to the end of each row. Returns how many entries there
    are, or what went wrong; then `at` has the row and the column. */
 static int64_t ska_write_rows(const ska_plan *plan, int64_t start, int64_t stop, int32_t *indices, void *data,
                               int64_t *row_ends, int64_t *at) {
-    int64_t n_columns = plan->n_columns, n_crosses = plan->n_crosses, n_entries = 0;
-    int64_t width = n_columns + n_crosses, fits = (1 << 15) / (n_columns + 1);
-    int block = fits < 8 ? 8 : fits > 256 ? 256 : (int)fits;
-    int is_single = plan->is_single, result = 0, has_values = 0;
+    int64_t n_columns = plan->n_columns, width = n_columns + plan->n_crosses, fits = (1 << 15) / (n_columns + 1);
+    int64_t block = fits < 8 ? 8 : fits > 256 ? 256 : fits, n_entries = 0, result = 0;
+    int has_any = 0;
     uint32_t *hashes = malloc(n_columns * block * sizeof *hashes + 1);
-    uint64_t *members = malloc(n_columns * sizeof *members + 1);
     double *values = malloc(n_columns * block * sizeof *values + 1);
-    double *row_values = malloc(width * sizeof *row_values + 1);
+    uint64_t *members = malloc(n_columns * sizeof *members + 1);
     uint64_t *entries = malloc(2 * width * sizeof *entries + 1);
-    const double **of_column = calloc(n_columns + 1, sizeof *of_column);
-    if (!hashes || !members || !values || !row_values || !entries || !of_column) {
-        result = SKA_NO_MEMORY;
-        goto end;
-    }
-    for (int64_t c = 0; c < n_columns; c++)
-        if (ska_makes_values(&plan->columns[c])) {
-            of_column[c] = values + c * block;
-            has_values = 1;
-        }
-    for (int64_t begin = start; begin < stop; begin += block) {
-        int n_rows = (int)(stop - begin < block ? stop - begin : block);
+    double *row_values = malloc(width * sizeof *row_values + 1);
+    uint8_t *has_values = malloc(n_columns + 1);
+    if (!hashes || !values || !members || !entries || !row_values || !has_values) result = SKA_NO_MEMORY;
+    for (int64_t c = 0; c < n_columns && !result; c++)
+        has_any |= has_values[c] = (uint8_t)ska_makes_values(&plan->columns[c]);
+    for (int64_t begin = start; begin < stop && !result; begin += block) {
+        int64_t n_rows = stop - begin < block ? stop - begin : block;
         for (int64_t c = 0; c < n_columns; c++) {
-            double *to = of_column[c] ? values + c * block : NULL;
-            int64_t row = ska_read_column(&plan->columns[c], begin, n_rows, hashes + c * block, to);
+            double *to = has_values[c] ? values + c * block : NULL;
+            int64_t row = ska_read_column(&plan->columns[c], begin, (int)n_rows, hashes + c * block, to);
             if (row >= 0) {
-                result = SKA_INFINITE;
                 at[0] = row;
                 at[1] = c;
-                goto end;
+                result = SKA_INFINITE;
+                n_rows = 0;
             }
         }
-        for (int r = 0; r < n_rows; r++) {
-            int64_t n = 0;
-            for (int64_t c = 0; c < n_columns; c++) {
-                uint32_t hash = hashes[c * block + r];
-                double value = of_column[c] ? of_column[c][r] : 1;
-                if (n_crosses) members[c] = ska_member(hash);
-                row_values[n] = value;
-                entries[n] = (uint64_t)ska_column_of(plan->features, hash) << 32 | (uint64_t)n;
-                n += value != 0;
+        for (int64_t r = 0; r < n_rows; r++) {
+            void *to = plan->is_single ? (void *)((float *)data + n_entries) : (void *)((double *)data + n_entries);
+            int64_t n = has_any ? ska_row_of_values(plan, hashes + r, values + r, has_values, block, members, entries,
+                                                    row_values, indices + n_entries, to)
+                                : ska_row_of_ones(plan, hashes + r, block, members, (uint32_t *)entries,
+                                                  indices + n_entries, to);
+            if (n < 0) {
+                result = n;
+                break;
             }
-            for (int64_t k = 0; k < n_crosses; k++) {
-                const int32_t *m = plan->members + plan->ends[k], *stop_m = plan->members + plan->ends[k + 1];
-                uint64_t sum = 0;
-                double value = 1;
-                for (; m < stop_m; m++) {
-                    sum += members[*m];
-                    if (has_values && of_column[*m]) value *= of_column[*m][r];
-                }
-                row_values[n] = value;
-                entries[n] = (uint64_t)ska_column_of(plan->features, ska_cross(sum)) << 32 | (uint64_t)n;
-                n += value != 0;
-            }
-            const uint64_t *sorted = ska_sorted(entries, entries + width, n, plan->features.bits);
-            if (sorted == NULL) {
-                result = SKA_NO_MEMORY;
-                goto end;
-            }
-            for (int64_t k = 0; k < n;) {
-                uint32_t column = (uint32_t)(sorted[k] >> 32);
-                double value = 0;
-                do value += row_values[(uint32_t)sorted[k++]];
-                while (k < n && sorted[k] >> 32 == column);
-                indices[n_entries] = (int32_t)column;
-                ska_put(data, n_entries++, value, is_single);
-            }
+            n_entries += n;
             row_ends[begin + r - start] = n_entries;
         }
     }
-end:
     free(hashes);
-    free(members);
     free(values);
-    free(row_values);
+    free(members);
     free(entries);
-    free((void *)of_column);
+    free(row_values);
+    free(has_values);
     return result ? result : n_entries;
 }
 

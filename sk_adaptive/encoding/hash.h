@@ -54,10 +54,13 @@ static inline ska_prefix ska_with_bytes(ska_prefix at, const uint8_t *bytes, siz
         at.rest >>= 32;
     }
     uint64_t last = 0;
-    switch (n - i) {
-        case 3: last = (uint64_t)bytes[i + 2] << 16; /* fall through */
-        case 2: last |= (uint64_t)bytes[i + 1] << 8; /* fall through */
-        case 1: last |= bytes[i];
+    if (n >= 4) {
+        /* without a branch: bytes that are hashed already are shifted out */
+        uint32_t block;
+        memcpy(&block, bytes + n - 4, 4);
+        last = (uint64_t)block >> 8 * (4 - (n - i));
+    } else {
+        for (size_t k = 0; k < n; k++) last |= (uint64_t)bytes[k] << 8 * k;
     }
     at.rest |= last << at.rest_bits;
     at.rest_bits += 8 * (int)(n - i);
@@ -112,43 +115,53 @@ static inline uint32_t ska_column_of(ska_features features, uint32_t hash) {
 
 /* -- the entries of a row -- */
 
-#define SKA_FEW 12
+/* Functions that sort `n` entries, which have the column above their lowest `SHIFT` bits; `other` has
+   room for as many. Columns are hashes, so buckets of their upper bits have about one entry each.
+   Then each entry takes the place of its neighbour if that is larger, without a branch that would be
+   predicted in vain, and insertion does the rest. They return where the sorted entries are, or NULL
+   if there is no memory. */
+#define SKA_DEFINE_SORT(NAME, ENTRY, SHIFT)                                                          \
+    static inline ENTRY *NAME(ENTRY *entries, ENTRY *other, int64_t n, int bits) {                   \
+        enum { FEW = 8, ON_STACK = 1 << 11, MOST_BITS = 20 };                                        \
+        if (n > FEW) {                                                                               \
+            uint32_t some[ON_STACK], *ends = some, end = 0;                                          \
+            int of_bucket = 1;                                                                       \
+            while (of_bucket < MOST_BITS && (int64_t)1 << of_bucket < n + n / 4) of_bucket++;        \
+            if (of_bucket > bits) of_bucket = bits;                                                  \
+            int shift = SHIFT + bits - of_bucket;                                                    \
+            int64_t n_buckets = (int64_t)1 << of_bucket;                                             \
+            if (n_buckets > ON_STACK) ends = (uint32_t *)malloc(n_buckets * sizeof *ends);           \
+            if (ends == NULL) return NULL;                                                           \
+            memset(ends, 0, n_buckets * sizeof *ends);                                               \
+            for (int64_t i = 0; i < n; i++) ends[entries[i] >> shift]++;                             \
+            for (int64_t b = 0; b < n_buckets; b++) {                                                \
+                uint32_t size = ends[b];                                                             \
+                ends[b] = end;                                                                       \
+                end += size;                                                                         \
+            }                                                                                        \
+            for (int64_t i = 0; i < n; i++) other[ends[entries[i] >> shift]++] = entries[i];         \
+            if (ends != some) free(ends);                                                            \
+            entries = other;                                                                         \
+            ENTRY largest = entries[0];                                                              \
+            for (int64_t i = 1; i < n; i++) {                                                        \
+                ENTRY entry = entries[i];                                                            \
+                entries[i - 1] = entry < largest ? entry : largest;                                  \
+                largest = entry < largest ? largest : entry;                                         \
+            }                                                                                        \
+            entries[n - 1] = largest;                                                                \
+        }                                                                                            \
+        for (int64_t i = 1; i < n; i++) {                                                            \
+            ENTRY entry = entries[i];                                                                \
+            int64_t at = i;                                                                          \
+            for (; at > 0 && entries[at - 1] > entry; at--) entries[at] = entries[at - 1];           \
+            entries[at] = entry;                                                                     \
+        }                                                                                            \
+        return entries;                                                                              \
+    }
 
-/* Sort entries, which have the column in their upper half; `other` has room for as many. Columns
-   are hashes, so buckets of their upper bits are about equally full, and what is left to do within
-   them is little. Returns where the sorted entries are, or NULL if there is no memory. */
-static uint64_t *ska_sorted(uint64_t *entries, uint64_t *other, int64_t n, int bits) {
-    if (n > SKA_FEW) {
-        enum { ON_STACK = 1 << 11 };
-        uint32_t few[ON_STACK], *ends = few;
-        int bucket_bits = 3;
-        while (bucket_bits < bits && bucket_bits < 20 && n >> bucket_bits) bucket_bits++;
-        if (bucket_bits > bits) bucket_bits = bits;
-        int shift = 32 + bits - bucket_bits;
-        int64_t n_buckets = (int64_t)1 << bucket_bits;
-        if (n_buckets > ON_STACK) {
-            ends = malloc(n_buckets * sizeof *ends);
-            if (ends == NULL) return NULL;
-        }
-        memset(ends, 0, n_buckets * sizeof *ends);
-        for (int64_t i = 0; i < n; i++) ends[entries[i] >> shift]++;
-        uint32_t end = 0;
-        for (int64_t b = 0; b < n_buckets; b++) {
-            uint32_t size = ends[b];
-            ends[b] = end;
-            end += size;
-        }
-        for (int64_t i = 0; i < n; i++) other[ends[entries[i] >> shift]++] = entries[i];
-        if (ends != few) free(ends);
-        entries = other;
-    }
-    for (int64_t i = 1; i < n; i++) {
-        uint64_t entry = entries[i];
-        int64_t at = i;
-        for (; at > 0 && entries[at - 1] > entry; at--) entries[at] = entries[at - 1];
-        entries[at] = entry;
-    }
-    return entries;
-}
+/* A column and where its value is; a column alone; a column and the sign of its hash. */
+SKA_DEFINE_SORT(ska_sort_with_places, uint64_t, 32)
+SKA_DEFINE_SORT(ska_sort_columns, uint32_t, 0)
+SKA_DEFINE_SORT(ska_sort_with_signs, uint32_t, 1)
 
 #endif

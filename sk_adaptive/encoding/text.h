@@ -37,7 +37,7 @@ typedef struct {
     int64_t bytes_room;
     int64_t *begins, *ends; /* of units */
     int64_t n_units, units_room;
-    uint64_t *entries;
+    uint32_t *entries; /* a column and the sign of the hash */
     int64_t n_entries, entries_room;
 } ska_output;
 
@@ -106,11 +106,64 @@ static inline int ska_in_stop_words(const ska_text_plan *plan, const uint8_t *by
     return 0;
 }
 
+static inline int ska_first_bit(uint64_t bits) {
+#if defined(__GNUC__) || defined(__clang__)
+    return __builtin_ctzll(bits);
+#else
+    int at = 0;
+    for (; !(bits & 1); bits >>= 1) at++;
+    return at;
+#endif
+}
+
+/* Fill `bytes` and the units of ASCII words: which characters are of words is a bit for each, so that
+   there is a branch for each end of a word and none for each character. */
+static int ska_split_ascii_words(const ska_text_plan *plan, const ska_document *document, ska_output *out) {
+    const uint8_t *from = (const uint8_t *)document->data;
+    int64_t n = document->n, begin = 0;
+    uint8_t *text = out->bytes, *to = text + n + 16;
+    uint64_t before = 0;
+    out->n_units = 0;
+    if (plan->lowercase) for (int64_t i = 0; i < n; i++) text[i] = from[i] + (uint8_t)(((uint8_t)(from[i] - 'A') < 26) << 5);
+    else memcpy(text, from, (size_t)n);
+    for (int64_t at = 0; at <= n; at += 64) {
+        int most = n - at < 64 ? (int)(n - at) : 64;
+        uint64_t bits = 0;
+        for (int k = 0; k < most; k++) bits |= (uint64_t)plan->is_unit[from[at + k]] << k;
+        uint64_t edges = bits ^ (bits << 1 | before);
+        before = bits >> 63;
+        for (; edges; edges &= edges - 1) {
+            int k = ska_first_bit(edges);
+            int64_t end = at + k, size = end - begin;
+            if (bits >> k & 1) {
+                begin = end;
+                continue;
+            }
+            if (size < plan->least) continue;
+            if (plan->stop_words && ska_in_stop_words(plan, text + begin, (size_t)size)) continue;
+            if (!ska_more_units(out)) return SKA_NO_MEMORY;
+            if (plan->max_n == 1) {
+                out->begins[out->n_units] = begin;
+                out->ends[out->n_units++] = end;
+                continue;
+            }
+            /* words of an n-gram have one space between them */
+            if (size <= 16) memcpy(to, text + begin, 16);
+            else memcpy(to, text + begin, (size_t)size);
+            out->begins[out->n_units] = to - out->bytes;
+            to += size;
+            out->ends[out->n_units++] = to - out->bytes;
+            *to++ = ' ';
+        }
+    }
+    return 0;
+}
+
 /* Fill `bytes` and the units of a document. */
-static inline int ska_split(const ska_text_plan *plan, const ska_document *document, int kind, ska_output *out) {
+static int ska_split(const ska_text_plan *plan, const ska_document *document, ska_output *out) {
     uint8_t *to = out->bytes, *before = to;
     int64_t n_characters = 0;
-    int was_space = 0;
+    int was_space = 0, kind = document->kind;
     out->n_units = 0;
     if (!ska_more_units(out)) return SKA_NO_MEMORY;
     if (plan->analyzer == SKA_CHAR_WB) {
@@ -179,7 +232,7 @@ static inline int ska_add_ngrams(const ska_text_plan *plan, ska_output *out, int
     for (int64_t i = first; i + n <= last; i++) {
         int64_t begin = out->begins[i];
         uint32_t hash = ska_hash(&nothing, out->bytes + begin, (size_t)(out->ends[i + n - 1] - begin));
-        out->entries[out->n_entries++] = (uint64_t)ska_column_of(plan->features, hash) << 32 | hash >> 31;
+        out->entries[out->n_entries++] = ska_column_of(plan->features, hash) << 1 | hash >> 31;
     }
     return 1;
 }
@@ -206,7 +259,8 @@ static int ska_all_ngrams(const ska_text_plan *plan, ska_output *out) {
 /* Merge equal columns, divide by the norm, and append the row. */
 static int ska_append_row(const ska_text_plan *plan, ska_output *out) {
     int64_t n = out->n_entries, first = out->n;
-    const uint64_t *sorted = ska_sorted(out->entries, out->entries + out->entries_room, n, plan->features.bits);
+    const uint32_t *sorted =
+        ska_sort_with_signs(out->entries, out->entries + out->entries_room, n, plan->features.bits);
     if (sorted == NULL) return 0;
     if (out->n + n > out->room) {
         out->room = 2 * (out->n + n);
@@ -215,10 +269,10 @@ static int ska_append_row(const ska_text_plan *plan, ska_output *out) {
     }
     double norm = 0;
     for (int64_t k = 0; k < n;) {
-        uint32_t column = (uint32_t)(sorted[k] >> 32);
+        uint32_t column = sorted[k] >> 1;
         int64_t count = 0;
         do count += plan->alternate_sign && sorted[k] & 1 ? -1 : 1;
-        while (++k < n && sorted[k] >> 32 == column);
+        while (++k < n && sorted[k] >> 1 == column);
         double value = plan->binary ? 1 : (double)count;
         out->indices[out->n] = (int32_t)column;
         ska_put(out->data, out->n++, value, plan->is_single);
@@ -238,12 +292,13 @@ static int ska_hash_documents(const ska_text_plan *plan, const ska_document *doc
                               int64_t *row_ends) {
     for (int64_t i = 0; i < n; i++) {
         const ska_document *document = &documents[i];
-        int64_t most = (document->kind ? 4 : 1) * document->n + 8;
+        int64_t most = 4 * document->n + 64;
         if (most > out->bytes_room) {
             out->bytes_room = 2 * most;
             if (!ska_grow((void **)&out->bytes, out->bytes_room)) return SKA_NO_MEMORY;
         }
-        int error = document->kind ? ska_split(plan, document, document->kind, out) : ska_split(plan, document, 0, out);
+        int is_simple = document->kind == 0 && plan->analyzer == SKA_WORD;
+        int error = is_simple ? ska_split_ascii_words(plan, document, out) : ska_split(plan, document, out);
         if (error) return error;
         out->n_entries = 0;
         if (!ska_more_entries(out, 1) || !ska_all_ngrams(plan, out) || !ska_append_row(plan, out)) return SKA_NO_MEMORY;
