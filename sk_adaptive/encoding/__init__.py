@@ -1,4 +1,4 @@
-"""From columns of a table, and from text, to sparse rows: transformers that keep nothing and only hash."""
+"""From columns of a table, and from text, to rows of a sparse matrix, by hashing."""
 
 from .column_hasher import ColumnHasher
 from .text_hasher import TextHasher

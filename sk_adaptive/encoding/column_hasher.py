@@ -11,7 +11,7 @@ from sklearn import get_config
 from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from . import _encode
+from . import _columns
 from .tables import Table
 
 # With fewer rows threads take longer than they save.
@@ -21,29 +21,32 @@ LEAST_ROWS_OF_A_THREAD = 2048
 class ColumnHasher(TransformerMixin, BaseEstimator):
     """Hash the columns of a table to the columns of a sparse matrix.
 
-    Each category becomes a one, in the column of the matrix that the hash of ``f"{column}={value}"`` tells, as
-    :class:`~sklearn.feature_extraction.FeatureHasher` does it with ``alternate_sign=False``. Crosses of columns are made while
-    rows are written. Nothing is learned from rows: `transform` needs no `fit`, takes values that it has not seen
-    before, and gives a value the same column of the matrix in each chunk of a stream.
+    Each category becomes a one, in the column of the matrix that the hash of
+    ``f"{column}={value}"`` tells, as FeatureHasher does it with ``alternate_sign=False``. Crosses
+    of columns are made while rows are written. Nothing is learned from rows: `transform` needs no
+    `fit`, takes values that it has not seen before, and gives a value the same column of the matrix
+    in each chunk of a stream.
 
     Parameters
     ----------
     n_features : int, default=2**20
         Number of columns of the matrix.
     interactions : "all", list of tuples of str, list of str or None, default=None
-        Crosses of columns, whose value is the product of the columns' values. Each tuple names two columns or more.
-        A list of names stands for all pairs of these columns, and "all" for all pairs of columns.
+        Crosses of columns, whose value is the product of the columns' values. Each tuple names two
+        columns or more. A list of names stands for all pairs of these columns, and "all" for all
+        pairs of columns.
     numeric : {"value", "category", "log_bins"} or dict, default="value"
         What numbers are, for all columns or by column; those that a dict does not name are "value".
 
         - "value": the number, in the matrix column of the hash of the table column's name.
         - "category": a category. 7, 7.0 and "7" are the same.
-        - "log_bins": a category for each value of ``floor(log(x) ** 2)``, or of ``floor(x)`` up to 2, for counts.
+        - "log_bins": a category for each value of ``floor(log(x) ** 2)``, or of ``floor(x)`` up to
+          2, for counts.
 
-        Whether a column has numbers is told by its type: strings, objects, booleans and categoricals are
-        categories, unless a dict names them.
+        Whether a column has numbers is told by its type: strings, objects, booleans and
+        categoricals are categories, unless a dict names them.
     missing : {"own", "ignore"}, default="own"
-        Missing values (None, NaN, NA, nulls) have a feature of their column, or none.
+        Whether missing values (None, NaN, NA, nulls) have a feature of their column, or none.
     dtype : {np.float64, np.float32}, default=np.float64
         Of the matrix.
     n_jobs : int or None, default=None
@@ -54,7 +57,8 @@ class ColumnHasher(TransformerMixin, BaseEstimator):
     n_features_in_ : int
         Number of columns of the table that `fit` has seen.
     feature_names_in_ : ndarray of shape (n_features_in_,)
-        Their names, if all are strings. After `fit`, `transform` wants the same columns, in any order.
+        Their names, if all are strings. After `fit`, `transform` wants the same columns, in any
+        order.
 
     See Also
     --------
@@ -63,9 +67,9 @@ class ColumnHasher(TransformerMixin, BaseEstimator):
 
     Notes
     -----
-    The matrix is CSR with int32 columns, sorted, where equal columns of a row are added up. Values of 0 are not stored.
-    There is no `get_feature_names_out`, as in :class:`~sklearn.feature_extraction.text.HashingVectorizer`, and so no `set_output`;
-    `explain` names features.
+    The matrix is CSR with int32 columns, sorted, where equal columns of a row are added up. Values
+    of 0 are not stored. There is no `get_feature_names_out`, as in FeatureHasher, and so no
+    `set_output`; `explain` names features.
 
     Examples
     --------
@@ -79,7 +83,7 @@ class ColumnHasher(TransformerMixin, BaseEstimator):
     _parameter_constraints = {
         "n_features": [Interval(Integral, 1, np.iinfo(np.int32).max, closed="both")],
         "interactions": [StrOptions({"all"}), list, tuple, None],
-        "numeric": [StrOptions(set(_encode.ROLES)), dict],
+        "numeric": [StrOptions(set(_columns.ROLES)), dict],
         "missing": [StrOptions({"own", "ignore"})],
         "dtype": "no_validation",
         "n_jobs": [Integral, None],
@@ -134,8 +138,9 @@ class ColumnHasher(TransformerMixin, BaseEstimator):
         Parameters
         ----------
         X : table
-            DataFrame of pandas or polars, Table or RecordBatch of pyarrow, any other object that exports
-            Arrow's C stream, or 2-d array of numbers, strings or objects, whose columns are called "x0", "x1", ....
+            DataFrame of pandas or polars, Table or RecordBatch of pyarrow, any other object that
+            exports Arrow's C stream, or 2-d array of numbers, strings or objects, whose columns are
+            called "x0", "x1", ....
 
         Returns
         -------
@@ -154,11 +159,11 @@ class ColumnHasher(TransformerMixin, BaseEstimator):
             run = pool.map if n_threads > 1 else map
             for first, n_rows_here, columns in table.batches():
                 for column in columns:
-                    column.hash_values()
+                    column.hash_objects()
                 cuts = [n_rows_here * k // n_threads for k in range(n_threads + 1)]
 
                 def write(start, stop, at=n_entries, first=first, columns=columns):
-                    return _encode.write_rows(
+                    return _columns.write_rows(
                         columns,
                         ends,
                         members,
@@ -172,7 +177,7 @@ class ColumnHasher(TransformerMixin, BaseEstimator):
 
                 try:
                     written = list(run(write, cuts[:-1], cuts[1:]))
-                except _encode.InfiniteNumber as error:
+                except _columns.InfiniteNumber as error:
                     row, name = error.args
                     raise ValueError(
                         f"column {name!r}, row {first + row}: the number is infinite"
@@ -204,13 +209,14 @@ class ColumnHasher(TransformerMixin, BaseEstimator):
         Returns
         -------
         list of (str, float or array of shape (n_outputs,))
-            Names, such as "site=7" or "site=7 & ad=3", and coefficients, the largest first. Features
-            that share a column of the matrix are joined by " or ".
+            Names, such as "site=7" or "site=7 & ad=3", and coefficients, the largest first.
+            Features that share a column of the matrix are joined by " or ".
         """
         coef = np.atleast_2d(getattr(model, "coef_", model))
         if coef.shape[1] != self.n_features:
             raise ValueError(
-                f"the model has {coef.shape[1]} features, and ColumnHasher has n_features={self.n_features}"
+                f"the model has {coef.shape[1]} features, and ColumnHasher has "
+                f"n_features={self.n_features}"
             )
         rows = self.transform(X).tocsc()
         seen = np.flatnonzero(np.diff(rows.indptr))
@@ -230,9 +236,9 @@ class ColumnHasher(TransformerMixin, BaseEstimator):
                 features = [column.feature(row) for column in columns]
                 for cross in crosses:
                     parts, hashes = zip(*(features[k] for k in cross), strict=True)
-                    features.append((" & ".join(parts), _encode.hash_cross(hashes)))
+                    features.append((" & ".join(parts), _columns.hash_cross(hashes)))
                 for name, hash in features:
-                    column = _encode.column_of(hash, self.n_features)
+                    column = _columns.column_of(hash, self.n_features)
                     if column in names:
                         names[column][name] = None
         return [
@@ -256,7 +262,8 @@ class ColumnHasher(TransformerMixin, BaseEstimator):
                 )
         elif len(table.names) != self.n_features_in_:
             raise ValueError(
-                f"X has {len(table.names)} features, but ColumnHasher is expecting {self.n_features_in_} features as input"
+                f"X has {len(table.names)} features, but ColumnHasher is expecting "
+                f"{self.n_features_in_} features as input"
             )
         elif hasattr(self, "feature_names_in_"):
             raise ValueError("X has no column names, but ColumnHasher was fitted with column names")
@@ -267,10 +274,15 @@ class ColumnHasher(TransformerMixin, BaseEstimator):
             raise ValueError(f"dtype must be np.float64 or np.float32, got {self.dtype!r}")
         of_numbers, by_column = self.numeric, {}
         if isinstance(self.numeric, dict):
-            of_numbers, by_column = "value", {str(name): role for name, role in self.numeric.items()}
+            of_numbers, by_column = (
+                "value",
+                {str(name): role for name, role in self.numeric.items()},
+            )
         for name, role in by_column.items():
-            if role not in _encode.ROLES:
-                raise ValueError(f"numeric[{name!r}] must be one of {list(_encode.ROLES)}, got {role!r}")
+            if role not in _columns.ROLES:
+                raise ValueError(
+                    f"numeric[{name!r}] must be one of {list(_columns.ROLES)}, got {role!r}"
+                )
             if name not in table.names:
                 raise ValueError(f"numeric names {name!r}, which is no column of the table")
         for k, name in enumerate(table.names):
@@ -302,10 +314,15 @@ class ColumnHasher(TransformerMixin, BaseEstimator):
                 raise ValueError(f"interactions has both names and tuples of names: {cross!r}")
             for name in cross:
                 if str(name) not in number:
-                    raise ValueError(f"interactions names {name!r}, which is no column of the table")
+                    raise ValueError(
+                        f"interactions names {name!r}, which is no column of the table"
+                    )
             cross = tuple(number[str(name)] for name in cross)
             if len(cross) < 2 or len(set(cross)) < len(cross):
-                raise ValueError(f"interactions needs two names or more in a tuple, each once: {[names[k] for k in cross]}")
+                raise ValueError(
+                    "interactions needs two names or more in a tuple, each once: "
+                    f"{[names[k] for k in cross]}"
+                )
             found[frozenset(cross)] = cross
         return list(found.values())
 
@@ -319,18 +336,22 @@ class ColumnHasher(TransformerMixin, BaseEstimator):
 
 
 def _listed(names):
-    return ", ".join(map(repr, names[:5])) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+    return ", ".join(map(repr, names[:5])) + (
+        f" and {len(names) - 5} more" if len(names) > 5 else ""
+    )
 
 
 def _as_numbers(piece, name, role):
     try:
         return piece.as_numbers()
     except (TypeError, ValueError):
-        raise ValueError(f"column {name!r} has values that are no numbers, for numeric={role!r}") from None
+        raise ValueError(
+            f"column {name!r} has values that are no numbers, for numeric={role!r}"
+        ) from None
 
 
 def as_csr(data, indices, indptr, n_features):
-    """The matrix of sorted rows without duplicates, of the kind that scikit-learn is configured to return."""
+    """The matrix of rows in canonical form, of the kind that scikit-learn is told to return."""
     n_entries = int(indptr[-1])
     indptr = indptr.astype(np.int32 if n_entries <= np.iinfo(np.int32).max else np.int64)
     interface = get_config().get("sparse_interface", "spmatrix")

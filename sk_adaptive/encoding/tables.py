@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import scipy.sparse as sp
 
-from ._encode import Column, arrow_columns
+from ._columns import Column, arrow_columns
 
 # Rows of which Python's strings are hashed before they become rows of the matrix.
 MOST_ROWS = 1 << 16
@@ -16,8 +16,8 @@ class Table:
 
     Parameters
     ----------
-    X : DataFrame of pandas or polars, Table or RecordBatch of pyarrow, any other object that exports Arrow's C
-        stream, or 2-d array of numbers, strings or objects
+    X : DataFrame of pandas or polars, Table or RecordBatch of pyarrow, any other object that
+        exports Arrow's C stream, or 2-d array of numbers, strings or objects
 
     Attributes
     ----------
@@ -32,8 +32,8 @@ class Table:
     Raises
     ------
     TypeError, ValueError
-        If it is no table, has no column, or two of the same name, or a column has values that are neither
-        strings nor numbers.
+        If it is no table, has no column, or two of the same name, or a column has values that are
+        neither strings nor numbers.
     """
 
     def __init__(self, X):
@@ -42,9 +42,7 @@ class Table:
             raise TypeError("sparse data was passed: ColumnHasher takes columns of a table")
         if pandas is not None and isinstance(X, pandas.DataFrame):
             names, self.n_rows = list(X.columns), len(X)
-            self.columns = [
-                _of_pandas(X.iloc[:, k], name, pandas) for k, name in enumerate(names)
-            ]
+            self.columns = [_of_pandas(X.iloc[:, k], name, pandas) for k, name in enumerate(names)]
         elif hasattr(X, "__arrow_c_stream__") and not _is_pandas(X, pandas):
             names, self.columns = arrow_columns(X)
             self.n_rows = sum(piece.n for piece in self.columns[0]) if self.columns else 0
@@ -54,18 +52,24 @@ class Table:
             self.n_rows = len(X)
             self.columns = [[_of_array(X[:, k], name)] for k, name in enumerate(names)]
         if not self.columns:
-            raise ValueError(f"0 feature(s) (shape=({self.n_rows}, 0)) while a minimum of 1 is required.")
-        self.has_names = not isinstance(X, np.ndarray) and all(isinstance(name, str) for name in names)
+            raise ValueError(
+                f"0 feature(s) (shape=({self.n_rows}, 0)) while a minimum of 1 is required."
+            )
+        self.has_names = not isinstance(X, np.ndarray) and all(
+            isinstance(name, str) for name in names
+        )
         self.names = [str(name) for name in names]
         for name in self.names:
             if not name.isascii() and name != name.encode(errors="replace").decode():
-                raise ValueError(f"the name of column {name!r} has a surrogate, which UTF-8 cannot encode")
+                raise ValueError(
+                    f"the name of column {name!r} has a surrogate, which UTF-8 cannot encode"
+                )
         if len(set(self.names)) < len(self.names):
             twice = next(name for name in self.names if self.names.count(name) > 1)
             raise ValueError(f"two columns are called {twice!r}")
 
     def batches(self):
-        """Slices of rows in which each column has one piece: the first row, their number, the columns."""
+        """Slices of rows in which each column has one piece: first row, number, columns."""
         ends = {0, self.n_rows, *range(0, self.n_rows, MOST_ROWS)}
         for pieces in self.columns:
             ends.update(np.cumsum([piece.n for piece in pieces]).tolist())
@@ -94,7 +98,8 @@ def _as_array(X):
         array = np.asarray(X, dtype=object)
     if array.ndim != 2:
         raise ValueError(
-            f"Expected a table, got an array of {array.ndim} dimension(s). Reshape your data into rows and columns."
+            f"Expected a table, got an array of {array.ndim} dimension(s). Reshape your data into "
+            "rows and columns."
         )
     return array
 
@@ -133,20 +138,24 @@ def _of_pandas(series, name, pandas):
             pieces = [_of_array(np.asarray(categories, dtype=object), name)]
         return [pieces[0].coded(Column.of_array(np.asarray(array.codes)))]
     if getattr(dtype, "storage", "") == "pyarrow" or isinstance(dtype, pandas.ArrowDtype):
-        return arrow_columns(_as_chunked(array), name=str(name))[1][0] or [Column.of_array(np.empty(0))]
+        return arrow_columns(_as_chunked(array), name=str(name))[1][0] or [
+            Column.of_array(np.empty(0))
+        ]
     if isinstance(dtype, pandas.StringDtype | pandas.SparseDtype):
         kind = object if isinstance(dtype, pandas.StringDtype) else dtype.subtype
         return [_of_array(np.asarray(array, dtype=kind), name)]
     plain = getattr(dtype, "numpy_dtype", None)
     if plain is None or plain.kind not in "biuf":
-        raise TypeError(f"column {name!r} has values of dtype {dtype}: make strings or numbers of them")
+        raise TypeError(
+            f"column {name!r} has values of dtype {dtype}: make strings or numbers of them"
+        )
     # numbers and booleans beside which there is a mask of those that are missing
     valid = np.packbits(~array.isna(), bitorder="little")
     return [Column.of_array(array.to_numpy(dtype=plain, na_value=0), valid)]
 
 
 def _as_chunked(array):
-    """pyarrow's array of a column that pandas keeps in Arrow, which exports a stream if it has chunks."""
+    """pyarrow's chunked array of a column that pandas keeps in Arrow."""
     exported = array.__arrow_array__()
     if hasattr(exported, "__arrow_c_stream__"):
         return exported

@@ -1,19 +1,19 @@
 """The transformer of documents."""
 
 from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
+from itertools import islice, pairwise
 from numbers import Integral
 
 import numpy as np
-import scipy.sparse as sp
 from joblib import effective_n_jobs
+from sklearn.base import clone
 from sklearn.feature_extraction.text import HashingVectorizer
 
-from ._encode import TextHashing
+from ._text import TextHashing
 from .column_hasher import as_csr
 
-# Patterns of tokens that need no regular expression: whether a token is all that is not white space (or
-# characters of words), and its least length.
+# Patterns of tokens that need no regular expression: whether a token is all that is not white space
+# (or characters of words), and its least length.
 PATTERNS = {
     r"\w\w+": (False, 2),
     r"\w{2,}": (False, 2),
@@ -30,10 +30,11 @@ LEAST_CHARACTERS_OF_A_THREAD = 1 << 17
 class TextHasher(HashingVectorizer):
     """Hash documents to a sparse matrix: HashingVectorizer, faster.
 
-    The matrix is that of :class:`~sklearn.feature_extraction.text.HashingVectorizer`, bit for bit, for all parameters and all text.
-    Fast are the analyzers "word", "char" and "char_wb" with any `ngram_range`, `lowercase`, `norm`, `binary`,
-    `alternate_sign` and `stop_words`, and words by the default pattern or another simple one. Anything else (a
-    `tokenizer`, a `preprocessor`, `strip_accents`, other patterns, other types) is done by scikit-learn's own code.
+    The matrix is HashingVectorizer's, bit for bit, for all parameters and all text. Fast are the
+    analyzers "word", "char" and "char_wb" with any `ngram_range`, `lowercase`, `norm`, `binary`,
+    `alternate_sign` and `stop_words`, and words by the default pattern or another simple one.
+    Anything else (a `tokenizer`, a `preprocessor`, `strip_accents`, other patterns, other types) is
+    done by scikit-learn's own code.
 
     Parameters
     ----------
@@ -54,12 +55,13 @@ class TextHasher(HashingVectorizer):
     stop_words : {'english'}, list or None, default=None
         Words to leave out.
     token_pattern : str or None, default=r"(?u)\\b\\w\\w+\\b"
-        What a word is. Fast are words of at least one or two characters of words, or of all that is not white
-        space.
+        What a word is. Fast are words of at least one or two characters of words, or of all that
+        is not white space.
     ngram_range : tuple (min_n, max_n), default=(1, 1)
         How many words, or characters, in a row are a feature.
     analyzer : {'word', 'char', 'char_wb'} or callable, default='word'
-        What features are made of: words, characters, or characters within words. A callable is not fast.
+        What features are made of: words, characters, or characters within words. A callable is
+        not fast.
     n_features : int, default=2**20
         Number of columns of the matrix.
     binary : bool, default=False
@@ -67,11 +69,13 @@ class TextHasher(HashingVectorizer):
     norm : {'l1', 'l2'} or None, default='l2'
         Norm of each row.
     alternate_sign : bool, default=True
-        Whether the hash also tells a sign, so that features that share a column cancel out on average.
+        Whether the hash also tells a sign, so that features that share a column cancel out on
+        average.
     dtype : type, default=np.float64
         Of the matrix. Fast are np.float64 and np.float32.
     n_jobs : int or None, default=None
-        Threads that share the documents, where it is fast. None means one. No bit of the matrix depends on it.
+        Threads that share the documents, where it is fast. None means one. No bit of the matrix
+        depends on it.
 
     See Also
     --------
@@ -176,7 +180,9 @@ class TextHasher(HashingVectorizer):
         # which also warns of stop words that no token is
         self.build_analyzer()
         stop_words = self.get_stop_words() if self.analyzer == "word" else None
-        if stop_words and not all(isinstance(word, str) and word.isprintable() for word in stop_words):
+        if stop_words and not all(
+            isinstance(word, str) and word.isprintable() for word in stop_words
+        ):
             return None
         return TextHashing(
             self.analyzer,
@@ -193,18 +199,18 @@ class TextHasher(HashingVectorizer):
 
     def _rows(self, hashing, documents, n_threads, pool):
         """Columns, values and numbers of entries of parts of the rows."""
-        texts = documents
         if self.input != "content" or not all(type(text) is str for text in documents):
-            texts = documents = [self.decode(document) for document in documents]
-        if all(type(text) is str for text in texts):
-            ends = np.cumsum([len(text) for text in texts])
+            documents = [self.decode(document) for document in documents]
+            documents = [str(text) if type(text) is np.str_ else text for text in documents]
+        if all(type(text) is str for text in documents):
+            ends = np.cumsum([len(text) for text in documents])
             n_threads = min(n_threads, int(ends[-1]) // LEAST_CHARACTERS_OF_A_THREAD + 1)
             cuts = np.searchsorted(ends, ends[-1] * np.arange(1, n_threads) / n_threads).tolist()
-            cuts = [0, *cuts, len(texts)]
-            groups = [texts[i:j] for i, j in zip(cuts, cuts[1:], strict=False) if i < j]
+            cuts = [0, *cuts, len(documents)]
+            groups = [documents[i:j] for i, j in pairwise(cuts) if i < j]
             parts = list((pool.map if len(groups) > 1 else map)(hashing.rows, groups))
             if None not in parts:
                 return [(*arrays, np.diff(ends, prepend=0)) for *arrays, ends in parts]
         # which knows what to say of them
-        X = HashingVectorizer(**{**self.get_params(), "input": "content"}).transform(documents)
+        X = super(TextHasher, clone(self).set_params(input="content")).transform(documents)
         return [(X.indices, X.data, np.diff(X.indptr))]
