@@ -105,7 +105,7 @@ def measure_memory(dtype, n_classes, n_features):
     tracemalloc.start()
     model.fit(X, y)
     _, allocated = tracemalloc.get_traced_memory()
-    size = model._state["records"].nbytes
+    size = model._model.records.nbytes
     line = f"{n_classes:8d} {n_features:9d} {dtype:10}{size / 1e6:10.1f}{allocated / size:11.3f}"
     if before is not None:
         line += f"{(memory_of_process('VmHWM') - before) / size:10.3f}"

@@ -1,27 +1,26 @@
-"""What an estimator shows of its state: coefficients, moments, rates; and how it is saved."""
+"""What an estimator shows of its model: coefficients, moments, rates; and how it is saved."""
 
 from types import MappingProxyType
 
 import numpy as np
 import scipy.sparse as sp
+from sklearn import get_config
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from . import _state
-from ._locking import lock_of
-from ._serving import csr_of
-
-# Optimizers that a thread was within when the process was forked. To free one might free a buffer
-# that the thread was about to replace.
-_abandoned = []
+from ._locking import turn_of
+from .model.mixture import Mixture
+from .model.readout import effective_learning_rates, textbook_moments
+from .model.saved import of_dict, to_dict
+from .model.served import ServedModel, served_model
 
 
-class StateAttributes(BaseEstimator):
-    """The attributes that `_state` holds.
+class ModelAttributes(BaseEstimator):
+    """The attributes that tell of `_model`.
 
-    Beside `_state` there is `_cache`, which is never saved: the kernel's optimizer on the state,
-    the mixture, the coefficients read out last, and the parameters that the last call has checked.
-    Threads take turns by `_lock`: whoever reads or changes the state or the cache holds it.
+    Beside `_model` there is `_cache`, which is never saved: the coefficients read out last, and
+    the parameters that the last call has checked. Threads take turns by `_lock`: whoever reads or
+    changes the model or the cache holds it.
     """
 
     def _public_coef(self, coef):
@@ -30,117 +29,91 @@ class StateAttributes(BaseEstimator):
 
     @property
     def _lock(self):
-        return lock_of(self)
+        return turn_of(self)
 
-    def _adopt(self, state):
+    def _adopt(self, model):
         # both at once, as Ctrl-C can come between two statements
-        self.__dict__.update(_state=state, _cache={})
+        self.__dict__.update(_model=model, _cache={})
 
-    def _current_state(self, name):
-        """The state; AttributeError, for the attribute of this name, before there is one."""
-        if "_state" not in self.__dict__:
+    def _model_for(self, name):
+        """The model; AttributeError, for the attribute of this name, before there is one."""
+        if "_model" not in self.__dict__:
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-        if "optimizer" in self._cache:
-            # a call that was interrupted may not have come to that
-            _state.save_clock(self._state, self._cache["optimizer"])
-        return self._state
+        return self._model
 
-    def _whole_state(self, name):
-        """The state with what the optimizer remembers; AttributeError without."""
-        state = self._current_state(name)
-        if not _state.can_learn(state):
+    def _learner_for(self, name):
+        """The model with what the optimizer remembers; AttributeError without."""
+        model = self._model_for(name)
+        if isinstance(model, ServedModel):
             raise AttributeError(f"strip_optimizer() has left this model without {name!r}")
-        return state
-
-    def _optimizer(self):
-        """The kernel's optimizer on the state, kept as its tables take longer than a row."""
-        optimizer = self._cache.get("optimizer")
-        if optimizer is None:
-            optimizer = self._cache["optimizer"] = _state.make_optimizer(self._state)
-        return optimizer
-
-    def _end_step(self):
-        """Make a whole model of one that a fork has copied in the midst of a step."""
-        if "_state" in self.__dict__:
-            state = self._current_state("_state")
-            if "optimizer" in self._cache:
-                _abandoned.append(self._cache["optimizer"])
-            self._adopt(state)
-            if _state.can_learn(state):
-                _state.end_step(state)
+        return model
 
     @property
     def coef_(self):
         with self._lock:
-            state = self._current_state("coef_")
+            model = self._model_for("coef_")
             if "coef" not in self._cache:
-                if self._sparse_coef and not _state.can_learn(state):
-                    coef = csr_of(state)
+                if self._sparse_coef:
+                    coef = as_configured(model.sparse_coefficients())
                 else:
-                    coef = _state.coefficients(
-                        state, optimizer=self._optimizer(), n_jobs=self.n_jobs
-                    )
-                    coef = self._public_coef(coef)
-                    coef = sp.csr_matrix(coef) if self._sparse_coef else coef
+                    coef = self._public_coef(model.coefficients(n_jobs=self.n_jobs))
                 self._cache["coef"] = _read_only(coef)
             return self._cache["coef"]
 
     @coef_.setter
     def coef_(self, value):
         with self._lock:
-            state = self._current_state("coef_")
-            shape = (_state.n_outputs_of(state), _state.n_features(state))
-            coef = initial_values(value, shape, _state.precision(state), "coef_")
-            self._adopt(_state.with_coefficients(state, coef))
+            model = self._model_for("coef_")
+            shape = model.n_outputs, model.n_features
+            self._adopt(model.with_coefficients(initial_values(value, shape, model.dtype, "coef_")))
 
     @property
     def intercept_(self):
         with self._lock:
-            state = self._current_state("intercept_")
-            return _read_only(_state.intercepts(state).astype(_state.precision(state)))
+            model = self._model_for("intercept_")
+            return _read_only(model.intercepts().astype(model.dtype))
 
     @intercept_.setter
     def intercept_(self, value):
         with self._lock:
-            state = self._current_state("intercept_")
-            shape = (_state.n_outputs_of(state),)
-            value = initial_values(value, shape, np.float64, "intercept_")
-            self._adopt(_state.with_intercepts(state, value))
+            model = self._model_for("intercept_")
+            value = initial_values(value, (model.n_outputs,), np.float64, "intercept_")
+            self._adopt(model.with_intercepts(value))
 
     @property
     def t_(self):
         with self._lock:
-            return self._current_state("t_")["t"] + 1
+            return self._model_for("t_").t + 1
 
     @property
     def eta0_(self):
         with self._lock:
-            return _state.learning_rate(self._current_state("eta0_"))
+            return self._model_for("eta0_").learning_rate
 
     @property
     def mixture_weights_(self):
-        return self._of_mixture("mixture_weights_")[1]
+        with self._lock:
+            return _read_only(self._mixture_for("mixture_weights_").weights.copy())
 
     @property
     def mixture_rates_(self):
-        return self._of_mixture("mixture_rates_")[0]
-
-    def _of_mixture(self, name):
-        """The learning rates of the models side by side, and their weights: copies."""
         with self._lock:
-            state = self._current_state(name)
-            if "mixture" not in state:
-                raise AttributeError(
-                    f"{type(self).__name__!r} object has {name!r} after partial_fit with "
-                    "eta0='search' only: it is a single model."
-                )
-            rates, weights = _state.rates_of_mixture(state), state["mixture"][1].copy()
-            return _read_only(rates), _read_only(weights)
+            return _read_only(self._mixture_for("mixture_rates_").rates)
+
+    def _mixture_for(self, name):
+        """The model; AttributeError if it is not several side by side."""
+        model = self._model_for(name)
+        if not isinstance(model, Mixture):
+            raise AttributeError(
+                f"{type(self).__name__!r} object has {name!r} after partial_fit with "
+                "eta0='search' only: it is a single model."
+            )
+        return model
 
     @property
     def optimizer_state_(self):
         with self._lock:
-            moments = _state.textbook_state(self._whole_state("optimizer_state_"))
+            moments = textbook_moments(self._learner_for("optimizer_state_"))
         return MappingProxyType(
             {name: _read_only(self._public_coef(values)) for name, values in moments.items()}
         )
@@ -148,19 +121,18 @@ class StateAttributes(BaseEstimator):
     @property
     def effective_learning_rate_(self):
         with self._lock:
-            state = self._whole_state("effective_learning_rate_")
-            return _read_only(self._public_coef(_state.effective_learning_rates(state)))
+            model = self._learner_for("effective_learning_rate_")
+            return _read_only(self._public_coef(effective_learning_rates(model)))
 
     @property
     def eps_(self):
         with self._lock:
-            return self._current_state("eps_")["settings"]["eps"]
+            return self._model_for("eps_").hyperparameters.eps
 
     @property
     def progressive_loss_(self):
         with self._lock:
-            state = self._current_state("progressive_loss_")
-            loss_sum, weight_sum = state["progressive_loss"]
+            loss_sum, weight_sum = self._model_for("progressive_loss_").progressive_loss
             return float(loss_sum / weight_sum) if weight_sum > 0 else np.nan
 
     def reset_progressive_loss(self):
@@ -172,27 +144,28 @@ class StateAttributes(BaseEstimator):
         """
         with self._lock:
             check_is_fitted(self)
-            self._state["progressive_loss"] = np.zeros(2)
+            self._model.progressive_loss = np.zeros(2)
         return self
 
     def __sklearn_is_fitted__(self):
-        return "_state" in self.__dict__
+        return "_model" in self.__dict__
 
     def __getstate__(self):
         with self._lock:
-            attributes = super().__getstate__()
-            if "_state" in attributes:
+            attributes = {
+                name: value
+                for name, value in super().__getstate__().items()
+                if name not in ("_turn", "_cache")
+            }
+            if "_model" in attributes:
                 # A copy, as another thread may learn while this one writes it to disk.
-                state = _state.snapshot(self._current_state("_state"))
-                attributes = {**attributes, "_state": state}
-                del attributes["_cache"]
+                attributes["_model"] = to_dict(self._model.copy())
             return attributes
 
     def __setstate__(self, attributes):
-        if "_state" in attributes:
-            _state.check(attributes["_state"], attributes.get("n_features_in_"))
-            state = _state.with_numbers_of_its_own(attributes["_state"])
-            attributes = {**attributes, "_state": state, "_cache": {}}
+        if "_model" in attributes:
+            model = of_dict(attributes["_model"], attributes.get("n_features_in_"))
+            attributes = {**attributes, "_model": model, "_cache": {}}
         super().__setstate__(attributes)
 
     def sparsify(self):
@@ -246,11 +219,11 @@ class StateAttributes(BaseEstimator):
         """
         with self._lock:
             check_is_fitted(self)
-            state = self._current_state("_state")
-            if _state.can_learn(state):
-                state = _state.stripped(state)
+            model = self._model
+            if not isinstance(model, ServedModel):
+                model = served_model(model)
             # all at once, as in `_adopt`
-            self.__dict__.update(_state=state, _cache={}, _sparse_coef=True)
+            self.__dict__.update(_model=model, _cache={}, _sparse_coef=True)
         return self
 
     def _set_sparse_coef(self, value):
@@ -259,6 +232,13 @@ class StateAttributes(BaseEstimator):
             self._sparse_coef = value
             self._cache.pop("coef", None)
         return self
+
+
+def as_configured(matrix):
+    """A CSR matrix, as a sparse array if scikit-learn's setting ``sparse_interface`` says so."""
+    # since scikit-learn 1.9
+    wants_array = get_config().get("sparse_interface") == "sparray"
+    return sp.csr_array(matrix) if wants_array else matrix
 
 
 def _read_only(values):

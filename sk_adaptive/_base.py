@@ -1,9 +1,7 @@
 """What both estimators are: parameters, fit, partial_fit and raw predictions."""
 
-import warnings
 from abc import abstractmethod
 from functools import cache
-from importlib.metadata import PackageNotFoundError, metadata
 from numbers import Integral, Real
 from operator import attrgetter, is_
 
@@ -20,31 +18,25 @@ from sklearn.utils._param_validation import (
 from sklearn.utils.extmath import safe_sparse_dot
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from . import _state
-from ._attributes import StateAttributes, initial_values
+from ._attributes import ModelAttributes, initial_values
 from ._callbacks import CallbackSupportMixin, begin_fit
 from ._data import training_data
 from ._input import ROWS_OF_RATE, check_structure, in_precision, is_in_order, is_ready
-from ._learning import Learned, TrainingFailure
 from ._locking import parameter_constraints, parameter_names, unchanged_if_it_fails
-from ._mixture import Mixture
-from ._refit import find_and_refit
 from ._registry import OPTIMIZERS
-from ._start import check_decay, least_gain, start_of, takes_from_rows, warn_of_other_units
-from ._team import Team, can_share, is_enough, train_rows
+from ._start import check_decay, least_gain, start_of, takes_from_rows, warn_of_other_scales
 from ._threads import Threads, n_threads_of, sparse_products
-from ._training import (
-    OVERFLOW_ADVICE,
-    RunSettings,
-    fit_epochs,
-    warn_of_few_epochs,
-)
 from ._validation_rows import check_validation_data, rows_to_learn
+from .model.hyperparameters import hyperparameters_of
+from .model.mixture import Mixture, as_it_goes_on, stream_model
+from .model.model import Model
+from .model.served import ServedModel
+from .training.epochs import OVERFLOW_ADVICE, FitOptions, fit_epochs, warn_of_few_epochs
+from .training.parts import ModelInParts, can_share, is_enough
+from .training.refit import RATES, find_and_refit
+from .training.steps import Learned, TrainingFailure, learn_all
 
 LARGEST_SEED = np.iinfo(np.int32).max
-
-# Finding the features of X costs about as much an entry as reading so many features out.
-ENTRY_COST = 8
 
 PRECISIONS = [np.float64, np.float32]
 
@@ -54,17 +46,7 @@ def _parameters_getter(estimator_class):
     return attrgetter(*parameter_names(estimator_class))
 
 
-@cache
-def _documentation_url():
-    """What pyproject.toml names under project.urls as Documentation; empty without it."""
-    try:
-        urls = metadata("sk-adaptive").get_all("Project-URL", [])
-    except PackageNotFoundError:
-        return ""
-    return dict(url.split(", ", 1) for url in urls).get("Documentation", "").rstrip("/")
-
-
-class AdaptiveSGD(CallbackSupportMixin, StateAttributes):
+class AdaptiveSGD(CallbackSupportMixin, ModelAttributes):
     """What the classifier and the regressor share."""
 
     _parameter_constraints: dict = {
@@ -80,7 +62,7 @@ class AdaptiveSGD(CallbackSupportMixin, StateAttributes):
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "learning_rate": [StrOptions({"constant", "invscaling", "adaptive"})],
         "eta0": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto", "search"})],
-        "power_t": [Interval(Real, None, None, closed="neither")],
+        "power_t": [Interval(Real, 0, None, closed="left")],
         "rho": [Interval(Real, 0, 1, closed="left")],
         "beta_1": [Interval(Real, 0, 1, closed="left")],
         "beta_2": [Interval(Real, 0, 1, closed="neither")],
@@ -99,15 +81,6 @@ class AdaptiveSGD(CallbackSupportMixin, StateAttributes):
         "verbose": ["verbose"],
         "random_state": ["random_state"],
     }
-
-    # -- the link of the HTML representation, which is scikit-learn's unless it is told --
-
-    _doc_link_module = "sk_adaptive"
-
-    @property
-    def _doc_link_template(self):
-        url = _documentation_url()
-        return url and f"{url}/generated/{{estimator_module}}.{{estimator_name}}.html"
 
     # -- what the classifier and the regressor define --
 
@@ -186,23 +159,6 @@ class AdaptiveSGD(CallbackSupportMixin, StateAttributes):
                 f"learning_rate must be {' or '.join(map(repr, schedules))} with "
                 f"optimizer={self.optimizer!r}. Got {self.learning_rate!r}."
             )
-        if for_fit and self.eta0 == "search" and not self.early_stopping:
-            raise ValueError(
-                "eta0='search' compares rates on rows that fit does not learn, so early_stopping "
-                "should be True or 'auto' with it. Got early_stopping=False."
-            )
-        if self.power_t < 0:
-            if self.learning_rate == "invscaling":
-                raise ValueError(
-                    f"power_t must not be negative with learning_rate='invscaling', as learning "
-                    f"rates would grow. Got {self.power_t!r}."
-                )
-            warnings.warn(
-                "Negative values for `power_t` are deprecated, as they are in scikit-learn. Use "
-                "values in the range [0.0, inf) instead.",
-                FutureWarning,
-                stacklevel=6 if for_fit else 5,
-            )
         if self.penalty == "elasticnet" and self.l1_ratio is None:
             raise ValueError("l1_ratio must be set when penalty is 'elasticnet'")
 
@@ -231,32 +187,32 @@ class AdaptiveSGD(CallbackSupportMixin, StateAttributes):
             training = training.normalised(learned, scale)
         start = start_of(self, training, learned, one_pass=False)
 
-        def new_state(eta0):
-            return self._state_to_fit(training, start, eta0, scale, coef_init, intercept_init)
+        def new_model(eta0):
+            return self._model_to_fit(training, start, eta0, scale, coef_init, intercept_init)
 
         # before what else takes memory
-        state = new_state(start.eta0)
+        model = new_model(start.hyperparameters.eta0)
         # A weight of a feature that does not occur is zero, unless it was so from the start.
         features = training.features() if coef_init is None and not self._is_warm() else None
-        settings = self._run_settings(training, rows, validation_score is not None)
+        options = self._fit_options(training, rows, validation_score is not None)
         task = self._begin_task(given, X, y, training, learned, None if refits else self.max_iter)
 
         # -- train --
-        if refits or (self.eta0 == "search" and validation_score is not None):
+        if refits:
             progress = find_and_refit(
-                state,
-                new_state,
+                model,
+                new_model,
                 training,
                 rows,
-                all_rows if refits else None,
+                all_rows,
                 features,
-                settings,
+                options,
                 validation_score,
-                self.eta0,
+                RATES if isinstance(self.eta0, str) else (),
                 task,
             )
         else:
-            progress = fit_epochs(state, training, rows, features, settings, validation_score, task)
+            progress = fit_epochs(model, training, rows, features, options, validation_score, task)
 
         # -- publish --
         self._become(progress)
@@ -268,15 +224,15 @@ class AdaptiveSGD(CallbackSupportMixin, StateAttributes):
         return self
 
     def _is_warm(self):
-        return self.warm_start and "_state" in self.__dict__
+        return self.warm_start and "_model" in self.__dict__
 
-    def _state_to_fit(self, training, start, eta0, scale, coef, intercept):
-        """A state before the first step, of the user's weights, those of before, or the start's."""
+    def _model_to_fit(self, training, start, eta0, scale, coef, intercept):
+        """A model before the first step, of the user's weights, those of before, or the start's."""
         if self._is_warm() and (coef is None or intercept is None):
-            previous = self._current_state("_state")
+            previous = self._model
             _check_shape_of_before(previous, training, coef is None)
-            coef = _state.coefficients(previous) if coef is None else coef
-            intercept = _state.intercepts(previous) if intercept is None else intercept
+            coef = previous.coefficients() if coef is None else coef
+            intercept = previous.intercepts() if intercept is None else intercept
         if coef is None and intercept is None:
             intercept = start.intercept
         n_features, n_outputs = training.n_features, training.n_outputs
@@ -285,12 +241,11 @@ class AdaptiveSGD(CallbackSupportMixin, StateAttributes):
             coef = initial_values(coef, (n_outputs, n_features), dtype, "coef_init")
         if intercept is not None:
             intercept = initial_values(intercept, (n_outputs,), np.float64, "intercept_init")
-        return _state.new_state(
-            start.settings, eta0, n_features, n_outputs, dtype, coef, intercept, scale
-        )
+        hyperparameters = start.hyperparameters.with_numbers(eta0=eta0)
+        return Model(hyperparameters, n_features, n_outputs, dtype, coef, intercept, scale)
 
-    def _run_settings(self, training, rows, validated):
-        return RunSettings(
+    def _fit_options(self, training, rows, validated):
+        return FitOptions(
             max_iter=self.max_iter,
             tol=least_gain(self, training, rows, validated),
             n_iter_no_change=self.n_iter_no_change,
@@ -315,13 +270,13 @@ class AdaptiveSGD(CallbackSupportMixin, StateAttributes):
             metadata=None if weight is None else cache(lambda: {"sample_weight": weight[rows]}),
         )
 
-    def _become(self, progress, optimizer=None):
-        """Be the model of this progress, whose optimizer may be the one that goes on training."""
+    def _become(self, progress):
+        """Be the model of this progress, which may go on training."""
         scores = progress.validation_scores
         # all at once, as in `_adopt`
         self.__dict__.update(
-            _state=progress.state,
-            _cache={} if optimizer is None else {"optimizer": optimizer},
+            _model=progress.model,
+            _cache={},
             _sparse_coef=False,
             n_iter_=progress.n_iter,
             # copies, as the run goes on with its own
@@ -345,9 +300,9 @@ class AdaptiveSGD(CallbackSupportMixin, StateAttributes):
         return self
 
     def _prepare(self, X, y, sample_weight, classes):
-        """Make the state what the parameters of now ask for; return what to learn, and the rows."""
-        first_call = "_state" not in self.__dict__
-        if not (first_call or _state.can_learn(self._state)):
+        """Make the model what the parameters of now ask for; return what to learn, and the rows."""
+        first_call = "_model" not in self.__dict__
+        if not first_call and isinstance(self._model, ServedModel):
             raise ValueError(
                 f"This {type(self).__name__} can't learn on: strip_optimizer() has left it without "
                 "what the optimizer remembers. Go on with a copy from before, or train anew by fit."
@@ -372,16 +327,17 @@ class AdaptiveSGD(CallbackSupportMixin, StateAttributes):
             self._check_outputs(training)
         if not unchanged:
             self._check_comparable(training)
-            state = (self._first_state if first_call else self._next_state)(training, rows)
-            if state is not self.__dict__.get("_state"):
-                self._adopt(state)
-            # the loss may be another
-            self._cache.pop("mixture", None)
+            model = (self._first_model if first_call else self._next_model)(training, rows)
+            if model is not self.__dict__.get("_model"):
+                self._adopt(model)
+            if isinstance(model, Mixture):
+                # the loss may be another
+                model.weigh_by(training)
             # Until rows have taught something, each call looks again.
-            if self._is_settled(state["settings"]):
+            if self._is_settled(model.hyperparameters):
                 self._cache["parameters"] = parameters
-        if not first_call and self._state["t"] < ROWS_OF_RATE:
-            warn_of_other_units(self, training, rows, self._state["settings"])
+        if not first_call and self._model.t < ROWS_OF_RATE:
+            warn_of_other_scales(self, training, rows, self._model.hyperparameters.scales)
         return training, rows
 
     def _check_comparable(self, training):
@@ -396,47 +352,38 @@ class AdaptiveSGD(CallbackSupportMixin, StateAttributes):
                     "a number."
                 )
 
-    def _is_settled(self, settings):
+    def _is_settled(self, hyperparameters):
         """Whether rows have told what they are to tell."""
-        return settings["typical_gradient"] > 0 or not takes_from_rows(self)
+        return hyperparameters.scales.gradient > 0 or not takes_from_rows(self)
 
     def _check_outputs(self, training):
-        n_outputs = _state.n_outputs_of(self._state)
+        n_outputs = self._model.n_outputs
         if training.n_outputs != n_outputs:
             raise ValueError(
                 f"y has {training.n_outputs} output(s), but the model has {n_outputs}."
             )
 
-    def _first_state(self, training, rows):
-        """The state before anything is learned."""
+    def _first_model(self, training, rows):
+        """The model before anything is learned."""
         start = self._start_partial_fit(training, rows)
         self._sparse_coef = False
-        n_features, n_outputs = training.n_features, training.n_outputs
-        return _with_intercept_of(
-            start,
-            _state.new_state(
-                start.settings,
-                start.eta0,
-                n_features,
-                n_outputs,
-                training.data.dtype,
-                rates=_state.rates_of_models(start.settings),
-            ),
-        )
+        shape = training.n_features, training.n_outputs
+        model = stream_model(start.hyperparameters, *shape, training.data.dtype)
+        return _with_intercept_of(start, model)
 
-    def _next_state(self, training, rows):
-        """The state as it goes on after a change of parameters."""
-        state = self._current_state("_state")
-        units, eta0 = _state.units_of(state["settings"]), state["eta0"]
-        settings = _state.settings_of(self, units)
-        if self._is_settled(settings) and _state.is_same_kind(state, settings):
-            # A rate that rows or "adaptive" have settled stays; a new number replaces it.
-            if not isinstance(self.eta0, str) and self.learning_rate != "adaptive":
-                eta0 = float(self.eta0)
-            check_decay(self, settings, eta0)
-            return _state.with_settings(state, settings, eta0)
-        start = self._start_partial_fit(training, rows, state.get("scale"))
-        return _with_intercept_of(start, _state.with_settings(state, start.settings, start.eta0))
+    def _next_model(self, training, rows):
+        """The model as it goes on after a change of parameters."""
+        model = self._model
+        before = model.hyperparameters
+        # A rate that rows or "adaptive" have settled stays; a new number replaces it.
+        settled = isinstance(self.eta0, str) or self.learning_rate == "adaptive"
+        eta0 = before.eta0 if settled else float(self.eta0)
+        hyperparameters = hyperparameters_of(self, before.scales, eta0)
+        if self._is_settled(hyperparameters) and model.is_same_kind(hyperparameters):
+            check_decay(self, hyperparameters)
+            return model.successor(hyperparameters)
+        start = self._start_partial_fit(training, rows, model.scale)
+        return _with_intercept_of(start, as_it_goes_on(model, start.hyperparameters))
 
     def _start_partial_fit(self, training, rows, scale=None):
         """The start on rows that are not normalised yet, after those that had this scale."""
@@ -448,7 +395,7 @@ class AdaptiveSGD(CallbackSupportMixin, StateAttributes):
 
     def _validate_again(self, X, y):
         """X and y, validated, of a call that is not the first."""
-        dtype = _state.precision(self._state)
+        dtype = self._model.dtype
         if self._is_ready(X, [dtype]):
             targets = self._ready_targets(y, X.shape[0])
             if targets is not None:
@@ -459,30 +406,25 @@ class AdaptiveSGD(CallbackSupportMixin, StateAttributes):
         # rows of a model that knows names have to have them, or get a warning
         return "feature_names_in_" not in self.__dict__ and is_ready(X, self.n_features_in_, dtypes)
 
-    def _mixture(self, training):
-        """How the kernel weights the models, kept as to find its rate takes longer than a row."""
-        if "mixture" not in self._cache:
-            self._cache["mixture"] = Mixture(self._state, training)
-        return self._cache["mixture"]
-
     def _learn(self, training, rows):
-        """Train the state on rows of a partial_fit.
+        """Train the model on rows of a partial_fit.
 
         Returns what ended that early, if steps had been done by then: they stay done. The
-        optimizer has done them on the arrays of the state, whatever happens next.
+        kernel has done them on the arrays of the model, whatever happens next.
         """
-        state, optimizer = self._state, self._optimizer()
+        model = self._model
         self._cache.pop("coef", None)
         self.n_iter_ = 1
-        begin, stopped = optimizer.t, None
-        scale, scale_before, raw = state.get("scale"), None, training
+        begin, stopped = model.t, None
+        scale, scale_before, raw = model.scale, None, training
         try:
             if scale is not None:
+                model.own_arrays()
+                scale = model.scale
                 scale_before = scale[raw.indices]
                 training = raw.normalised(rows, scale)
-            mixture = self._mixture(training) if "mixture" in state else None
-            if not self._learn_shared(training, rows, mixture):
-                train_rows(optimizer, training, rows, state["progressive_loss"], mixture)
+            if not self._learn_shared(training, rows):
+                learn_all(model, training, rows, model.progressive_loss)
         except TrainingFailure as failure:
             stopped = ValueError(
                 f"Floating-point under-/overflow occurred at row {failure.row}. The rows before it "
@@ -491,43 +433,39 @@ class AdaptiveSGD(CallbackSupportMixin, StateAttributes):
         except BaseException as exception:
             stopped = exception
         try:
-            # threads have made another
-            optimizer = self._optimizer()
-            _state.save_clock(state, optimizer)
             if stopped is not None and scale_before is not None:
                 # rows that were not learned leave no trace
                 scale[raw.indices] = scale_before
-                raw.normalised(rows[: (optimizer.t - begin) * raw.batch_size], scale)
-            if stopped is not None and optimizer.t == begin:
+                raw.normalised(rows[: (model.t - begin) * raw.batch_size], scale)
+            if stopped is not None and model.t == begin:
                 raise stopped
             return stopped
         finally:
             del stopped  # as its traceback refers to this frame
 
-    def _learn_shared(self, training, rows, mixture):
+    def _learn_shared(self, training, rows):
         """Let threads learn rows of a partial_fit; False, and nothing done, if they can't."""
-        state = self._state
-        n_models = _state.n_models_of(state)
+        model = self._model
         # known sooner than the number of threads, in a call that learns one row
-        if not is_enough(training, rows.size, n_models):
+        if not is_enough(training, rows.size, model.n_models):
             return False
-        if mixture is not None and not mixture.complete:
+        if isinstance(model, Mixture) and not model.complete:
             # models that are out learn no more
             return False
         with Threads(n_threads_of(self.n_jobs)) as threads:
-            if not can_share(training, rows.size, threads, n_models):
+            if not can_share(training, rows.size, threads, model.n_models):
                 return False
-            team, learned = Team(state, training, training.features(), threads, False), Learned()
+            features, learned = training.features(), Learned()
+            parts = ModelInParts(model, training, rows.size, features, threads, False)
             try:
-                team.learn(rows, learned, mixture)
+                parts.learn(rows, learned)
             except TrainingFailure:
                 # Each part has stopped elsewhere. Those that were to be learned are again.
                 return False
 
             def become():
-                optimizer = team.put_all()
-                learned.add_to(state["progressive_loss"], rows, training)
-                self._cache["optimizer"] = optimizer
+                parts.whole_by_this_thread()
+                learned.add_to(model.progressive_loss, rows, training)
 
             # in a thread that Ctrl-C does not end in the middle of it
             threads.run_one(become)
@@ -545,7 +483,7 @@ class AdaptiveSGD(CallbackSupportMixin, StateAttributes):
         """
         # What is read belongs to one model, of one moment; the product needs no lock.
         with self._lock:
-            if "_state" not in self.__dict__:
+            if "_model" not in self.__dict__:
                 check_is_fitted(self)  # raises
             ready = self._is_ready(X, PRECISIONS)
             if not (ready and is_in_order(X)):
@@ -554,21 +492,12 @@ class AdaptiveSGD(CallbackSupportMixin, StateAttributes):
                     X = in_precision(X, PRECISIONS)
                 if sp.issparse(X):
                     check_structure(X)
-            few = sp.issparse(X) and X.indptr[-1] < X.shape[1] // ENTRY_COST
-            served = None
-            if sp.issparse(X) and not (few or _state.can_learn(self._state)):
-                served = self._optimizer()
-            elif few:
-                features = X.indices[: int(X.indptr[-1])].astype(np.int64)
-                coef = _state.coefficients(self._state, features, self._optimizer())
-            else:
-                coef = self.coef_
+            product = self._model.product(X) if sp.issparse(X) else None
+            coef = self.coef_ if product is None else None
             intercept = self.intercept_
             attributes = [getattr(self, name) for name in names]
-        if served is not None:
-            products = served.products(X)
-        elif few:
-            products = _products_of_few(X, coef)
+        if product is not None:
+            products = product()
         else:
             coef = coef if coef.ndim == 2 else coef[np.newaxis]
             if sp.issparse(X) and not sp.issparse(coef):
@@ -583,21 +512,9 @@ class AdaptiveSGD(CallbackSupportMixin, StateAttributes):
         return tags
 
 
-def _products_of_few(X, weights):
-    """X @ coef.T, bit for bit, from the weights of each entry's feature, (n_outputs, n_entries)."""
-    n_rows, n_entries = X.shape[0], weights.shape[1]
-    data = X.data[:n_entries]
-    if n_rows == 1:
-        # in turn from the left, as a sparse product does
-        sums = np.cumsum(weights * data, axis=1)
-        return sums[:, -1:].T if n_entries else np.zeros((1, sums.shape[0]), sums.dtype)
-    places = sp.csr_matrix((data, np.arange(n_entries), X.indptr), (n_rows, n_entries))
-    return places @ weights.T
-
-
-def _check_shape_of_before(state, training, takes_coefficients):
+def _check_shape_of_before(model, training, takes_coefficients):
     """Refuse the weights of a call on rows or targets of another kind."""
-    before = _state.n_outputs_of(state), _state.n_features(state)
+    before = model.n_outputs, model.n_features
     now = training.n_outputs, training.n_features
     if before[0] != now[0] or (takes_coefficients and before != now):
         raise ValueError(
@@ -606,7 +523,7 @@ def _check_shape_of_before(state, training, takes_coefficients):
         )
 
 
-def _with_intercept_of(start, state):
-    if start.intercept is not None and not state["intercept"].any():
-        _state.set_intercepts(state, start.intercept)
-    return state
+def _with_intercept_of(start, model):
+    if start.intercept is not None and not model.intercept.any():
+        model.set_intercepts(start.intercept)
+    return model

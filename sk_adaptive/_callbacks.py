@@ -41,19 +41,19 @@ class FitTask:
         self._fit, self._epoch = context, None
         self._fit.call_on_fit_task_begin(estimator=estimator, **data)
 
-    def begin_epoch(self, progress, optimizer):
+    def begin_epoch(self, progress):
         self._epoch = self._fit.subcontext(task_name="epoch")
-        self._tell(self._epoch.call_on_fit_task_begin, progress, optimizer)
+        self._tell(self._epoch.call_on_fit_task_begin, progress)
 
-    def end_epoch(self, progress, optimizer):
+    def end_epoch(self, progress):
         """Whether a callback wants this to have been the last epoch."""
-        return bool(self._tell(self._epoch.call_on_fit_task_end, progress, optimizer))
+        return bool(self._tell(self._epoch.call_on_fit_task_end, progress))
 
     def end(self, progress):
         self._tell(self._fit.call_on_fit_task_end, progress)
 
-    def _tell(self, call, progress, optimizer=None):
-        self._estimator._become(progress, optimizer)
+    def _tell(self, call, progress):
+        self._estimator._become(progress)
         # the copy needs nothing that the estimator does not have
         return call(estimator=self._estimator, **self._data, reconstruction_attributes={})
 

@@ -4,53 +4,49 @@ import os
 from contextlib import contextmanager
 from functools import cache, wraps
 from threading import RLock
-from weakref import ref
+from weakref import WeakSet
 
-# A weak reference to each estimator, and its lock, by the estimator's id: a subclass may have no
-# hash, or call two estimators equal. A lock is no attribute, as those are saved, copied and
-# compared.
-_locks = {}
-
-# The ids of estimators that a thread which this process does not have was at when it was forked.
-_left_midway = set()
+_turns = WeakSet()
 
 
-def lock_of(estimator):
-    """The lock that whoever reads or changes the estimator's state holds."""
-    known, lock = _locks.get(id(estimator), (None, None))
-    return lock if known is not None and known() is estimator else _new_lock(estimator)
+class Turn:
+    """A reentrant lock that a forked process can take, whoever held it when it was forked."""
 
+    def __init__(self):
+        self._lock = RLock()
+        _turns.add(self)
 
-def _new_lock(estimator):
-    key, lock = id(estimator), RLock()
+    def __enter__(self):
+        self._lock.acquire()
 
-    def forget(_, locks=_locks):
-        locks.pop(key, None)
+    def __exit__(self, *exception):
+        self._lock.release()
 
-    # Nobody else takes it before the estimator is fit to be used.
-    with lock:
-        _, agreed = _locks.setdefault(key, (ref(estimator, forget), lock))
-        if agreed is lock and key in _left_midway:
-            _left_midway.discard(key)
-            estimator._end_step()
-    return agreed
+    def renew(self):
+        """Forget the lock if nobody can let go of it: another thread, which a child lacks.
 
-
-def _renew_locks():
-    """In a forked process, forget the locks that nobody can let go of: those of other threads.
-
-    The thread that forked goes on in the child, and keeps its own.
-    """
-    for key, (_, lock) in list(_locks.items()):
-        if lock.acquire(blocking=False):
-            lock.release()
+        The thread that forked goes on in the child, and keeps its own.
+        """
+        if self._lock.acquire(blocking=False):
+            self._lock.release()
         else:
-            del _locks[key]
-            _left_midway.add(key)
+            self._lock = RLock()
+
+
+def _renew_turns():
+    for turn in list(_turns):
+        turn.renew()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew_locks)
+    os.register_at_fork(after_in_child=_renew_turns)
+
+
+def turn_of(estimator):
+    """The lock that whoever reads or changes the estimator's model holds."""
+    # in one operation, as two threads may be the first
+    attributes = estimator.__dict__
+    return attributes.get("_turn") or attributes.setdefault("_turn", Turn())
 
 
 @cache
@@ -93,7 +89,7 @@ def one_at_a_time(fit):
 
     @wraps(fit)
     def locked_fit(estimator, *arguments, **named):
-        with lock_of(estimator), unchanged_if_it_fails(estimator):
+        with turn_of(estimator), unchanged_if_it_fails(estimator):
             return fit(estimator, *arguments, **named)
 
     return locked_fit

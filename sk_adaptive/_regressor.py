@@ -212,7 +212,8 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
         The number that `eps` led to.
     loss_curve_ : list of float
         Mean training objective of each epoch of the last `fit`: the loss of each row just before
-        it was learned, plus the penalty at the end of the epoch.
+        it was learned, plus the penalty at the end of the epoch. The decay of 'adamw' is no penalty
+        of an objective, and is not added.
     progressive_loss_ : float
         Progressive validation: the mean loss of rows, each just before it was learned. The rows
         are those of the first epoch of the last `fit`, which were all new then, and those that

@@ -18,16 +18,8 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from ._base import PRECISIONS
 from ._callbacks import begin_search
 from ._data import training_data
-from ._side_by_side import SideBySide, bytes_of_records, groups_of, unit_of
 from ._start import start_of
 from ._threads import Threads, parts_of
-from ._training import (
-    EPOCHS_OF_GRACE,
-    OVERFLOW_ADVICE,
-    Convergence,
-    fit_epochs,
-    warn_of_few_epochs,
-)
 from ._validation_rows import (
     ValidationLoss,
     one_split,
@@ -35,6 +27,14 @@ from ._validation_rows import (
     scorer_on,
     weights_for_scorers,
 )
+from .training.epochs import (
+    EPOCHS_OF_GRACE,
+    OVERFLOW_ADVICE,
+    Convergence,
+    fit_epochs,
+    warn_of_few_epochs,
+)
+from .training.side_by_side import SideBySide, bytes_of_records, clock_rate_of, groups_of
 
 # eta0s="auto" and alphas="auto": times the automatic ones of all rows.
 RATES = (1 / 3, 1.0, 3.0)
@@ -115,7 +115,7 @@ class SearchCV:
             raise ValueError("Sample weights must contain at least one non-zero number.")
         splits = self._splits(X, y, groups, training)
         candidates = self._candidates(training, rows)
-        settings = self._run_settings(training, rows, validated=True)
+        settings = self._fit_options(training, rows, validated=True)
         weight = training.weight_or_none
         task = begin_search(
             self,
@@ -148,7 +148,7 @@ class SearchCV:
         found = race.results(n_folds)
 
         # -- publish --
-        for name in ("_state", "_cache", "n_iter_", "loss_curve_"):
+        for name in ("_model", "_cache", "n_iter_", "loss_curve_"):
             self.__dict__.pop(name, None)
         self.__dict__.update(found)
         if race.is_unfinished():
@@ -196,8 +196,9 @@ class SearchCV:
                 one_pass=False,
             )
             if rates is None:
-                rates = [factor * start.eta0 for factor in RATES]
-            columns.append(alphas or _automatic_alphas(start.settings, self.penalty, l1_ratio))
+                rates = [factor * start.hyperparameters.eta0 for factor in RATES]
+            numbers = start.hyperparameters
+            columns.append(alphas or _automatic_alphas(numbers, self.penalty, l1_ratio))
         return [
             {
                 name: value
@@ -216,14 +217,14 @@ class SearchCV:
             scale = training.scale_of(rows)
             training = training.normalised(rows, scale)
         start = start_of(model, training, rows, one_pass=False)
-        state = self._state_to_fit(training, start, start.eta0, scale, None, None)
+        model = self._model_to_fit(training, start, start.hyperparameters.eta0, scale, None, None)
         # hooks of callbacks see those of the model so far in their place
         best_iteration, stopped_by = self.best_iteration_, self.stopped_by_
         scores = self.validation_scores_
         settings = replace(settings, max_iter=best_iteration, tol=None)
         told = None if task is None else task.begin_refit(settings.max_iter)
         features = training.features()
-        progress = fit_epochs(state, training, rows, features, settings, None, told)
+        progress = fit_epochs(model, training, rows, features, settings, None, told)
         progress.validation_scores, progress.best_iteration = scores, best_iteration
         if progress.stopped_by != "callback":
             progress.stopped_by = stopped_by
@@ -249,14 +250,14 @@ def _numbers(name, values, allowed):
     return numbers.tolist()
 
 
-def _automatic_alphas(settings, penalty, l1_ratio):
+def _automatic_alphas(numbers, penalty, l1_ratio):
     """Multiples of the alpha whose penalty has the gradient of "auto" on a typical coefficient.
 
     With an elastic net "auto" is no one number, as its two strengths are of different units.
     """
     share = {"l2": 0.0, "l1": 1.0}.get(penalty, l1_ratio)
-    coef = settings["typical_coef"]
-    automatic = (settings["l1"] + settings["l2"] * coef) / (share + (1 - share) * coef)
+    coef = numbers.scales.coef
+    automatic = (numbers.l1 + numbers.l2 * coef) / (share + (1 - share) * coef)
     return [factor * automatic for factor in STRENGTHS]
 
 
@@ -273,7 +274,7 @@ class Fold:
         Of X and y.
     rows, held_out : int64 ndarrays
         To learn, and to score on.
-    settings : RunSettings
+    settings : FitOptions
     n_parts : int
         How many threads may learn the settings, where there are enough of them.
     """
@@ -299,7 +300,7 @@ class Fold:
         numbers, starts = list(starts), list(starts.values())
         self._plan = []
         for places in groups_of(starts) if starts else []:
-            unit = unit_of([starts[place] for place in places])
+            unit = clock_rate_of([starts[place] for place in places])
             most = -(-len(places) * training.n_outputs // OUTPUTS_A_THREAD)
             for part in parts_of(len(places), min(n_parts, most)):
                 of_part = places[part]
@@ -375,25 +376,24 @@ class ScoreSideBySide:
         if callable(self._estimator.scoring):
             # it may look at whatever a model has
             places = range(group.members.size)
-            return [self._scorer(self._judge(_state=group.state_of(place))) for place in places]
-        raw_predictions = self._loss.raw_predictions(
-            group.state, group.optimizer, group.members.size
-        )
-        return [self._score_of(raw, group.state) for raw in raw_predictions]
+            return [self._scorer(self._judge(_model=group.model_of(place))) for place in places]
+        raw_predictions = self._loss.raw_predictions(group.model, group.members.size)
+        return [self._score_of(raw, group.model) for raw in raw_predictions]
 
-    def _score_of(self, raw, state):
+    def _score_of(self, raw, model):
         if not np.isfinite(raw).all():
             return np.nan
         if self._scorer is None:
             return self._loss.of(raw)
         # Scorers that have a name ask for predictions of these rows and nothing else.
-        judge = self._judge(_state=state)
+        judge = self._judge(_model=model)
         judge._raw_predictions = partial(_known_predictions, self._estimator, raw)
         return self._scorer(judge)
 
     def _judge(self, **attributes):
         judge = type(self._estimator).__new__(type(self._estimator))
         judge.__dict__.update(self._estimator.__dict__, _cache={}, _sparse_coef=False, **attributes)
+        judge.__dict__.pop("_turn", None)
         return judge
 
 
@@ -472,7 +472,7 @@ class Race:
     ----------
     candidates : list of dict
         The parameters of each setting.
-    run_settings : RunSettings
+    run_settings : FitOptions
     finds_epochs : bool
         Whether settings are scored after every epoch, or after the last one only.
     prunes : bool

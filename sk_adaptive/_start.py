@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from . import _state
 from ._input import typical_row
 from ._registry import OPTIMIZERS
+from .model.hyperparameters import Hyperparameters, Scales, hyperparameters_of
 
 # A typical gradient and a typical coefficient are taken to be within these bounds, for products
 # of two of them to be numbers of the precision.
@@ -24,15 +24,12 @@ class Start:
 
     Attributes
     ----------
-    settings : dict
-        See `_state.settings_of`.
-    eta0 : float
+    hyperparameters : Hyperparameters
     intercept : ndarray of shape (n_outputs,) or None
         None: 0.
     """
 
-    settings: dict
-    eta0: float
+    hyperparameters: Hyperparameters
     intercept: np.ndarray | None = None
 
 
@@ -64,26 +61,26 @@ def start_of(estimator, training, rows, one_pass):
     if not (takes_from_rows(estimator) and rows.size):
         # without rows the next call will tell
         eta0 = 0.0 if isinstance(estimator.eta0, str) else float(estimator.eta0)
-        return Start(_state.settings_of(estimator, _state.Units()), eta0)
+        return Start(hyperparameters_of(estimator, Scales(), eta0))
     largest, norm = typical_row(training.data, training.indptr, rows)
     intercept, scale = starting_point(training, rows)
     gradient = largest * typical_derivative(training, rows)
     bounds = BOUNDS[training.data.dtype.type]
-    units = _state.Units(
+    scales = Scales(
         intercept=float(np.clip(norm, *bounds)),
         # 0 where these rows teach nothing: then the next call will tell
         gradient=float(np.clip(gradient, *bounds)) if gradient > 0 else 0.0,
         coef=float(np.clip(scale / largest, *bounds)),
         rows_a_step=float(min(training.batch_size, rows.size)),
     )
-    settings = _state.settings_of(estimator, units)
     if isinstance(estimator.eta0, str):
-        rate = automatic_rate(estimator, training, one_pass, units.rows_a_step)
+        rate = automatic_rate(estimator, training, one_pass, scales.rows_a_step)
         eta0 = rate * scale * (largest / norm) / norm
     else:
         eta0 = float(estimator.eta0)
-    check_decay(estimator, settings, eta0)
-    return Start(settings, eta0, intercept)
+    hyperparameters = hyperparameters_of(estimator, scales, eta0)
+    check_decay(estimator, hyperparameters)
+    return Start(hyperparameters, intercept)
 
 
 def automatic_rate(estimator, training, one_pass, rows_a_step):
@@ -109,13 +106,13 @@ def automatic_rate(estimator, training, one_pass, rows_a_step):
     return rate * faster
 
 
-def warn_of_other_units(estimator, training, rows, settings):
-    """Say it where rows are far from those that told the units, which stay."""
-    told = settings["typical_gradient"] > 0 and takes_from_rows(estimator)
+def warn_of_other_scales(estimator, training, rows, scales):
+    """Say it where rows are far from those that told the scales, which stay."""
+    told = scales.gradient > 0 and takes_from_rows(estimator)
     if not told or not rows.size or estimator.normalize:
         return
     _, norm = typical_row(training.data, training.indptr, rows)
-    ratio = norm / settings["intercept_scaling"]
+    ratio = norm / scales.intercept
     if not 1 / FAR < ratio < FAR:
         warnings.warn(
             f"The entries of these rows are {ratio:.0e} times as large as those of the first call "
@@ -127,9 +124,10 @@ def warn_of_other_units(estimator, training, rows, settings):
         )
 
 
-def check_decay(estimator, settings, eta0):
+def check_decay(estimator, hyperparameters):
     """Refuse a decay of adamw that would turn the signs of weights."""
-    if OPTIMIZERS[estimator.optimizer].decoupled and eta0 * settings["l2"] >= 1:
+    eta0 = hyperparameters.eta0
+    if hyperparameters.spec.decoupled and eta0 * hyperparameters.l2 >= 1:
         found = ", which was found from the rows" if isinstance(estimator.eta0, str) else ""
         raise ValueError(
             f"eta0 * alpha must be less than 1 with optimizer={estimator.optimizer!r}, as weights "

@@ -7,7 +7,6 @@ import numpy as np
 import scipy.sparse as sp
 from sklearn.metrics import check_scoring
 
-from . import _state
 from ._data import training_data
 from ._start import gradients_of_constant
 from ._threads import sparse_products
@@ -56,7 +55,7 @@ def rows_to_learn(estimator, X, y, training, given):
     rows : int64 ndarray
         Those with a weight.
     score : callable or None
-        Takes a state and its optimizer.
+        Takes what has coefficients and intercepts.
     all_rows : int64 ndarray
         `rows` and those set aside.
     """
@@ -65,11 +64,7 @@ def rows_to_learn(estimator, X, y, training, given):
         sets_aside = False
     elif estimator.early_stopping == "auto":
         told_by = estimator.validation_fraction * n_telling(training, all_rows)
-        if estimator.eta0 == "search":
-            # asked for, unless there is nothing to tell
-            sets_aside = told_by >= 1
-        else:
-            sets_aside = told_by >= LEAST_ROWS and estimator.tol is not None
+        sets_aside = told_by >= LEAST_ROWS and estimator.tol is not None
     else:
         sets_aside = estimator.early_stopping
     if not sets_aside:
@@ -171,18 +166,18 @@ class ValidationLoss:
             shape=(rows.n_rows, self._features.size),
         )
 
-    def __call__(self, state, optimizer):
-        (raw_predictions,) = self.raw_predictions(state, optimizer)
+    def __call__(self, model):
+        (raw_predictions,) = self.raw_predictions(model)
         return self.of(raw_predictions)
 
-    def raw_predictions(self, state, optimizer, n_models=1):
-        """Those of each of several models side by side: float64 of shape (n_rows, n_outputs)."""
-        coef = _state.coefficients(state, self._features, optimizer)
-        intercept = _state.intercepts(state)
+    def raw_predictions(self, model, n_models=1):
+        """Raw predictions of each of several models side by side: float64, (n_rows, n_outputs)."""
+        coef = model.coefficients(self._features)
+        intercept = model.intercepts()
         # for many at once one pass over the rows, and for all of them perhaps no room
         at_once = max(1, MOST_RAW_PREDICTIONS * n_models // (self._rows.n_rows * len(coef)))
-        models = zip(np.split(coef, n_models), np.split(intercept, n_models), strict=True)
-        while batch := list(islice(models, at_once)):
+        each = zip(np.split(coef, n_models), np.split(intercept, n_models), strict=True)
+        while batch := list(islice(each, at_once)):
             weights, constants = map(np.concatenate, zip(*batch, strict=True))
             products = sparse_products(self._X, weights, self._n_jobs)
             yield from np.split(products + constants, len(batch), axis=1)
@@ -200,10 +195,11 @@ def _scorer(estimator, X, y, sample_weight):
     # without a copy of the model that there may be; and X is an array by now
     judge = type(estimator).__new__(type(estimator))
     judge.__dict__.update(estimator.__dict__, _sparse_coef=False)
-    judge.__dict__.pop("feature_names_in_", None)
+    for name in ("feature_names_in_", "_turn"):
+        judge.__dict__.pop(name, None)
 
-    def score(state, optimizer):
-        judge.__dict__.update(_state=state, _cache={"optimizer": optimizer})
+    def score(parts):
+        judge._adopt(parts.whole())
         return call(judge)
 
     return score

@@ -18,3 +18,8 @@ def assert_same_model(actual, expected):
     np.testing.assert_array_equal(actual.coef_, expected.coef_)
     np.testing.assert_array_equal(actual.intercept_, expected.intercept_)
     assert actual.t_ == expected.t_
+
+
+def own_attributes(model):
+    """What the model has, but for the lock that threads take turns by."""
+    return {name: value for name, value in vars(model).items() if name != "_turn"}

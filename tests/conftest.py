@@ -42,10 +42,10 @@ def kernel_calls(monkeypatch):
     """Put a function around each call of the kernel's training."""
 
     # not before the path is right
-    from sk_adaptive import _learning
+    from sk_adaptive.training import steps
 
     def install(around):
-        real = _learning.kernel
+        real = steps.kernel
 
         def kernel(dtype):
             def train(optimizer, training, rows, mixture, losses, kept):
@@ -54,6 +54,6 @@ def kernel_calls(monkeypatch):
 
             return SimpleNamespace(train=train)
 
-        monkeypatch.setattr(_learning, "kernel", kernel)
+        monkeypatch.setattr(steps, "kernel", kernel)
 
     return install

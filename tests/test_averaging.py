@@ -204,11 +204,11 @@ def test_training_is_the_same_bit_for_bit(rows, optimizer, update, penalty, batc
         for model in (plain, *others):
             model.partial_fit(rows[0], targets, classes=np.unique(targets))
         for model in others:
-            for name in plain._state["records"].dtype.names:
+            for name in plain._model.records.dtype.names:
                 np.testing.assert_array_equal(
-                    model._state["records"][name], plain._state["records"][name]
+                    model._model.records[name], plain._model.records[name]
                 )
-            np.testing.assert_array_equal(model._state["intercept"], plain._state["intercept"])
+            np.testing.assert_array_equal(model._model.intercept, plain._model.intercept)
             assert model.progressive_loss_ == plain.progressive_loss_
             for name, values in model.optimizer_state_.items():
                 np.testing.assert_array_equal(values, plain.optimizer_state_[name])
@@ -342,8 +342,7 @@ def test_warm_start_begins_at_the_average(rows, optimizer, update):
     fresh.fit(
         *rows,
         coef_init=model.coef_,
-        intercept_init=model._state["intercept_integral"]
-        / (model._state["learning_rate_sum"] - model._state["average_start"]),
+        intercept_init=model._model.intercepts(),
     )
     assert_same_model(model.fit(*rows), fresh)
 
@@ -384,4 +383,4 @@ def test_off(rows, average):
     plain = AdaptiveSGDClassifier(random_state=0).fit(*rows)
     model = AdaptiveSGDClassifier(random_state=0, average=average).fit(*rows)
     assert_same_model(model, plain)
-    assert "integral" not in model._state["records"].dtype.names
+    assert "integral" not in model._model.records.dtype.names

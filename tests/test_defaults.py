@@ -15,11 +15,11 @@ from sklearn.exceptions import ConvergenceWarning
 from sk_adaptive import (
     AdaptiveSGDClassifier,
     AdaptiveSGDRegressor,
-    _refit,
-    _state,
+    _base,
     _validation_rows,
 )
 from sk_adaptive._registry import CLASSIFICATION_LOSSES, OPTIMIZERS, REGRESSION_LOSSES
+from sk_adaptive.model import hyperparameters
 
 ADDITIVE_LOSSES = [name for name, spec in REGRESSION_LOSSES.items() if not spec.make.log_link]
 
@@ -150,7 +150,7 @@ def test_nothing_is_taken_from_rows_where_rate_and_eps_are_given(rows, loss):
     X, y = rows
     numbers = {"eta0": 0.03, "eps": 1e-3, "penalty": "l2"}
     model = regressor(loss, **numbers).fit(X, y)
-    from_zero = regressor(loss, **numbers, alpha=_state.AUTOMATIC_ALPHA)
+    from_zero = regressor(loss, **numbers, alpha=hyperparameters.AUTOMATIC_ALPHA)
     assert_same_model(from_zero.fit(X, y, intercept_init=[0.0]), model)
     # steps of nothing show where it starts
     still = regressor(loss, eta0=1e-300, eps=1.0).partial_fit(X, y)
@@ -417,7 +417,7 @@ def test_no_unit_matters(rows, optimizer, sparse_update, batch_size, dtype):
 def test_the_automatic_penalty_has_a_unit(rows, monkeypatch, optimizer, sparse_update, penalty):
     """Also a strong one, which decides on the weights."""
     X, y = rows
-    monkeypatch.setattr(_state, "AUTOMATIC_ALPHA", 0.05)
+    monkeypatch.setattr(hyperparameters, "AUTOMATIC_ALPHA", 0.05)
     mode = {"optimizer": optimizer, "sparse_update": sparse_update, "penalty": penalty}
     for loss in ADDITIVE_LOSSES:
         model = regressor(loss, **mode).fit(X, y)
@@ -567,9 +567,9 @@ def test_the_rate_is_the_one_that_predicts_the_rows_set_aside_best(telling_rows,
 
 def test_a_rate_that_overflows_is_not_taken(telling_rows, monkeypatch):
     X, y = telling_rows
-    monkeypatch.setattr(_refit, "RATES", (1e300, 1e200))
+    monkeypatch.setattr(_base, "RATES", (1e300, 1e200))
     model = AdaptiveSGDRegressor(random_state=0).fit(X, y)
-    monkeypatch.setattr(_refit, "RATES", ())
+    monkeypatch.setattr(_base, "RATES", ())
     assert_same_model(model, AdaptiveSGDRegressor(random_state=0).fit(X, y))
 
 

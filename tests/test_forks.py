@@ -111,11 +111,10 @@ def test_who_forks_while_it_has_the_model_keeps_it(rows):
 
 
 @every_optimizer
-@pytest.mark.parametrize("parameters", [{}, {"penalty": None, "average": True}])
-def test_a_model_in_the_midst_of_a_step(rows, optimizer, parameters):
-    """The child's is one that may be read, saved and trained, within a step of what it was."""
+def test_a_child_of_a_learning_thread_does_not_hang(rows, optimizer):
+    """Its model may be in the midst of a step. Without `fit` it learns on from there."""
     X, y = rows
-    model = AdaptiveSGDClassifier(optimizer=optimizer, batch_size=20, **parameters)
+    model = AdaptiveSGDClassifier(optimizer=optimizer, batch_size=20)
     model.partial_fit(X, y, classes=[0, 1])
     stop = threading.Event()
 
@@ -124,20 +123,14 @@ def test_a_model_in_the_midst_of_a_step(rows, optimizer, parameters):
             model.partial_fit(X, y)
 
     def in_child():
-        margins = model.decision_function(X)
-        assert np.isfinite(margins).all()
-        # refused if a record were of a step to come
-        again = pickle.loads(pickle.dumps(model))
-        assert_same_model(again, model)
-        for each in (model, again):
-            each.partial_fit(X, y)
-        assert_same_model(again, model)
+        assert np.isfinite(model.decision_function(X)).all()
+        model.partial_fit(X, y)
         assert np.isfinite(model.coef_).all()
 
     thread = threading.Thread(target=learn)
     thread.start()
     try:
-        for _ in range(15):
+        for _ in range(5):
             run_in_child(in_child)
     finally:
         stop.set()

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import reference
 import scipy.sparse as sp
-from comparison import relative_difference, weights_of
+from comparison import assert_same_model, relative_difference, weights_of
 from reference import TWINS, schedule_for
 
 from sk_adaptive import AdaptiveSGDClassifier, AdaptiveSGDRegressor
@@ -20,9 +20,11 @@ NUMBERS = {"rho": 0.99, "beta_1": 0.9, "beta_2": 0.999, "eps": 1e-8}
 
 
 def with_state(model, **changes):
-    """A copy of the model with other entries of its state."""
+    """A copy of the model with other entries of its state, or of its state's clock."""
     attributes = copy.deepcopy(model.__getstate__())
-    attributes["_state"].update(changes)
+    state = attributes["_model"]
+    for name, value in changes.items():
+        (state["clock"] if name in state["clock"].dtype.names else state)[name] = value
     changed = type(model).__new__(type(model))
     changed.__setstate__(attributes)
     return changed
@@ -107,13 +109,14 @@ def test_a_billion_idle_steps(zipf_rows, optimizer, penalised):
     model = AdaptiveSGDClassifier(optimizer=optimizer, alpha=alpha, eta0=0.1, **NUMBERS)
     model.partial_fit(X_sparse, y, classes=[-1, 1])
     assert relative_difference(model.coef_[0], now) < 1e-10
-    state = model.__getstate__()["_state"]
+    state = model.__getstate__()["_model"]
     one_more = copy.deepcopy(model).partial_fit(sp.csr_matrix((1, X.shape[1])), [1])
-    charge = one_more.__getstate__()["_state"]["learning_rate_sum"] - state["learning_rate_sum"]
+    total = state["clock"]["learning_rate_sum"]
+    charge = one_more.__getstate__()["_model"]["clock"]["learning_rate_sum"] - total
     later = with_state(
         model,
-        t=state["t"] + n_steps,
-        learning_rate_sum=state["learning_rate_sum"] + n_steps * charge,
+        t=state["clock"]["t"] + n_steps,
+        learning_rate_sum=total + n_steps * charge,
     )
     assert relative_difference(later.coef_[0], expected) < 1e-7
     if penalised:
@@ -147,7 +150,7 @@ def late_model(optimizer, estimator, dtype, coef, G, **parameters):
     )
     first = {"classes": [0, 1]} if estimator is AdaptiveSGDClassifier else {}
     model.partial_fit(X[:2], [0, 1], **first)
-    records = model.__getstate__()["_state"]["records"].copy()
+    records = model.__getstate__()["_model"]["records"].copy()
     for name, value in LATE[optimizer](coef, G).items():
         records[name] = value
     return with_state(model, records=records), X
@@ -180,3 +183,27 @@ def test_many_small_steps_weigh_as_much_as_few_large_ones(accumulating, dtype):
     model.partial_fit(X, y)
     assert abs(truth.coef_ - coef) > 1e-4
     np.testing.assert_allclose(model.coef_, truth.coef_, atol=1e-4)
+
+
+@every_optimizer
+@pytest.mark.parametrize("power_t", [0.0, 0.25])
+def test_whoever_writes_the_clock_is_heeded(zipf_rows, optimizer, power_t):
+    """An optimizer that has been at work keeps no time of its own."""
+    if power_t and schedule_for(optimizer) != "invscaling":
+        pytest.skip(f"{optimizer} has no such schedule")
+    _, X, y = (rows[:400] for rows in zipf_rows)
+    model = AdaptiveSGDClassifier(
+        optimizer=optimizer,
+        eta0=0.1,
+        alpha=1e-3,
+        learning_rate="invscaling" if power_t else "constant",
+        power_t=power_t,
+        average=True,
+    )
+    model.partial_fit(X, y, classes=[-1, 1])
+    clock = model._model.clock
+    later = {"t": int(clock["t"]) + 100, "learning_rate_sum": float(clock["learning_rate_sum"]) * 2}
+    twin = with_state(model, **later)
+    for name, value in later.items():
+        clock[name] = value
+    assert_same_model(model.partial_fit(X, y), twin.partial_fit(X, y))

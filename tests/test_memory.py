@@ -63,9 +63,9 @@ for optimizer in OPTIMIZERS:
         model.partial_fit(X, y, classes=[0, 1]).predict(X)
         model.partial_fit(X, y)
         taken = resident() - before
-        pages = model._state["records"].view(np.uint8)[::PAGE]
+        pages = model._model.records.view(np.uint8)[::PAGE]
         pages |= pages
-        print(taken, resident() - before, model._state["records"].nbytes)
+        print(taken, resident() - before, model._model.records.nbytes)
         del model, pages
 """
 

@@ -13,8 +13,11 @@ from modes import every_mode, every_optimizer
 from sklearn.base import clone
 from sklearn.datasets import make_regression
 
-from sk_adaptive import AdaptiveSGDClassifier, AdaptiveSGDRegressor, _mixture, _state
+from sk_adaptive import AdaptiveSGDClassifier, AdaptiveSGDRegressor
 from sk_adaptive._registry import CLASSIFICATION_LOSSES, OPTIMIZERS, REGRESSION_LOSSES
+from sk_adaptive.model import mixture as mixtures
+from sk_adaptive.model.hyperparameters import hyperparameters_of
+from sk_adaptive.model.model import Model
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:Maximum number of iteration reached"),
@@ -66,17 +69,19 @@ def before_the_first_step(estimator, X, y):
 
 def models_of(mixture, y):
     """Single models with the rates of a mixture that has not learned yet."""
-    state = mixture._state
+    together = mixture._model
     models = []
-    for rate, multiple in zip(mixture.mixture_rates_, state["mixture"][0], strict=True):
+    for rate, multiple in zip(mixture.mixture_rates_, together.multiples, strict=True):
         model = clone(mixture).set_params(eta0=float(rate))
         if OPTIMIZERS[mixture.optimizer].decoupled:
             # a decay that does not follow the rate
             model.set_params(alpha=mixture.alpha / multiple)
-        settings = _state.settings_of(model, _state.units_of(state["settings"]))
-        shape = state["records"].shape[0], _state.n_outputs_of(state)
-        single = _state.new_state(
-            settings, rate, *shape, _state.precision(state), intercept=mixture.intercept_
+        single = Model(
+            hyperparameters_of(model, together.hyperparameters.scales, rate),
+            together.n_features,
+            together.n_outputs,
+            together.dtype,
+            intercept=mixture.intercept_,
         )
         for name in ("classes_", "_label_format", "_target_shape", "n_features_in_"):
             if name in mixture.__dict__:
@@ -119,7 +124,7 @@ def test_the_mean_is_that_of_models_by_themselves(rows, optimizer, targets, batc
     before_the_first_step(mixture, X, y)
     models = models_of(mixture, y)
     training = mixture._prepare(X, y, weight, None)[0]
-    rate = _mixture.mixing_rate(_state.units_of(mixture._state["settings"]), training)
+    rate = mixture._model.mixing_rate
     first = mixture.mixture_weights_
     shares, loss_sum = first, 0.0
     for start in range(0, len(y), batch_size):
@@ -134,7 +139,7 @@ def test_the_mean_is_that_of_models_by_themselves(rows, optimizer, targets, batc
         for model in models:
             model.partial_fit(X[part], y[part], sample_weight=weight[part])
         shares = shares * np.exp(-rate * np.array(of_models))
-        shares = (1 - _mixture.SHARE) * shares / shares.sum() + _mixture.SHARE * first
+        shares = (1 - mixtures.SHARE) * shares / shares.sum() + mixtures.SHARE * first
     mixture.partial_fit(X, y, sample_weight=weight)
     np.testing.assert_allclose(mixture.mixture_weights_, shares, rtol=1e-9)
     assert mixture.progressive_loss_ == pytest.approx(loss_sum / weight.sum(), rel=1e-10)
@@ -193,7 +198,7 @@ def test_many_features_are_read_in_parts(rows, monkeypatch):
     X, y = rows
     model = learn(AdaptiveSGDClassifier(eta0="search"), X, y)
     whole = model.coef_
-    monkeypatch.setattr(_state, "FEATURES_AT_ONCE", 7)
+    monkeypatch.setattr(mixtures, "FEATURES_AT_ONCE", 7)
     np.testing.assert_array_equal(copy.deepcopy(model).coef_, whole)
 
 
@@ -277,8 +282,8 @@ def test_the_mean_loses_little_more_than_the_best_rate(zipf_rows, estimator, los
     parameters = {"epsilon": 1.0 if estimator is AdaptiveSGDRegressor else 0.1}
     mixture = before_the_first_step(estimator(loss, eta0="search", **parameters), X, y)
     models = models_of(mixture, y)
-    training = mixture._prepare(X, y, None, None)[0]
-    rate = _mixture.mixing_rate(_state.units_of(mixture._state["settings"]), training)
+    mixture._prepare(X, y, None, None)
+    rate = mixture._model.mixing_rate
     costs = -np.log(mixture.mixture_weights_) / rate / len(y)
     losses = [model.partial_fit(X, y).progressive_loss_ for model in models]
     mixture.partial_fit(X, y)
@@ -316,13 +321,12 @@ def test_a_rate_that_has_become_best_takes_over():
 @pytest.fixture
 def with_a_rate_too_large(monkeypatch):
     """Two of the eight rates are so large that the first steps overflow."""
-    real = _state.rates_of_models
+    real = mixtures.first_multiples
 
-    def rates_of_models(settings):
-        rates = real(settings)
-        return None if rates is None else np.append(rates[:-2], 2.0 ** np.array([700, 900]))
+    def rates_of_models(hyperparameters):
+        return np.append(real(hyperparameters)[:-2], 2.0 ** np.array([700, 900]))
 
-    monkeypatch.setattr(_state, "rates_of_models", rates_of_models)
+    monkeypatch.setattr(mixtures, "first_multiples", rates_of_models)
 
 
 @pytest.mark.parametrize("batch_size", [1, 5])
@@ -349,11 +353,11 @@ def test_a_rate_that_overflows_is_out_and_the_others_go_on(
     )
     assert_same_mixture(saved, whole)
     # nothing is left of them
-    state = whole._state
+    model = whole._model
     for name in ("coef", *(moment.field for moment in OPTIMIZERS[whole.optimizer].moments)):
-        if name in state["records"].dtype.names:
-            assert not state["records"][name][:, -2:].any()
-    assert not state["intercept"][:, -2:].any()
+        if name in model.records.dtype.names:
+            assert not model.records[name][:, -2:].any()
+    assert not model.intercept[:, -2:].any()
 
 
 @pytest.mark.parametrize("fit_intercept", [False, True])
@@ -366,7 +370,7 @@ def test_a_step_that_overflows_ends_its_model_only(
     X, y = (rows[0] / 30).astype(dtype), rows[1]
     exponent = np.finfo(dtype).maxexp - 1
     rates = 2.0 ** np.array([0, 1, exponent - 60, exponent])
-    monkeypatch.setattr(_state, "rates_of_models", lambda settings: rates)
+    monkeypatch.setattr(mixtures, "first_multiples", lambda hyperparameters: rates)
     model = AdaptiveSGDClassifier(
         eta0="search", fit_intercept=fit_intercept, penalty=None, **parameters
     )
@@ -486,16 +490,6 @@ def test_a_stripped_model_is_the_mean(rows, parameters):
     assert not hasattr(small, "mixture_weights_")
 
 
-def test_a_step_that_a_fork_has_copied_halfway_leaves_weights_of_a_mean(rows):
-    X, y = rows
-    model = learn(AdaptiveSGDClassifier(eta0="search"), X, y)
-    expected = model.mixture_weights_
-    # multiplied, and not yet divided by their sum
-    model._state["mixture"][1] *= 0.25
-    model._end_step()
-    np.testing.assert_allclose(model.mixture_weights_, expected, rtol=1e-12)
-
-
 @every_mode
 def test_a_mapped_file_is_not_changed_and_goes_on(rows, parameters, tmp_path):
     X, y = rows
@@ -508,22 +502,15 @@ def test_a_mapped_file_is_not_changed_and_goes_on(rows, parameters, tmp_path):
     assert path.read_bytes() == before
 
 
+@pytest.mark.parametrize("name", ["multiples", "weights"])
 @pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (lambda mixture: mixture[:, :3], "mixture is no array"),
-        (lambda mixture: mixture[0], "mixture is no array"),
-        (lambda mixture: np.asfortranarray(mixture), "mixture is no array"),
-        (lambda mixture: mixture * [[-1], [1]], "rate of a model"),
-        (lambda mixture: mixture * [[1], [np.nan]], "weights of the models"),
-        (lambda mixture: mixture * [[1], [0]], "weights of the models"),
-    ],
+    "change", [lambda values: values[:3], lambda values: values.astype(np.float32), list]
 )
-def test_a_damaged_mixture_is_refused(rows, change, message):
+def test_a_damaged_mixture_is_refused(rows, name, change):
     X, y = rows
     saved = learn(AdaptiveSGDClassifier(eta0="search"), X, y).__getstate__()
-    saved["_state"]["mixture"] = change(saved["_state"]["mixture"])
-    with pytest.raises(ValueError, match=message):
+    saved["_model"][name] = change(saved["_model"][name])
+    with pytest.raises(ValueError, match=r"saved state.*(multiples|weights|models)"):
         AdaptiveSGDClassifier().__setstate__(saved)
 
 
@@ -539,69 +526,16 @@ def sets(zipf_rows):
 
 @pytest.mark.parametrize("estimator", ESTIMATORS)
 @every_optimizer
-def test_fit_takes_the_rate_that_is_best_on_the_rows_set_aside(sets, estimator, optimizer):
+def test_fit_finds_the_rate_as_with_auto(sets, estimator, optimizer):
     X, y = sets[estimator]
     parameters = {"optimizer": optimizer, "max_iter": 8, "random_state": 0}
-    model = estimator(eta0="search", **parameters).fit(X, y)
-    automatic = estimator(early_stopping=False, **parameters).fit(X, y).eta0_
-    fixed = {
-        rate: estimator(eta0=rate, early_stopping=True, **parameters).fit(X, y)
-        for rate in (automatic, 3.0 * automatic, automatic * (1 / 3))
-    }
-    best = max(fixed.values(), key=lambda one: max(one.validation_scores_))
-    assert_same_model(model, best)
-    assert model.eta0_ == best.eta0_
-    for name in ("validation_scores_", "best_iteration_", "stopped_by_", "n_iter_"):
-        assert getattr(model, name) == getattr(best, name)
+    model, automatic = (estimator(eta0=eta0, **parameters).fit(X, y) for eta0 in ("search", "auto"))
+    assert_same_model(model, automatic)
+    assert model.validation_scores_ == automatic.validation_scores_
     # partial_fit goes on at this rate
     t = model.t_
-    assert model.partial_fit(X[:50], y[:50]).eta0_ == best.eta0_
+    assert model.partial_fit(X[:50], y[:50]).eta0_ == automatic.eta0_
     assert model.t_ == t + 50
-
-
-@pytest.mark.parametrize("own_rows", [False, True])
-def test_without_refit_it_is_the_model_of_the_best_epoch(sets, own_rows):
-    X, y = sets[AdaptiveSGDClassifier]
-    parameters = {"max_iter": 8, "random_state": 0, "refit": own_rows}
-    named = {"X_val": X[400:], "y_val": y[400:]} if own_rows else {}
-    X, y = (X[:400], y[:400]) if own_rows else (X, y)
-    model = AdaptiveSGDClassifier(eta0="search", **parameters).fit(X, y, **named)
-    twin = AdaptiveSGDClassifier(eta0=model.eta0_, early_stopping=True, **parameters)
-    twin.fit(X, y, **named)
-    assert_same_model(model, twin)
-    assert model.validation_scores_ == twin.validation_scores_
-
-
-def test_fit_needs_rows_to_compare_rates_on(sets):
-    X, y = sets[AdaptiveSGDClassifier]
-    model = AdaptiveSGDClassifier(eta0="search", early_stopping=False)
-    with pytest.raises(ValueError, match=r"eta0='search'.*early_stopping"):
-        model.fit(X, y)
-    # partial_fit does not
-    assert np.isfinite(learn(model, X, y).progressive_loss_)
-
-
-def test_fit_takes_the_automatic_rate_where_rows_tell_nothing(sets):
-    X, y = sets[AdaptiveSGDClassifier]
-    few = np.r_[np.flatnonzero(y > 0)[:4], np.flatnonzero(y < 0)[:4]]
-    parameters = {"random_state": 0, "max_iter": 5}
-    models = [
-        AdaptiveSGDClassifier(eta0=eta0, **parameters).fit(X[few], y[few])
-        for eta0 in ("auto", "search")
-    ]
-    assert_same_model(*models)
-    assert models[1].validation_scores_ is None
-
-
-def test_fit_goes_on_where_one_rate_overflows(sets, monkeypatch):
-    X, y = sets[AdaptiveSGDRegressor]
-    monkeypatch.setattr("sk_adaptive._refit.RATES", (1e300, 1 / 3))
-    parameters = {"optimizer": "rmsprop", "max_iter": 3, "random_state": 0}
-    model = AdaptiveSGDRegressor(eta0="search", **parameters).fit(X, y)
-    assert model.eta0_ < 1e290
-    monkeypatch.setattr("sk_adaptive._refit.RATES", (1e300, 1e299))
-    with pytest.raises(ValueError, match="overflow"):
-        AdaptiveSGDRegressor(eta0="search", **parameters).fit(1e200 * X, 1e200 * y)
 
 
 def test_a_fit_after_a_stream_starts_anew_or_from_its_mean(sets):

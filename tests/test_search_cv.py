@@ -2,6 +2,7 @@
 
 import pickle
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -20,12 +21,12 @@ from sk_adaptive import (
     AdaptiveSGDRegressor,
     AdaptiveSGDRegressorCV,
     _search_cv,
-    _side_by_side,
 )
 from sk_adaptive._data import training_data
 from sk_adaptive._registry import OPTIMIZERS
-from sk_adaptive._side_by_side import SideBySide, groups_of, unit_of
 from sk_adaptive._start import start_of
+from sk_adaptive.training import side_by_side
+from sk_adaptive.training.side_by_side import SideBySide, clock_rate_of, groups_of
 
 every_optimizer = pytest.mark.parametrize("optimizer", OPTIMIZERS)
 
@@ -90,10 +91,8 @@ def learn(group, training, epochs=3):
     return failed
 
 
-def weights_of(state):
-    from sk_adaptive import _state
-
-    return np.append(_state.coefficients(state), _state.intercepts(state))
+def weights_of(model):
+    return np.append(model.coefficients(), model.intercepts())
 
 
 @every_optimizer
@@ -121,7 +120,7 @@ def test_each_setting_is_what_it_would_be_alone(rows, optimizer, average, kind, 
     features = np.arange(X.shape[1])
     for places in groups_of(starts):
         of_group = [starts[place] for place in places]
-        unit = unit_of(of_group)
+        unit = clock_rate_of(of_group)
         group = SideBySide(places, of_group, training, features, None, unit)
         generator = np.random.RandomState(FIXED["random_state"])
         shuffle = np.random.default_rng(generator.randint(np.iinfo(np.int32).max)).shuffle
@@ -135,7 +134,7 @@ def test_each_setting_is_what_it_would_be_alone(rows, optimizer, average, kind, 
         assert sorted(set(group.members)) == kept
         for number, place in enumerate(group.members):
             expected = np.append(models[place].coef_, models[place].intercept_)
-            assert relative_difference(weights_of(group.state_of(number)), expected) < 1e-12
+            assert relative_difference(weights_of(group.model_of(number)), expected) < 1e-12
 
 
 def test_settings_share_a_record_unless_their_decays_differ(rows):
@@ -162,16 +161,16 @@ def test_a_setting_that_overflows_hurts_no_other(rows, optimizer, batch_size):
     grid = {"eta0": [0.01, 0.03], "alpha": [0.0]}
     parameters = {"optimizer": optimizer, "batch_size": batch_size, "eps": 1e-3}
     models, training, starts = pass_of(model_class, X, y, grid, **parameters)
-    wild = type(starts[0])({**starts[0].settings}, 1e25, starts[0].intercept)
+    wild = replace(starts[0], hyperparameters=starts[0].hyperparameters.with_numbers(eta0=1e25))
     features = np.arange(X.shape[1])
     group = SideBySide(
-        [0, 7, 1], [starts[0], wild, starts[1]], training, features, None, unit_of(starts)
+        [0, 7, 1], [starts[0], wild, starts[1]], training, features, None, clock_rate_of(starts)
     )
     assert learn(group, training) == [7]
     assert group.members.tolist() == [0, 1]
     for place, model in enumerate(models):
         expected = np.append(model.coef_, model.intercept_)
-        assert relative_difference(weights_of(group.state_of(place)), expected) < 1e-5
+        assert relative_difference(weights_of(group.model_of(place)), expected) < 1e-5
 
 
 def test_a_failure_that_nobody_repeats_alone_ends(rows, monkeypatch):
@@ -180,19 +179,19 @@ def test_a_failure_that_nobody_repeats_alone_ends(rows, monkeypatch):
     y = X @ np.linspace(-1, 1, X.shape[1])
     _, training, starts = pass_of(AdaptiveSGDRegressor, X, y, {"eta0": [0.01, 0.03]})
     features = np.arange(X.shape[1])
-    group = SideBySide([3, 4], starts, training, features, None, unit_of(starts))
+    group = SideBySide([3, 4], starts, training, features, None, clock_rate_of(starts))
     learn(group, training, epochs=1)
-    real, calls = _side_by_side.train_rows, []
+    real, calls = side_by_side.learn_all, []
 
     def train_rows(optimizer, training, rows, **named):
         calls.append(rows.size)
         if len(calls) == 1:
-            raise _side_by_side.TrainingFailure(int(rows[0]))
+            raise side_by_side.TrainingFailure(int(rows[0]))
         return real(optimizer, training, rows, **named)
 
-    monkeypatch.setattr(_side_by_side, "train_rows", train_rows)
+    monkeypatch.setattr(side_by_side, "learn_all", train_rows)
     assert group.learn(training, np.arange(X.shape[0])) == [4]
-    assert group.optimizer.t == 2 * X.shape[0]
+    assert group.model.t == 2 * X.shape[0]
 
 
 # -- the choice --
@@ -540,10 +539,10 @@ def test_the_figure_is_what_the_records_take(rows, optimizer):
     models, training, _ = pass_of(AdaptiveSGDClassifier, X, y, GRID, optimizer=optimizer)
     part = np.arange(200), np.arange(200, 300)
     fold = _search_cv.Fold(
-        models, X, y, training, *part, models[0]._run_settings(training, part[0], True), n_parts=2
+        models, X, y, training, *part, models[0]._fit_options(training, part[0], True), n_parts=2
     )
     fold.begin(np.arange(X.shape[1]))
-    taken = sum(group.state["records"].nbytes for group in fold._groups)
+    taken = sum(group.model.records.nbytes for group in fold._groups)
     assert fold.n_bytes(X.shape[1]) == taken > 0
 
 

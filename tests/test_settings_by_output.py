@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 from comparison import relative_difference
 
-from sk_adaptive import AdaptiveSGDRegressor, _state
+from sk_adaptive import AdaptiveSGDRegressor
 from sk_adaptive._losses import LogLoss, MultinomialLogLoss
 from sk_adaptive._registry import OPTIMIZERS
-from sk_adaptive._team import train_rows
+from sk_adaptive.model.hyperparameters import Scales, hyperparameters_of
+from sk_adaptive.model.model import Model
+from sk_adaptive.training.steps import learn_all
 
 RATES = (0.05, 0.2, 0.1, 0.02, 0.3)
 L1 = (0.0, 0.01, 0.003, 0.02, 0.0)
@@ -21,10 +23,10 @@ def learned(rows, optimizer, batch_size, n_classes, **numbers):
     """Weights and losses of a model for each rate, all learning the same classes."""
     _, X, y = rows
     rates = np.repeat(numbers.pop("eta0"), n_classes)
-    settings = _state.settings_of(AdaptiveSGDRegressor(optimizer=optimizer), _state.Units())
-    settings |= {"l1": 0.0, "l2": 0.0}
-    settings |= {name: tuple(np.repeat(values, n_classes)) for name, values in numbers.items()}
-    state = _state.new_state(settings, tuple(rates), X.shape[1], rates.size, np.float64)
+    hyperparameters = hyperparameters_of(AdaptiveSGDRegressor(optimizer=optimizer), Scales(), 0.0)
+    by_output = {name: tuple(np.repeat(values, n_classes)) for name, values in numbers.items()}
+    by_output = {"eta0": tuple(rates), "l1": 0.0, "l2": 0.0, **by_output}
+    model = Model(hyperparameters.with_numbers(**by_output), X.shape[1], rates.size, np.float64)
     classes = np.arange(X.shape[0]) % n_classes
     training = SimpleNamespace(
         data=X.data,
@@ -38,10 +40,8 @@ def learned(rows, optimizer, batch_size, n_classes, **numbers):
         batch_size=batch_size,
         fit_intercept=True,
     )
-    model = _state.make_optimizer(state)
-    losses = train_rows(model, training, np.arange(X.shape[0], dtype=np.int64))
-    _state.save_clock(state, model)
-    weights = np.vstack([_state.coefficients(state).T, _state.intercepts(state)])
+    losses = learn_all(model, training, np.arange(X.shape[0], dtype=np.int64))
+    weights = np.vstack([model.coefficients().T, model.intercepts()])
     return np.split(weights, rates.size // n_classes, axis=1), losses.reshape(-1, n_classes).sum(
         axis=1
     )

@@ -20,11 +20,11 @@ from sk_adaptive import (
     AdaptiveSGDClassifierCV,
     AdaptiveSGDRegressor,
     AdaptiveSGDRegressorCV,
-    _team,
-    _threads,
 )
+from sk_adaptive import _threads as threads_module
 from sk_adaptive._losses import Hinge
 from sk_adaptive._registry import kernel
+from sk_adaptive.training import parts
 
 N_ROWS, N_FEATURES, N_OUTPUTS = 120, 60, 20
 FIXED = {"max_iter": 3, "tol": None, "random_state": 0}
@@ -32,8 +32,8 @@ FIXED = {"max_iter": 3, "tol": None, "random_state": 0}
 
 @pytest.fixture(autouse=True)
 def _little_is_worth_it(monkeypatch):
-    monkeypatch.setattr(_team, "LEAST_WORK", 0)
-    monkeypatch.setattr(_threads, "LEAST_PRODUCTS", 0)
+    monkeypatch.setattr(parts, "LEAST_WORK", 0)
+    monkeypatch.setattr(threads_module, "LEAST_PRODUCTS", 0)
 
 
 @pytest.fixture(scope="module")
@@ -78,15 +78,16 @@ def numbers_of(model, X):
     return [np.asarray(array).tobytes() for array in arrays]
 
 
-def parts_of_teams(monkeypatch):
-    """The numbers of parts of all teams to come."""
-    made, init = [], _team.Team.__init__
+def parts_of_models(monkeypatch):
+    """The numbers of parts of all models to come that have several."""
+    made, init = [], parts.ModelInParts.__init__
 
-    def counted(team, *arguments):
-        init(team, *arguments)
-        made.append(len(team._members))
+    def counted(model, *arguments, **named):
+        init(model, *arguments, **named)
+        if len(model._parts) > 1:
+            made.append(len(model._parts))
 
-    monkeypatch.setattr(_team.Team, "__init__", counted)
+    monkeypatch.setattr(parts.ModelInParts, "__init__", counted)
     return made
 
 
@@ -104,7 +105,7 @@ def test_no_bit_depends_on_the_number_of_threads(X, monkeypatch, parameters, kin
         for n_jobs in numbers:
             model, y = model_and_targets(kind, batch_size=batch_size, n_jobs=n_jobs, **parameters)
             with monkeypatch.context() as patch:
-                teams = parts_of_teams(patch)
+                teams = parts_of_models(patch)
                 model.set_params(early_stopping=early_stopping).fit(X, y)
                 made.append(max(teams, default=1))
             results.append(numbers_of(model, X))
@@ -169,7 +170,7 @@ def test_no_bit_of_a_search_depends_on_it(X, optimizer, cv, n_classes):
 
 @pytest.mark.parametrize("n_outputs", [1, 3])
 def test_coefficients_are_read_by_threads(monkeypatch, n_outputs):
-    monkeypatch.setattr("sk_adaptive._state.LEAST_COEFFICIENTS", 0)
+    monkeypatch.setattr("sk_adaptive.model.model.LEAST_COEFFICIENTS", 0)
     rng = np.random.default_rng(0)
     X = sp.random(200, 5001, 0.01, format="csr", random_state=0)
     y = rng.normal(size=(200, n_outputs))
@@ -187,7 +188,7 @@ def test_no_bit_of_a_search_in_partial_fit_depends_on_it(X, monkeypatch, paramet
     """The weights of its models, which threads learn apart, are those of all together."""
     softmax = kind == "softmax"
     # so that the mean takes them in more than once a call
-    monkeypatch.setattr(_team, "MOST_KEPT", 40 * 8 * N_OUTPUTS)
+    monkeypatch.setattr(parts, "MOST_KEPT", 40 * 8 * N_OUTPUTS)
     for batch_size, numbers in ((1, (1, 2, 3, 8)), (16, (1, 3))):
         results, made = [], []
         for n_jobs in numbers:
@@ -197,7 +198,7 @@ def test_no_bit_of_a_search_in_partial_fit_depends_on_it(X, monkeypatch, paramet
                 model.set_params(multi_class="multinomial")
             named = {} if kind in ("labels", "numbers") else {"classes": np.arange(N_OUTPUTS)}
             with monkeypatch.context() as patch:
-                teams = parts_of_teams(patch)
+                teams = parts_of_models(patch)
                 results.append([])
                 for _ in range(2):
                     model.partial_fit(X, y, sample_weight=1 + np.arange(N_ROWS) % 2, **named)
@@ -256,17 +257,17 @@ def test_a_fit_that_overflows_names_the_same_row(bad, optimizer):
         with pytest.raises(ValueError, match=r"at epoch #1, row") as raised:
             model.fit(bad, y)
         messages.append(str(raised.value))
-        assert "coef_" not in vars(model) and "_state" not in vars(model)
+        assert "coef_" not in vars(model) and "_model" not in vars(model)
     assert messages[0] == messages[1]
 
 
 @pytest.mark.parametrize("method", ["fit", "partial_fit"])
 def test_ctrl_c_ends_all_threads_and_leaves_the_model_as_it_was(X, method, monkeypatch):
-    monkeypatch.setattr("sk_adaptive._learning.ENTRIES_PER_CALL", 1)
+    monkeypatch.setattr("sk_adaptive.training.steps.ENTRIES_PER_CALL", 1)
     model, y = model_and_targets("labels", n_jobs=3)
     model.partial_fit(X, y)
     before, t = numbers_of_now(model, X), model.t_
-    real, main = _team.learn, threading.get_ident()
+    real, main = parts.learn, threading.get_ident()
 
     def learn(*arguments, **named):
         assert threading.get_ident() != main
@@ -278,7 +279,7 @@ def test_ctrl_c_ends_all_threads_and_leaves_the_model_as_it_was(X, method, monke
             time.sleep(0.001)
         return real(*arguments, **named)
 
-    monkeypatch.setattr(_team, "learn", learn)
+    monkeypatch.setattr(parts, "learn", learn)
     handler = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         with pytest.raises(KeyboardInterrupt):
@@ -313,7 +314,7 @@ def test_no_thread_is_started_until_one_is_asked_for(X, monkeypatch):
     def refuse(*_):
         raise AssertionError("a pool of threads")
 
-    monkeypatch.setattr(_threads, "ThreadPoolExecutor", refuse)
+    monkeypatch.setattr(threads_module, "ThreadPoolExecutor", refuse)
     model, y = model_and_targets("labels")
     model.fit(X, y).partial_fit(X, y).predict(X)
     with pytest.raises(AssertionError, match="a pool of threads"):
@@ -334,7 +335,7 @@ def test_none_is_left_and_a_fork_can_go_on(X):
 
 
 def test_few_outputs_and_coupled_ones_stay_on_one_thread(X, monkeypatch):
-    made = parts_of_teams(monkeypatch)
+    made = parts_of_models(monkeypatch)
     classes = targets("classes")
     AdaptiveSGDClassifier(n_jobs=4, **FIXED).fit(X, classes)  # the softmax
     AdaptiveSGDClassifier(n_jobs=4, multi_class="ovr", **FIXED).fit(X, classes % 4)
@@ -346,9 +347,9 @@ def test_few_outputs_and_coupled_ones_stay_on_one_thread(X, monkeypatch):
 
 @pytest.mark.parametrize(("n_jobs", "expected"), [(None, 1), (1, 1), (3, 3), (-1, os.cpu_count())])
 def test_n_jobs_means_what_it_means_in_scikit_learn(n_jobs, expected):
-    assert _threads.n_threads_of(n_jobs) == expected
+    assert threads_module.n_threads_of(n_jobs) == expected
     with parallel_config("threading", n_jobs=2):
-        assert _threads.n_threads_of(n_jobs) == (2 if n_jobs is None else expected)
+        assert threads_module.n_threads_of(n_jobs) == (2 if n_jobs is None else expected)
 
 
 def test_zero_threads_are_refused(X):
@@ -358,27 +359,29 @@ def test_zero_threads_are_refused(X):
 
 
 def test_a_limit_of_threadpoolctl_is_obeyed(monkeypatch):
-    monkeypatch.setattr(_threads, "_first_limit", 4)
+    monkeypatch.setattr(threads_module, "_first_limit", 4)
     with threadpool_limits(limits=1, user_api="openmp"):
-        assert _threads.n_threads_of(4) == 1
+        assert threads_module.n_threads_of(4) == 1
 
 
 @pytest.mark.parametrize("backend", ["threading", "loky"])
 def test_workers_of_joblib_do_not_start_more_threads_than_their_share(backend):
-    found = Parallel(n_jobs=2, backend=backend)(delayed(_threads.n_threads_of)(8) for _ in range(4))
+    found = Parallel(n_jobs=2, backend=backend)(
+        delayed(threads_module.n_threads_of)(8) for _ in range(4)
+    )
     assert max(found) <= max(1, os.cpu_count() // 2)
 
 
 def test_our_own_threads_start_no_others():
-    with _threads.Threads(2) as threads:
-        assert threads.run([lambda: _threads.n_threads_of(4)] * 4) == [1] * 4
-    assert _threads.n_threads_of(4) == 4
+    with threads_module.Threads(2) as threads:
+        assert threads.run([lambda: threads_module.n_threads_of(4)] * 4) == [1] * 4
+    assert threads_module.n_threads_of(4) == 4
 
 
 def test_parts_are_even_and_never_of_one_output():
     for n_outputs in range(2, 300):
         for n_threads in (2, 3, 8):
             training = SimpleNamespace(n_outputs=n_outputs, data=np.empty(0), loss=Hinge())
-            sizes = np.diff(_team._ends_of_parts(training, n_threads))
+            sizes = np.diff(parts._ends_of_parts(training, n_threads))
             assert sizes.sum() == n_outputs
             assert sizes.min() >= 2 and sizes.max() - sizes.min() <= 1

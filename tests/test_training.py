@@ -20,11 +20,13 @@ import reference
 import scipy.sparse as sp
 from comparison import assert_same_model, relative_difference, weights_of
 from reference import TWINS, schedule_for
+from sklearn import config_context, get_config
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit
 
-from sk_adaptive import AdaptiveSGDClassifier, AdaptiveSGDRegressor, _learning
+from sk_adaptive import AdaptiveSGDClassifier, AdaptiveSGDRegressor
 from sk_adaptive._registry import CLASSIFICATION_LOSSES, OPTIMIZERS
+from sk_adaptive.training import steps
 
 # Nothing that the first rows would tell: they are not the same in what is compared.
 FIXED = {"eta0": 0.05, "eps": 1e-6}
@@ -354,8 +356,25 @@ def test_loss_curve_is_the_objective(rows, optimizer, penalty, batch_size):
             twin.partial_fit(X[batch], y[batch], sample_weight=weight[batch])
         w = twin.coef_
         charge = alpha * (ratio * np.abs(w).sum() + (1 - ratio) * np.sum(w**2) / 2)
-        expected = total / n_rows + (charge if penalty else 0)
+        # a decoupled decay is no part of an objective
+        adds = penalty and not OPTIMIZERS[optimizer].decoupled
+        expected = total / n_rows + (charge if adds else 0)
         np.testing.assert_allclose(objective, expected, rtol=1e-10)
+
+
+@every_optimizer
+def test_objectives_do_not_depend_on_the_unit_of_the_rows(rows, optimizer):
+    """With what is automatic; and so training stops after the same epoch."""
+    X, y = rows
+    # powers of 2, so that rounding is the same
+    models = [
+        AdaptiveSGDClassifier(optimizer=optimizer, early_stopping=False, random_state=0).fit(
+            unit * X, y
+        )
+        for unit in (1.0, 2.0**-26)
+    ]
+    np.testing.assert_allclose(models[1].loss_curve_, models[0].loss_curve_, rtol=1e-6)
+    assert models[1].n_iter_ == models[0].n_iter_
 
 
 @every_optimizer
@@ -441,12 +460,25 @@ def test_warm_start_with_another_number_of_features_is_refused(rows):
     assert model.n_features_in_ == X.shape[1]
 
 
+@pytest.mark.skipif("sparse_interface" not in get_config(), reason="scikit-learn before 1.9")
+@every_optimizer
+def test_sparse_coefficients_are_what_scikit_learn_is_set_to(rows, optimizer):
+    X, y = rows
+    model = start(X, y, optimizer=optimizer)
+    for kind, expected in (("sparray", sp.csr_array), ("spmatrix", sp.csr_matrix)):
+        with config_context(sparse_interface=kind):
+            for form in (copy.deepcopy(model).sparsify(), copy.deepcopy(model).strip_optimizer()):
+                assert type(form.coef_) is expected
+                np.testing.assert_allclose(form.decision_function(X), model.decision_function(X))
+
+
 @every_optimizer
 def test_sparsify_changes_no_result(rows, optimizer):
     X, y = rows
     parameters = {"optimizer": optimizer, "penalty": "l1", "alpha": 0.1}
     model, twin = start(X, y, **parameters), start(X, y, **parameters)
     assert sp.issparse(model.sparsify().coef_)
+    assert not isinstance(model.coef_, sp.sparray)
     assert model.coef_.nnz == np.count_nonzero(twin.coef_)
     np.testing.assert_array_equal(model.coef_.toarray(), twin.coef_)
     np.testing.assert_allclose(model.decision_function(X), twin.decision_function(X))
@@ -637,7 +669,7 @@ def test_an_interrupted_partial_fit_stops_between_two_steps(
     rows, kernel_calls, monkeypatch, ctrl_c_interrupts, batch_size
 ):
     X, y = rows
-    monkeypatch.setattr(_learning, "ENTRIES_PER_CALL", 256)
+    monkeypatch.setattr(steps, "ENTRIES_PER_CALL", 256)
     model = start(X, y, batch_size=batch_size)
     twin = copy.deepcopy(model)
     learned = []
@@ -700,7 +732,7 @@ def test_the_kernel_comes_back_often_enough_for_signals(kernel_calls):
     AdaptiveSGDRegressor(eta0=0.01).partial_fit(X, np.arange(n_rows) % 2)
     assert sum(entries) == X.nnz
     assert len(entries) > 1
-    assert max(entries) <= _learning.ENTRIES_PER_CALL
+    assert max(entries) <= steps.ENTRIES_PER_CALL
 
 
 def test_the_kernel_releases_the_gil(kernel_calls):

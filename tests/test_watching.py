@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 import scipy.sparse as sp
 import sklearn
-from comparison import assert_same_model
+from comparison import assert_same_model, own_attributes
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import accuracy_score, get_scorer, log_loss, make_scorer
@@ -673,7 +673,7 @@ def test_a_callback_that_raises_leaves_the_model_as_it_was(parts, fail_at, fitte
     with pytest.raises(RuntimeError, match="the callback failed"):
         model.fit(X, y, **validation)
     assert recorder.calls.count(("teardown",)) == 1
-    assert model.__dict__.keys() == before.__dict__.keys()
+    assert own_attributes(model).keys() == own_attributes(before).keys()
     if fitted:
         assert_same_model(model, before)
         assert (model.n_iter_, model.loss_curve_) == (before.n_iter_, before.loss_curve_)

@@ -12,9 +12,9 @@ cdef class Adam(Optimizer):
     # the step whose tail the model has
     cdef int64_t prepared_t
 
-    def __init__(self, records, intercept, *, beta_1, beta_2, **kwargs):
+    def __init__(self, *arrays, beta_1, beta_2, **kwargs):
         cdef double decay
-        super().__init__(records, intercept, **kwargs)
+        super().__init__(*arrays, **kwargs)
         decay = self.decay(self.unit_l2)
         for k in range(self.m.n_outputs):
             if self.m.exact and self.rate[k] * self.decay(self.l2[k]) != decay:
@@ -79,7 +79,7 @@ cdef class Adam(Optimizer):
         cdef const unsigned char* record
         for j in range(touch.n):
             record = record_of(self, touch, wide, j)
-            before = self.learning_rate_sum - charged_up_to(self, record)
+            before = self.clock.learning_rate_sum - charged_up_to(self, record)
             for k in range(self.m.n_outputs):
                 i = j * self.m.width + k
                 g = self.m.g[i] if touch.x == NULL else touch.x[j] * touch.derivative[k]

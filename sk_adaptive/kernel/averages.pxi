@@ -67,7 +67,7 @@ cdef void load_integrals(Optimizer o, const Touch* touch, bint wide) noexcept no
             o.integral[i] = (
                 integrals[k]
                 + o.integral_while_idle(
-                    record, k, 0, o.learning_rate_sum - charged_up_to(o, record))
+                    record, k, 0, o.clock.learning_rate_sum - charged_up_to(o, record))
                 - o.integral_of_tail(i, k))
 
 
@@ -78,12 +78,12 @@ cdef void store_integrals(Optimizer o, const Touch* touch, bint wide) noexcept n
         record = record_of(o, touch, wide, j)
         for k in range(o.m.n_outputs):
             (<double*>(record + o.m.layout.integral))[k] = o.integral[j * o.m.width + k]
-        (<double*>(record + o.m.layout.integrated))[0] = o.learning_rate_sum + (
+        (<double*>(record + o.m.layout.integrated))[0] = o.clock.learning_rate_sum + (
             o.increment if o.charges_its_step() else 0)
 
 
 cdef bint is_average_due(Optimizer o) noexcept nogil:
-    return o.average_start == INFINITY and o.m.t + 1 >= o.average
+    return o.clock.average_start == INFINITY and o.clock.t + 1 >= o.average
 
 
 cdef bint begin_average(Optimizer o) noexcept nogil:
@@ -93,7 +93,7 @@ cdef bint begin_average(Optimizer o) noexcept nogil:
     cdef double* integrals
     if not o.reserve(SWEEP):
         return False
-    while o.m.t > 0 and start < o.n_features:
+    while o.clock.t > 0 and start < o.n_features:
         read_sweep(o, &sweep, NULL, start, o.n_features, True)
         load_integrals(o, &sweep.touch, True)
         for j in range(sweep.touch.n):
@@ -104,5 +104,5 @@ cdef bint begin_average(Optimizer o) noexcept nogil:
         start += SWEEP
     for k in range(o.m.n_outputs):
         o.intercept_integral[k] = 0.0
-    o.average_start = o.learning_rate_sum
+    o.clock.average_start = o.clock.learning_rate_sum
     return True

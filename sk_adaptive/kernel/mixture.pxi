@@ -16,7 +16,7 @@ cdef class Mixture:
 
     Parameters
     ----------
-    mixture : _mixture.Mixture
+    mixture : Mixture
         Its arrays ``weights`` and ``failed`` are changed in place.
     n_outputs : int
         Of one model.
@@ -43,7 +43,7 @@ cdef class Mixture:
         self.weights = mixture.weights
         self.handed_out = mixture.handed_out
         self.failed = mixture.failed
-        self.rate = mixture.rate
+        self.rate = mixture.mixing_rate
         self.share = mixture.share
         self.complete = mixture.complete
         self.n_outputs = n_outputs

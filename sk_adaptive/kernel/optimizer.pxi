@@ -30,11 +30,11 @@ cdef class Optimizer:
         Changed in place.
     intercept : float64 ndarray of shape (3, n_outputs)
         The intercepts and their two moments. Changed in place.
+    clock : ndarray of shape (), of the dtype `_state.CLOCK`
+        Steps done, their learning-rate sum, of the rate of `unit`, and that sum when averaging
+        began, infinity if it has not. Changed in place, and nowhere else kept: whoever else
+        writes to it is heeded from the next call on.
     n_outputs : int
-    t : int
-        Steps done.
-    learning_rate_sum : float
-        Of these steps, of the rate of `unit`.
     eta0 : float or sequence of float
     power_t : float
         The learning rate of step t is eta0 / t^power_t.
@@ -46,10 +46,8 @@ cdef class Optimizer:
         Whether idle coefficients follow the dense algorithm, or stay (masked).
     average : int
         The step whose weights are the first in the average; 0: there is none.
-    average_start : float
-        The learning-rate sum when averaging began; infinity: it has not.
     intercept_integral : float64 ndarray of shape (n_outputs,)
-        Of the intercepts over that sum since then. Changed in place.
+        Of the intercepts over the learning-rate sum since averaging began. Changed in place.
     intercept_scaling : float
         An intercept is this times the coefficient of a constant feature of this size.
     unit : (float, float), default=None
@@ -62,11 +60,12 @@ cdef class Optimizer:
         const Passes* passes
         readonly object records
         unsigned char[::1] memory
+        Clock[::1] shared_clock
+        Clock* clock
         double[:, ::1] intercept, next_intercept
         double intercept_scaling
         Py_ssize_t n_features
-        # time: the sum, the rate and the sum's growth by a step are those of the unit
-        readonly double learning_rate_sum
+        # the rate and the growth of the learning-rate sum by a step are those of the unit
         double power_t, eta, increment, unit_eta0, unit_l2
         # by output
         double[::1] eta0, rate, l1, l2, eps
@@ -83,12 +82,11 @@ cdef class Optimizer:
         # averages
         bint averaged
         int64_t average
-        readonly double average_start
         double[::1] intercept_integral
 
     def __init__(
-        self, records, intercept, *, n_outputs, t, learning_rate_sum, eta0, power_t, l1, l2, eps,
-        exact, average, average_start, intercept_integral, intercept_scaling=1.0, unit=None,
+        self, records, intercept, clock, *, n_outputs, eta0, power_t, l1, l2, eps, exact, average,
+        intercept_integral, intercept_scaling=1.0, unit=None,
     ):
         self.records = records
         self.memory = records.view(np.uint8)
@@ -96,18 +94,18 @@ cdef class Optimizer:
         self.next_intercept = np.empty((5, n_outputs))
         self.intercept_scaling = intercept_scaling
         self.n_features = records.shape[0]
-        self.learning_rate_sum = learning_rate_sum
+        # a memoryview has an axis at least
+        self.shared_clock = clock.reshape(1)
+        self.clock = &self.shared_clock[0]
         self.power_t = power_t
         self.averaged = average > 0
         self.average = average
-        self.average_start = average_start
         self.intercept_integral = intercept_integral
         self.capacity = 0
         self.m.memory = &self.memory[0]
         self.m.n_outputs = n_outputs
         self.m.width = padded(n_outputs) if n_outputs > 1 else 1
         self.m.exact = exact
-        self.m.t = t
         fields = records.dtype.fields
         self.passes = self.passes_for("charged" in fields, "last_step" in fields, n_outputs > 1)
         self.m.layout = layout_of(records.dtype, n_outputs, self.passes)
@@ -151,14 +149,9 @@ cdef class Optimizer:
             self.m.eps[k] = <real>self.eps[k]
             self.m.has_l1 = self.m.has_l1 or self.l1[k] > 0
         self.least_eps = min(self.eps)
-        self.m.learning_rate_sum = <real>self.learning_rate_sum
 
     def __dealloc__(self):
         free(self.buffer)
-
-    @property
-    def t(self):
-        return self.m.t
 
     # -- what an optimizer defines --
 
@@ -230,14 +223,16 @@ cdef class Optimizer:
         return self.unit_eta0 if self.power_t == 0 else self.unit_eta0 / pow(<double>t, self.power_t)
 
     cdef void set_time(self, int64_t t) noexcept nogil:
+        """Give the passes what they need for step t: the last one of the clock, or the next."""
         cdef Py_ssize_t k
         self.m.t = t
+        self.m.learning_rate_sum = <real>self.clock.learning_rate_sum
         if t > 0:
             self.eta = self.learning_rate(t)
             self.increment = self.growth_of_sum(self.eta, self.unit_l2)
             self.m.increment = <real>self.increment
             self.m.charged_after_store = <real>(
-                self.learning_rate_sum + (self.increment if self.charges_its_step() else 0))
+                self.clock.learning_rate_sum + (self.increment if self.charges_its_step() else 0))
             for k in range(self.m.n_outputs):
                 self.m.eta[k] = <real>(self.eta * self.rate[k])
         self.prepare()
@@ -292,13 +287,13 @@ cdef class Optimizer:
             self.passes.read[wide](&self.m, touch, True)
         if self.averaged:
             load_integrals(self, touch, wide)
-        self.set_time(self.m.t + 1)
+        self.set_time(self.clock.t + 1)
         if intercept_gradient != NULL:
             finite = self.step_intercepts(intercept_gradient)
         if careful and finite:
             finite = self.passes.step(&self.m, touch)
         if not finite:
-            self.set_time(self.m.t - 1)
+            self.set_time(self.clock.t)
             return False
         if not careful:
             self.passes.move[wide](&self.m, touch)
@@ -314,8 +309,9 @@ cdef class Optimizer:
             if self.averaged:
                 for k in range(self.m.n_outputs):
                     self.intercept_integral[k] += self.increment * self.intercept[0, k]
-        self.learning_rate_sum += self.increment
-        self.m.learning_rate_sum = <real>self.learning_rate_sum
+        self.clock.t += 1
+        self.clock.learning_rate_sum += self.increment
+        self.m.learning_rate_sum = <real>self.clock.learning_rate_sum
         return True
 
     cdef bint step_intercepts(self, const double* gradient) noexcept nogil:

@@ -42,11 +42,11 @@ cdef void read_sweep(
 cdef read_weights(Optimizer o, const int64_t[::1] features, real[:, :] out):
     cdef Sweep sweep
     cdef Py_ssize_t start = 0, j, k, n_all = features.shape[0]
-    cdef double span = o.learning_rate_sum - o.average_start
+    cdef double span = o.clock.learning_rate_sum - o.clock.average_start
     if not o.reserve(SWEEP):
         raise MemoryError
     with nogil:
-        o.set_time(o.m.t)
+        o.set_time(o.clock.t)
         while start < n_all:
             read_sweep(o, &sweep, &features[0], start, n_all, o.averaged)
             if o.averaged and span > 0:
@@ -70,7 +70,7 @@ cdef penalties_of(Optimizer o, const int64_t[::1] features):
     if not o.reserve(SWEEP):
         raise MemoryError
     with nogil:
-        o.set_time(o.m.t)
+        o.set_time(o.clock.t)
         while start < n_all:
             read_sweep(o, &sweep, &features[0], start, n_all, False)
             add_sizes(o.m.w, sweep.touch.n, o.m.width, &sums[0, 0], &sums[1, 0])
@@ -85,16 +85,16 @@ cdef hand_over(Optimizer old, Optimizer new, real[:, ::1] coef):
     cdef Sweep sweep
     cdef Py_ssize_t start = 0, i, j, k, n, width = old.m.width
     cdef bint replace = coef.shape[0] > 0
-    cdef double span = max(old.learning_rate_sum - old.average_start, 0.0)
+    cdef double span = max(old.clock.learning_rate_sum - old.clock.average_start, 0.0)
     if type(old) is not type(new):
         raise TypeError("the other optimizer must be of the same class")
     if not (old.reserve(SWEEP) and new.reserve(SWEEP)):
         raise MemoryError
-    new.learning_rate_sum = old.learning_rate_sum
-    new.m.learning_rate_sum = <real>old.learning_rate_sum
+    new.clock.t = old.clock.t
+    new.clock.learning_rate_sum = old.clock.learning_rate_sum
     with nogil:
-        old.set_time(old.m.t)
-        new.set_time(old.m.t)
+        old.set_time(old.clock.t)
+        new.set_time(old.clock.t)
         # so far, whatever the next step charges
         new.m.charged_after_store = new.m.learning_rate_sum
         while start < old.n_features:
@@ -123,7 +123,7 @@ cdef hand_over(Optimizer old, Optimizer new, real[:, ::1] coef):
                     new.increment = 0.0
                     store_integrals(new, &sweep.touch, True)
             start += SWEEP
-        new.set_time(old.m.t)
+        new.set_time(old.clock.t)
 
 
 cdef bint has_state(Optimizer o, Py_ssize_t n) noexcept nogil:

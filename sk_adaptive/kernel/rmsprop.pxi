@@ -14,8 +14,8 @@ cdef class RMSProp(Optimizer):
 
     cdef double rho
 
-    def __init__(self, records, intercept, *, rho, **kwargs):
-        super().__init__(records, intercept, **kwargs)
+    def __init__(self, *arrays, rho, **kwargs):
+        super().__init__(*arrays, **kwargs)
         self.rho = rho
         self.m.memory_1 = <real>rho
         self.m.share_1 = <real>(1 - rho)

@@ -154,7 +154,7 @@ def train(
     training : TrainingData
         Its CSR matrix is canonical, without explicit zeros, and of this kernel's precision.
     rows : array
-    mixture : _mixture.Mixture, default=None
+    mixture : Mixture, default=None
         The weights of the models side by side, which is changed.
     losses : float64 ndarray, default=None
         What the call before has returned, to add to.
@@ -215,7 +215,7 @@ cdef learn_rows(
     rows.n_targets = targets.shape[1]
     rows.weights = &weights[0] if weights.shape[0] else NULL
     with nogil:
-        o.set_time(o.m.t)
+        o.set_time(o.clock.t)
         while position < rows.n and status == DONE:
             if o.averaged and is_average_due(o) and not begin_average(o):
                 status = OUT_OF_MEMORY
@@ -252,7 +252,7 @@ def mix(
 
     Parameters
     ----------
-    mixture : _mixture.Mixture
+    mixture : Mixture
         Without models that are out. Its weights are changed.
     training, rows
         As in `train`.

@@ -1,5 +1,11 @@
 """The names of the C headers: what a pass is given, and what it does."""
 
+# see `_state.CLOCK`
+cdef struct Clock:
+    int64_t t
+    double learning_rate_sum, average_start
+
+
 cdef extern from "kernel/model.h":
     ctypedef double real
     enum:

@@ -2,7 +2,8 @@
 
 import math
 
-from ._registry import kernel
+from .._registry import kernel
+from ..model.mixture import Mixture
 
 # Entries (times outputs) that the kernel learns between two looks at signals:
 # a small fraction of a second.
@@ -40,15 +41,17 @@ class Learned:
         progressive_loss[1] += weights[learned].sum() if weights.size else learned.size
 
 
-def learn(optimizer, training, rows, learned, mixture=None, threads=None, kept=None):
+def learn(model, training, rows, learned, threads=None, kept=None):
     """Learn these rows in this order.
 
     Parameters
     ----------
+    model : Model
+        Of a mixture a model that fails is dropped as long as another is left.
+    training : TrainingData
+    rows : int64 ndarray
     learned : Learned
         Changed.
-    mixture : Mixture, default=None
-        A model of it that fails is dropped as long as another is left.
     threads : Threads, default=None
         Which may interrupt.
     kept : pair of ndarrays, default=None
@@ -61,8 +64,8 @@ def learn(optimizer, training, rows, learned, mixture=None, threads=None, kept=N
     """
     n_rows = max(1, training.targets.shape[0])
     entries_per_row = max(1.0, training.indices.shape[0] / n_rows) * training.n_outputs
-    if mixture is not None:
-        entries_per_row *= mixture.weights.size
+    entries_per_row *= model.n_models
+    mixture = model if isinstance(model, Mixture) else None
     train = kernel(training.data.dtype).train
     steps = max(1, int(ENTRIES_PER_CALL / (entries_per_row * training.batch_size)))
     chunk = steps * training.batch_size
@@ -76,7 +79,37 @@ def learn(optimizer, training, rows, learned, mixture=None, threads=None, kept=N
             raw_predictions, losses = kept
             first = learned.n_rows // training.batch_size
             of_part = raw_predictions[learned.n_rows :], losses[first:]
-        learned.losses, failed = train(optimizer, training, part, mixture, learned.losses, of_part)
+        learned.losses, failed = train(
+            model.optimizer, training, part, mixture, learned.losses, of_part
+        )
         learned.n_rows += part.size if failed < 0 else failed
         if failed >= 0 and not (mixture is not None and mixture.drop_failed()):
             raise TrainingFailure(int(part[failed]))
+
+
+def learn_all(model, training, rows, progressive_loss=None, threads=None):
+    """Learn these rows in this order; return the losses of outputs, see `Learned`.
+
+    Parameters
+    ----------
+    model : Model
+    training : TrainingData
+    rows : int64 ndarray
+    progressive_loss : float64 ndarray of shape (2,), default=None
+        Increased by the sum of the losses and that of the weights, also for the rows before a
+        failure.
+    threads : Threads, default=None
+        Which may interrupt.
+
+    Raises
+    ------
+    TrainingFailure
+        Naming the first row of the step that was not done. All before it were.
+    """
+    learned = Learned()
+    try:
+        learn(model, training, rows, learned, threads)
+    finally:
+        if progressive_loss is not None:
+            learned.add_to(progressive_loss, rows, training)
+    return learned.losses

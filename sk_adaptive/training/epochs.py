@@ -7,11 +7,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from . import _state
-from ._learning import TrainingFailure
-from ._team import Team, can_share, train_rows
-from ._threads import Threads
-from ._validation_rows import ValidationLoss
+from .._threads import Threads
+from ..model.records import allocate
+from .parts import ModelInParts
+from .steps import Learned, TrainingFailure
 
 # The "adaptive" schedule divides the rate by this, until it is less than this share of the first.
 RATE_DIVISOR = 5.0
@@ -55,12 +54,12 @@ class Convergence:
 
 
 class Checkpoint:
-    """A state at one moment, in a buffer that the next such moment overwrites.
+    """A model at one moment, in a buffer that the next such moment overwrites.
 
     Parameters
     ----------
     features : int64 ndarray
-        The features whose records are not those of a new state.
+        The features whose records are not those of a new model.
     """
 
     def __init__(self, features):
@@ -69,24 +68,24 @@ class Checkpoint:
         self._words = None
         self._rest = None
 
-    def keep(self, state):
-        """Copy this state."""
-        self._records = state["records"]
+    def keep(self, model):
+        """Copy this model."""
+        self._records = model.records
         if self._words is None:
             n_words = self._records.dtype.itemsize // np.dtype(np.uint64).itemsize
             self._words = np.empty((self._features.size, n_words), np.uint64)
         # any other mode makes another copy first
         np.take(_words_of(self._records), self._features, axis=0, out=self._words, mode="clip")
-        self._rest = _state.snapshot({**state, "records": None})
+        self._rest = model.with_arrays(records=None).copy()
 
-    def restored(self, state):
-        """The state that was kept, in the records of this one if they are still the same array."""
-        records = state["records"]
+    def restored(self, model):
+        """The model that was kept, in the records of this one if they are still the same array."""
+        records = model.records
         if records is not self._records:
             # A new learning rate has settled what was pending in each record, with its own clock.
-            records = _state.allocate(records.shape[0], records.dtype)
+            records = allocate(records.shape[0], records.dtype)
         _words_of(records)[self._features] = self._words
-        return {**self._rest, "records": records}
+        return self._rest.with_arrays(records=records)
 
 
 def _words_of(records):
@@ -99,7 +98,7 @@ class Progress:
 
     Attributes
     ----------
-    state : dict
+    model : Model
     loss_curve : list of float
         The objective of each epoch.
     validation_scores : list of float or None
@@ -114,7 +113,7 @@ class Progress:
         Whether max_iter ended it and the last epoch was the best.
     """
 
-    state: dict
+    model: object
     loss_curve: list = field(default_factory=list)
     validation_scores: list | None = None
     best_iteration: int = 0
@@ -128,7 +127,7 @@ class Progress:
 
 
 @dataclass(frozen=True)
-class RunSettings:
+class FitOptions:
     """What a fit was asked for, beside what its records depend on.
 
     Attributes
@@ -144,8 +143,8 @@ class RunSettings:
     verbose : int
     divisions : tuple of int
         The epochs after which to divide the rate in any case.
-    keeps_state : bool
-        Whether somebody wants the state of the best epoch, and not only its number and score.
+    keeps_model : bool
+        Whether somebody wants the model of the best epoch, and not only its number and score.
     rival : list of float or None
         The scores of another run: when this one is behind, it ends.
     n_threads : int
@@ -160,17 +159,17 @@ class RunSettings:
     adaptive: bool
     verbose: int
     divisions: tuple = ()
-    keeps_state: bool = True
+    keeps_model: bool = True
     rival: list | None = None
     n_threads: int = 1
 
 
-def fit_epochs(state, training, rows, features, settings, validation_score=None, task=None):
+def fit_epochs(model, training, rows, features, options, validation_score=None, task=None):
     """Train for up to max_iter epochs.
 
     Parameters
     ----------
-    state : dict
+    model : Model
         Changed in place.
     training : TrainingData
     rows : int64 ndarray
@@ -178,10 +177,10 @@ def fit_epochs(state, training, rows, features, settings, validation_score=None,
     features : int64 ndarray or None
         The features whose weights are not zero for good, whose penalty counts, where records
         have nothing yet. None: all features, whose records may have something.
-    settings : RunSettings
+    options : FitOptions
     validation_score : callable, default=None
-        Takes a state and its optimizer and returns the score that decides on stopping, and on
-        the epoch whose state is that of the result.
+        Takes a `ModelInParts` and returns the score that decides on stopping, and on the epoch
+        whose model is that of the result.
     task : FitTask, default=None
         Told of each epoch.
 
@@ -194,96 +193,87 @@ def fit_epochs(state, training, rows, features, settings, validation_score=None,
     NotFinite
         If a step, the objective or a score would not be finite.
     """
-    with Threads(settings.n_threads) as threads:
+    with Threads(options.n_threads) as threads:
         return _fit_epochs(
-            state, training, rows, features, settings, validation_score, task, threads
+            model, training, rows, features, options, validation_score, task, threads
         )
 
 
-def _fit_epochs(state, training, rows, features, settings, validation_score, task, threads):
+def _fit_epochs(model, training, rows, features, options, validation_score, task, threads):
     starts_anew = features is not None
-    features = features if starts_anew else _state.all_features(state)
-
-    def optimizer_of(state, is_new):
-        if can_share(training, rows.size, threads):
-            return Team(state, training, features, threads, is_new)
-        return _state.make_optimizer(state)
-
-    def gathered():
-        """An optimizer of the state, whose records are as of now."""
-        return optimizer.gather() if isinstance(optimizer, Team) else optimizer
-
-    generator = np.random.default_rng(settings.seed)
+    features = features if starts_anew else model.all_features()
+    generator = np.random.default_rng(options.seed)
     order = rows.copy()
-    convergence = Convergence(settings.tol, settings.n_iter_no_change)
-    progress = Progress(state)
+    convergence = Convergence(options.tol, options.n_iter_no_change)
+    progress = Progress(model)
     if validation_score is not None:
         progress.validation_scores, checkpoint = [], Checkpoint(features)
     begin = time.perf_counter()
-    optimizer = optimizer_of(state, starts_anew)
-    least_rate = LEAST_SHARE * state["eta0"]
-    for epoch in range(1, settings.max_iter + 1):
+    parts = ModelInParts(model, training, rows.size, features, threads, starts_anew)
+    least_rate = LEAST_SHARE * model.learning_rate
+    for epoch in range(1, options.max_iter + 1):
         if task is not None:
-            task.begin_epoch(progress, gathered())
-        if settings.shuffle:
+            parts.whole()
+            task.begin_epoch(progress)
+        if options.shuffle:
             generator.shuffle(order)
+        learned = Learned()
         try:
-            # later the rows have been seen
-            progressive_loss = state["progressive_loss"] if epoch == 1 else None
-            losses = train_rows(optimizer, training, order, progressive_loss)
+            parts.learn(order, learned)
         except TrainingFailure as failure:
             raise _overflow(epoch, failure.row) from None
-        objective = losses.sum() / order.shape[0] + optimizer.penalties(features).sum()
+        if epoch == 1:
+            # later the rows have been seen
+            learned.add_to(model.progressive_loss, order, training)
+        objective = learned.losses.sum() / order.shape[0] + parts.penalties(features).sum()
         if not np.isfinite(objective):
             raise _overflow(epoch, None)
         progress.loss_curve.append(objective)
-        if isinstance(optimizer, Team):
-            optimizer.put_intercepts()
-        else:
-            _state.save_clock(state, optimizer)
         value = objective
         if validation_score is None:
             progress.best_iteration = epoch
         else:
-            reads_weights_only = isinstance(validation_score, ValidationLoss)
-            score = validation_score(state, optimizer if reads_weights_only else gathered())
+            score = validation_score(parts)
             if not np.isfinite(score):
                 raise NotFinite(f"The validation score is {score} after epoch #{epoch}.")
             # of equal ones the first
             if not progress.validation_scores or score > max(progress.validation_scores):
-                if settings.keeps_state:
-                    gathered()
-                    checkpoint.keep(state)
+                if options.keeps_model:
+                    checkpoint.keep(parts.whole())
                 progress.best_iteration = epoch
             progress.validation_scores.append(score)
             value = -score
-        if settings.verbose:
-            _print_epoch(progress, settings.max_iter, time.perf_counter() - begin)
-        stop = task is not None and task.end_epoch(progress, gathered())
+        if options.verbose:
+            parts.intercepts()
+            _print_epoch(progress, options.max_iter, time.perf_counter() - begin)
+        stop = False
+        if task is not None:
+            parts.whole()
+            stop = task.end_epoch(progress)
         stalled = convergence.is_stalled(value)
-        if stalled and not (settings.adaptive and state["eta0"] > least_rate):
+        if stalled and not (options.adaptive and model.learning_rate > least_rate):
             progress.stopped_by = "tol"
         elif stop:
             progress.stopped_by = "callback"
-        elif epoch == settings.max_iter:
+        elif epoch == options.max_iter:
             progress.stopped_by = "max_iter"
             progress.is_unfinished = progress.best_iteration == epoch
-        elif settings.rival is not None and _is_behind(progress.validation_scores, settings.rival):
+        elif options.rival is not None and _is_behind(progress.validation_scores, options.rival):
             progress.stopped_by = "rival"
         if progress.stopped_by is not None:
             break
-        if stalled or epoch in settings.divisions:
+        if stalled or epoch in options.divisions:
             progress.divisions.append(epoch)
-            gathered()
-            state = _state.with_settings(state, state["settings"], state["eta0"] / RATE_DIVISOR)
-            progress.state = state
-            optimizer = optimizer_of(state, is_new=False)
+            numbers = parts.whole().hyperparameters
+            model = model.successor(numbers.with_numbers(eta0=numbers.eta0 / RATE_DIVISOR))
+            progress.model = model
+            parts = ModelInParts(model, training, rows.size, features, threads, is_new=False)
             convergence.without_gain = 0
-    if settings.keeps_state and progress.best_iteration < epoch:
-        progress.state = checkpoint.restored(state)
-    elif settings.keeps_state:
-        gathered()
-    if settings.verbose:
+    if options.keeps_model and progress.best_iteration < epoch:
+        progress.model = checkpoint.restored(model)
+    elif options.keeps_model:
+        parts.whole()
+    if options.verbose:
         print(
             f"Stopped by {progress.stopped_by} after {epoch} epochs and "
             f"{time.perf_counter() - begin:.2f} s. The best epoch is {progress.best_iteration}"
@@ -322,8 +312,8 @@ def warn_of_few_epochs(what, max_iter):
 
 
 def _print_epoch(progress, max_iter, seconds):
-    state, epoch = progress.state, progress.n_iter
-    rate = state["eta0"] / state["t"] ** state["settings"]["power_t"]
+    model, epoch = progress.model, progress.n_iter
+    rate = model.learning_rate / model.t**model.hyperparameters.power_t
     parts = [
         f"Epoch {epoch:{len(str(max_iter))}} of {max_iter}: learning rate {rate:.3g}",
         f"objective {progress.loss_curve[-1]:.6g}",

@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from . import _state
-from ._learning import TrainingFailure
-from ._team import train_rows
+from ..model.hyperparameters import BY_OUTPUT
+from ..model.model import Model
+from ..model.records import record_dtype
+from .steps import TrainingFailure, learn_all
 
 # The others go on in a record of their own once there are so few of them, as to copy it takes
 # a part of an epoch's time.
@@ -27,40 +28,33 @@ class SideBySide:
         The features that occur.
     scale : ndarray of shape (n_features,) or None
         With normalize, the sizes of the features.
-    unit : (float, float)
-        See the kernel's Optimizer. Models of the same unit are what they are in any company.
+    clock_rate : (float, float)
+        See `Model`. Models of the same clock are what they are in any company.
 
     Attributes
     ----------
     members : int ndarray
         Those that are still learning.
-    state : dict
+    model : Model
         Whose outputs are those of the first member, then those of the second, and so on.
-    optimizer : Optimizer
-        On this state.
     """
 
-    def __init__(self, members, starts, training, features, scale, unit):
+    def __init__(self, members, starts, training, features, scale, clock_rate):
         self.members = np.array(members)
         self._n_outputs = n_outputs = training.n_outputs
         self._features = features
         intercepts = [
             np.zeros(n_outputs) if start.intercept is None else start.intercept for start in starts
         ]
-        rates = tuple(np.repeat([start.eta0 for start in starts], n_outputs).tolist())
-        state = _state.new_state(
-            _joint_settings(starts, n_outputs),
-            rates,
+        self.model = Model(
+            _joint_hyperparameters(starts, n_outputs),
             training.n_features,
-            len(rates),
+            len(starts) * n_outputs,
             training.data.dtype,
             intercept=np.concatenate(intercepts),
             scale=scale,
         )
-        self._become({**state, "unit": unit})
-
-    def _become(self, state):
-        self.state, self.optimizer = state, _state.make_optimizer(state)
+        self.model.clock_rate = clock_rate
 
     def learn(self, training, rows, threads=None):
         """Learn these rows in this order, unless `threads` interrupt.
@@ -73,18 +67,15 @@ class SideBySide:
         """
         failed = []
         while rows.size and self.members.size:
-            begin = self.optimizer.t
+            begin = self.model.t
             try:
-                train_rows(self.optimizer, training, rows, threads=threads)
+                learn_all(self.model, training, rows, threads=threads)
                 break
             except TrainingFailure:
-                _state.save_clock(self.state, self.optimizer)
-                rows = rows[(self.optimizer.t - begin) * training.batch_size :]
+                rows = rows[(self.model.t - begin) * training.batch_size :]
                 culprits = self._culprits(training, rows[: training.batch_size])
                 failed += self.members[culprits].tolist()
                 self._keep(np.setdiff1d(np.arange(self.members.size), culprits))
-        if self.members.size:
-            _state.save_clock(self.state, self.optimizer)
         return failed
 
     def keep(self, members):
@@ -100,14 +91,13 @@ class SideBySide:
             places = places.repeat(2)
         self.members = self.members[places]
         if places.size:
-            self._become(_state.of_outputs(self.state, self._of(places), self._features))
+            self.model = self.model.part(self._of(places), self._features)
         else:
-            self.state = self.optimizer = None
+            self.model = None
 
-    def state_of(self, place):
-        """The state of one of them, a copy."""
-        outputs = self._of(np.array([place]))
-        return _state.of_outputs(self.state, outputs, self._features)
+    def model_of(self, place):
+        """A copy of one of the models."""
+        return self.model.part(self._of(np.array([place])), self._features)
 
     def _of(self, places):
         """The outputs of these members."""
@@ -124,13 +114,11 @@ class SideBySide:
         culprits, sizes = [], []
         for place in range(self.members.size):
             outputs = self._of(np.array([place]))
-            alone = _state.of_outputs(self.state, outputs, features, compact=True)
-            optimizer = _state.make_optimizer(alone)
-            sizes.append(np.abs(_state.coefficients(alone, optimizer=optimizer)).max())
+            alone = self.model.part(outputs, features, compact=True)
+            sizes.append(np.abs(alone.coefficients()).max())
             try:
-                train_rows(optimizer, step, order)
+                learn_all(alone, step, order)
             except TrainingFailure:
-                _state.save_clock(self.state, self.optimizer)
                 culprits.append(place)
         # If by rounding none of them fails alone, the largest is next to.
         return culprits or [int(np.argmax(sizes))]
@@ -139,7 +127,7 @@ class SideBySide:
 def groups_of(starts):
     """Which models can share a record: lists of places in `starts`.
 
-    An optimizer refuses settings by output whose effects it can't tell apart, as different decays
+    An optimizer refuses numbers by output whose effects it can't tell apart, as different decays
     of the weights. Then there are more groups than one.
     """
     everything = list(range(len(starts)))
@@ -157,32 +145,33 @@ def groups_of(starts):
 
 
 def _can_share(starts):
-    rates = tuple(start.eta0 for start in starts)
     try:
-        _state.make_optimizer(
-            _state.new_state(_joint_settings(starts, 1), rates, 1, len(rates), np.float64)
-        )
+        # which the kernel refuses
+        _ = Model(_joint_hyperparameters(starts, 1), 1, len(starts), np.float64).optimizer
     except ValueError:
         return False
     return True
 
 
-def _joint_settings(starts, n_outputs):
-    """The settings of all, of which some are numbers for each output."""
-    by_output = {
-        name: tuple(np.repeat([start.settings[name] for start in starts], n_outputs).tolist())
-        for name in _state.BY_OUTPUT
-    }
-    return {**starts[0].settings, **by_output}
+def _joint_hyperparameters(starts, n_outputs):
+    """The hyperparameters of all, of which some are numbers for each output."""
+    of_all = [start.hyperparameters for start in starts]
+    return of_all[0].with_numbers(
+        **{
+            name: tuple(np.repeat([getattr(each, name) for each in of_all], n_outputs).tolist())
+            for name in BY_OUTPUT
+        }
+    )
 
 
-def unit_of(starts):
-    """That of a group of models: see the kernel's Optimizer."""
-    return float(starts[0].eta0), float(starts[0].settings["l2"])
+def clock_rate_of(starts):
+    """The clock of a group of models: see `Model`."""
+    first = starts[0].hyperparameters
+    return float(first.eta0), float(first.l2)
 
 
 def bytes_of_records(starts, training, n_features):
     """What the records of so many features take, of models that share them."""
     n_outputs = len(starts) * training.n_outputs
-    settings = _joint_settings(starts, training.n_outputs)
-    return n_features * _state.record_dtype(settings, n_outputs, training.data.dtype).itemsize
+    numbers = _joint_hyperparameters(starts, training.n_outputs)
+    return n_features * record_dtype(numbers, n_outputs, training.data.dtype).itemsize

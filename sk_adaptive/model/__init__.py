@@ -1,0 +1,1 @@
+"""What is learned: plain arrays and their methods."""

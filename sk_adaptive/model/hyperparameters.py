@@ -1,0 +1,149 @@
+"""The numbers that the records of a model depend on, and the scales that automatic ones follow."""
+
+from dataclasses import asdict, dataclass, replace
+from typing import NamedTuple
+
+from .._registry import OPTIMIZERS
+
+# What alpha="auto" is where everything has the scale 1.
+AUTOMATIC_ALPHA = 3e-7
+
+# Steps are counted with 64 bits, of which the kernel needs some for itself.
+LAST_STEP = 2**60 - 1
+
+
+class Scales(NamedTuple):
+    """What is typical of the first rows: the units of X, of y and of the sample weights.
+
+    Attributes
+    ----------
+    intercept : float
+        The size of the constant feature that the intercept is the coefficient of.
+    gradient : float
+        Of one row's loss by a coefficient, before anything is learned; 0 where rows have not
+        told it.
+    coef : float
+        The size of a coefficient that matters.
+    rows_a_step : float
+        Of the first batches.
+    """
+
+    intercept: float = 1.0
+    gradient: float = 0.0
+    coef: float = 1.0
+    rows_a_step: float = 1.0
+
+
+@dataclass(frozen=True)
+class Hyperparameters:
+    """What records are written under. Numbers that may differ by output are tuples where they do.
+
+    Attributes
+    ----------
+    optimizer : str
+        A name of the registry.
+    sparse_update : {"exact", "masked"}
+    normalize : bool
+    searches : bool
+        Whether the rate is searched for, see `mixture`.
+    scales : Scales
+        What automatic numbers were derived from.
+    eta0 : float or tuple of float
+        The learning rate, as "auto" or "adaptive" have made it; 0 before "auto" has seen a row.
+    eps, l1, l2 : float or tuple of float
+    power_t : float
+        0 for a constant rate.
+    average : int
+        The step whose weights are the first in the average; 0: there is none.
+    parameters : dict of str to float
+        What the optimizer takes besides.
+    """
+
+    optimizer: str
+    sparse_update: str
+    normalize: bool
+    searches: bool
+    scales: Scales
+    eta0: float | tuple
+    eps: float | tuple
+    l1: float | tuple
+    l2: float | tuple
+    power_t: float
+    average: int
+    parameters: dict
+
+    @property
+    def spec(self):
+        return OPTIMIZERS[self.optimizer]
+
+    @property
+    def ages(self):
+        """Whether idle moments age."""
+        return self.spec.ages and self.sparse_update == "exact"
+
+    def with_numbers(self, **numbers):
+        return replace(self, **numbers)
+
+    def saved(self):
+        """A dict of numbers and strings."""
+        return {**asdict(self), "scales": dict(self.scales._asdict())}
+
+    @classmethod
+    def of_saved(cls, saved):
+        return cls(**{**saved, "scales": Scales(**saved["scales"])})
+
+
+# The hyperparameters that may be tuples, of a number for each output.
+BY_OUTPUT = ("eta0", "eps", "l1", "l2")
+
+
+def hyperparameters_of(estimator, scales, eta0):
+    """Hyperparameters as an estimator's parameters ask for them.
+
+    Parameters
+    ----------
+    estimator : AdaptiveSGD
+    scales : Scales
+        What ``eps=None`` and ``alpha="auto"`` follow.
+    eta0 : float
+        The learning rate.
+    """
+    spec = OPTIMIZERS[estimator.optimizer]
+    # where rows have not told it, any number will do: there has been no step yet
+    gradient = scales.gradient or 1.0
+    eps = estimator.eps
+    if eps is None:
+        # of a feature that one row of a batch has
+        gradient_of_step = gradient / scales.rows_a_step
+        eps = spec.eps[estimator.sparse_update] * gradient_of_step**spec.eps_power
+    l1, l2 = _penalties_of(estimator, gradient, scales.coef)
+    return Hyperparameters(
+        optimizer=estimator.optimizer,
+        sparse_update=estimator.sparse_update,
+        normalize=bool(estimator.normalize),
+        searches=estimator.eta0 == "search",
+        scales=scales,
+        eta0=float(eta0),
+        eps=float(eps),
+        l1=l1,
+        l2=l2,
+        power_t=float(estimator.power_t) if estimator.learning_rate == "invscaling" else 0.0,
+        average=min(int(estimator.average), LAST_STEP),
+        parameters={name: float(getattr(estimator, name)) for name in spec.parameters},
+    )
+
+
+def _penalties_of(estimator, gradient, coef):
+    """The strengths of L1 and L2."""
+    if estimator.penalty is None:
+        return 0.0, 0.0
+    share = {"l2": 0.0, "l1": 1.0}.get(estimator.penalty, estimator.l1_ratio)
+    if estimator.alpha != "auto":
+        l1 = l2 = float(estimator.alpha)
+    elif OPTIMIZERS[estimator.optimizer].decoupled:
+        # A decay of the weights has no unit of the loss, but the inverse one of the rate.
+        l1, l2 = AUTOMATIC_ALPHA, AUTOMATIC_ALPHA / coef
+    else:
+        # The penalty's gradient on a typical coefficient is a share of the loss's.
+        l1, l2 = AUTOMATIC_ALPHA * gradient, AUTOMATIC_ALPHA * gradient / coef
+    return float(l1 * share), float(l2 * (1 - share))

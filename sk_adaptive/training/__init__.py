@@ -1,0 +1,1 @@
+"""How models are learned: rows, epochs, validation, and several models at once."""
