@@ -77,7 +77,7 @@ class ColumnHasher(TransformerMixin, BaseEstimator):
     >>> from sk_adaptive import ColumnHasher
     >>> table = np.array([["blue", "large"], ["red", "large"]])
     >>> ColumnHasher(interactions="all").transform(table).indices
-    array([...], dtype=int32)
+    array([ 385327,  811603, 1012499,   98482,  231821,  385327], dtype=int32)
     """
 
     _parameter_constraints = {
