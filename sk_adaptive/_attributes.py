@@ -23,10 +23,6 @@ class ModelAttributes(BaseEstimator):
     changes the model or the cache holds it.
     """
 
-    def _public_coef(self, coef):
-        """coef_ from an array of shape (n_outputs, n_features)."""
-        return coef
-
     @property
     def _lock(self):
         return turn_of(self)
@@ -56,7 +52,7 @@ class ModelAttributes(BaseEstimator):
                 if self._sparse_coef:
                     coef = as_configured(model.sparse_coefficients())
                 else:
-                    coef = self._public_coef(model.coefficients(n_jobs=self.n_jobs))
+                    coef = self._targets.as_shown(model.coefficients(n_jobs=self.n_jobs))
                 self._cache["coef"] = _read_only(coef)
             return self._cache["coef"]
 
@@ -115,14 +111,14 @@ class ModelAttributes(BaseEstimator):
         with self._lock:
             moments = textbook_moments(self._learner_for("optimizer_state_"))
         return MappingProxyType(
-            {name: _read_only(self._public_coef(values)) for name, values in moments.items()}
+            {name: _read_only(self._targets.as_shown(values)) for name, values in moments.items()}
         )
 
     @property
     def effective_learning_rate_(self):
         with self._lock:
             model = self._learner_for("effective_learning_rate_")
-            return _read_only(self._public_coef(effective_learning_rates(model)))
+            return _read_only(self._targets.as_shown(effective_learning_rates(model)))
 
     @property
     def eps_(self):

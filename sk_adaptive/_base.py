@@ -1,6 +1,5 @@
 """What both estimators are: parameters, fit, partial_fit and raw predictions."""
 
-from abc import abstractmethod
 from functools import cache
 from numbers import Integral, Real
 from operator import attrgetter, is_
@@ -27,6 +26,7 @@ from ._registry import OPTIMIZERS
 from ._start import check_decay, least_gain, start_of, takes_from_rows, warn_of_other_scales
 from ._threads import Threads, n_threads_of, sparse_products
 from ._validation_rows import check_validation_data, rows_to_learn
+from .data.class_values import as_given
 from .model.hyperparameters import hyperparameters_of
 from .model.mixture import Mixture, as_it_goes_on, stream_model
 from .model.model import Model
@@ -82,61 +82,59 @@ class AdaptiveSGD(CallbackSupportMixin, ModelAttributes):
         "random_state": ["random_state"],
     }
 
-    # -- what the classifier and the regressor define --
+    # -- rows and targets; the classifier and the regressor define `_targets` and `_find_targets` --
 
-    _losses: dict
-    # whether targets tell classes, or are numbers
-    _learns_classes: bool
+    @property
+    def _targets(self):
+        """What the targets of the model are, and the loss: `Targets`."""
+        raise NotImplementedError
 
-    @abstractmethod
+    def _find_targets(self, y, classes=None, complete=True):
+        """Let `_targets` be those of this first y; return it checked. See `find_classes`."""
+        raise NotImplementedError
+
     def _validate(self, X, y, dtype, reset):
-        """X and y checked as scikit-learn does, X as an array or CSR matrix of a dtype given."""
-
-    def _validate_arrays(self, X, y, dtype, **settings):
+        """X, as an array or CSR matrix of a dtype given, and y, as scikit-learn checks them."""
         X, y = validate_data(
             self,
             X,
-            y,
+            as_given(y, "y"),
             accept_sparse="csr",
             dtype=dtype,
             multi_output=True,
             # `kernel_matrix` sees to it in a pass that it makes anyway
             ensure_all_finite=not sp.issparse(X),
-            **settings,
+            reset=reset,
         )
         return in_precision(X, dtype), y
 
-    @abstractmethod
-    def _ready_targets(self, y, n_rows):
-        """What `_validate` would make of y, if that is known at a glance; else None."""
+    def _training_data(self, targets, X, y, sample_weight, **named):
+        """What the kernel learns from, of X and y that have been checked."""
+        return training_data(
+            targets,
+            X,
+            y,
+            sample_weight,
+            batch_size=self.batch_size,
+            fit_intercept=self.fit_intercept,
+            estimator_name=type(self).__name__,
+            **named,
+        )
 
-    @abstractmethod
-    def _encode(self, y, class_weighted=True):
-        """Targets for the kernel, the number of outputs, and class weights or None.
-
-        See `TrainingData`.
-        """
-
-    def _begin_fit(self, y):
-        """Take from the validated targets of `fit` what `_encode` needs."""
-
-    def _check_validation_targets(self, y):
-        """Refuse validated targets of `y_val` that the model could not predict."""
-
-    def _weights_for_scorers(self, y, weight):
-        """Sample weights, or None, with what else a row counts."""
-        return weight
-
-    def _begin_partial_fit(self, y, classes, first_call):
-        """Check the validated targets of `partial_fit` against those of the calls before."""
-
-    @abstractmethod
-    def _splitter(self, y):
-        """The class of model_selection that sets rows aside for early stopping."""
-
-    def _make_loss(self):
-        spec = self._losses[self.loss]
-        return spec.make(*(getattr(self, name) for name in spec.parameters))
+    def _validation_data(self, targets, X, y, sample_weight, dtype):
+        """X_val and y_val checked, and what the kernel makes of them; None without."""
+        if X is None:
+            return None
+        try:
+            X, y = self._validate(X, y, [dtype], reset=False)
+            y = targets.check(y)
+            # no class weights belong to them
+            validation = self._training_data(targets, X, y, sample_weight, class_weighted=False)
+            if not validation.with_weight(np.arange(validation.n_rows)).size:
+                raise ValueError("Sample weights must contain at least one non-zero number.")
+        except ValueError as error:
+            raise ValueError(f"X_val, y_val or sample_weight_val: {error}") from error
+        return X, y, validation
 
     # -- training --
 
@@ -176,9 +174,14 @@ class AdaptiveSGD(CallbackSupportMixin, ModelAttributes):
         check_validation_data(self, *validation_data)
         given = X
         X, y = self._validate(X, y, PRECISIONS, reset=True)
-        self._begin_fit(y)
-        training = training_data(self, X, y, sample_weight, find_features=True)
-        rows, validation_score, all_rows = rows_to_learn(self, X, y, training, validation_data)
+        y = self._find_targets(y)
+        targets = self._targets
+        targets.check_whole(y)
+        training = self._training_data(targets, X, y, sample_weight, find_features=True)
+        validation = self._validation_data(targets, *validation_data, X.dtype)
+        rows, validation_score, all_rows = rows_to_learn(
+            self, X, y, training, validation, self._judge()
+        )
         refits = self.refit and rows is not all_rows
         learned = all_rows if refits else rows
         scale = None
@@ -270,6 +273,20 @@ class AdaptiveSGD(CallbackSupportMixin, ModelAttributes):
             metadata=None if weight is None else cache(lambda: {"sample_weight": weight[rows]}),
         )
 
+    def _judge(self):
+        """A function that lends a model to an estimator like this one, for scorers to ask."""
+        judge = type(self).__new__(type(self))
+        # without a copy of the model that there may be; and X is an array by now
+        judge.__dict__.update(self.__dict__, _sparse_coef=False)
+        for name in ("feature_names_in_", "_turn"):
+            judge.__dict__.pop(name, None)
+
+        def with_model(model):
+            judge._adopt(model)
+            return judge
+
+        return with_model
+
     def _become(self, progress):
         """Be the model of this progress, which may go on training."""
         scores = progress.validation_scores
@@ -318,10 +335,14 @@ class AdaptiveSGD(CallbackSupportMixin, ModelAttributes):
             self._check_parameters(for_fit=False)
         if first_call:
             X, y = self._validate(X, y, PRECISIONS, reset=True)
+            y = self._find_targets(y, classes, complete=False)
+            targets = self._targets
         else:
-            X, y = self._validate_again(X, y)
-        self._begin_partial_fit(y, classes, first_call)
-        training = training_data(self, X, y, sample_weight)
+            targets = self._targets
+            X, y = self._validate_again(X, y, targets)
+            if classes is not None:
+                targets.check_classes(classes)
+        training = self._training_data(targets, X, y, sample_weight)
         rows = training.with_weight(np.arange(training.n_rows, dtype=np.int64))
         if not first_call:
             self._check_outputs(training)
@@ -342,15 +363,12 @@ class AdaptiveSGD(CallbackSupportMixin, ModelAttributes):
 
     def _check_comparable(self, training):
         """Refuse a search where losses do not tell which of two rates is better."""
-        if self.eta0 == "search" and training.of_classes:
-            nothing = np.zeros((1, training.n_outputs))
-            losses = training.loss.row_losses(training.targets[:1], nothing, np.empty((0, 0)))
-            if not losses.any():
-                raise ValueError(
-                    "eta0='search' compares the losses of rates in partial_fit, and "
-                    f"loss={self.loss!r} is 0 for a model that predicts 0: set eta0 to 'auto' or "
-                    "a number."
-                )
+        if self.eta0 == "search" and not training.target_type.compares_models(training):
+            raise ValueError(
+                "eta0='search' compares the losses of rates in partial_fit, and "
+                f"loss={self.loss!r} is 0 for a model that predicts 0: set eta0 to 'auto' or "
+                "a number."
+            )
 
     def _is_settled(self, hyperparameters):
         """Whether rows have told what they are to tell."""
@@ -393,14 +411,15 @@ class AdaptiveSGD(CallbackSupportMixin, ModelAttributes):
             training = training.normalised(rows, scale)
         return start_of(self, training, rows, one_pass=True)
 
-    def _validate_again(self, X, y):
-        """X and y, validated, of a call that is not the first."""
+    def _validate_again(self, X, y, targets):
+        """X and y, checked, of a call that is not the first."""
         dtype = self._model.dtype
         if self._is_ready(X, [dtype]):
-            targets = self._ready_targets(y, X.shape[0])
-            if targets is not None:
-                return X, targets
-        return self._validate(X, y, [dtype], reset=False)
+            ready = targets.ready(y, X.shape[0])
+            if ready is not None:
+                return X, ready
+        X, y = self._validate(X, y, [dtype], reset=False)
+        return X, targets.check(y)
 
     def _is_ready(self, X, dtypes):
         # rows of a model that knows names have to have them, or get a warning

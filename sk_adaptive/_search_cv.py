@@ -10,6 +10,7 @@ from numbers import Integral, Real
 
 import numpy as np
 from scipy.stats import rankdata
+from sklearn.base import is_classifier
 from sklearn.exceptions import FitFailedWarning
 from sklearn.model_selection import check_cv
 from sklearn.utils import check_consistent_length
@@ -17,7 +18,6 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from ._base import PRECISIONS
 from ._callbacks import begin_search
-from ._data import training_data
 from ._start import start_of
 from ._threads import Threads, parts_of
 from ._validation_rows import (
@@ -108,8 +108,9 @@ class SearchCV:
         self._check_parameters(for_fit=True)
         given = X
         X, y = self._validate(X, y, PRECISIONS, reset=True)
-        self._begin_fit(y)
-        training = training_data(self, X, y, sample_weight, find_features=True)
+        y = self._find_targets(y)
+        self._targets.check_whole(y)
+        training = self._training_data(self._targets, X, y, sample_weight, find_features=True)
         rows = training.with_weight(np.arange(training.n_rows, dtype=np.int64))
         if not rows.size:
             raise ValueError("Sample weights must contain at least one non-zero number.")
@@ -162,11 +163,11 @@ class SearchCV:
     def _splits(self, X, y, groups, training):
         """Of each fold the rows to learn and the rows to score on, those with a weight."""
         if isinstance(self.cv, Real) and not isinstance(self.cv, Integral):
-            splits = [one_split(self._alone(validation_fraction=self.cv), y)]
+            splits = [one_split(training.target_type, y, self.cv, self.random_state)]
         else:
             if groups is not None:
                 check_consistent_length(y, groups)
-            splitter = check_cv(self.cv, y, classifier=self._learns_classes)
+            splitter = check_cv(self.cv, y, classifier=is_classifier(self))
             splits = splitter.split(X, y, groups)
         everything = np.arange(training.n_rows)
         # masks become numbers
@@ -368,7 +369,7 @@ class ScoreSideBySide:
         self._loss = ValidationLoss(training.part(rows), n_jobs=1)
         self._scorer = None
         if estimator.scoring != "loss":
-            weight = weights_for_scorers(estimator, y, training, rows)
+            weight = weights_for_scorers(training, rows)
             self._scorer = scorer_on(estimator, X[rows], y[rows], weight)
 
     def __call__(self, group):

@@ -200,7 +200,7 @@ def _probabilities(model, raw, dtype, version):
 
     half = np.full(1, 0.5, dtype)
     if model.loss == "log_loss":
-        if model._is_multinomial():
+        if model._targets.loss.couples_outputs:
             return OnnxSoftmax(raw, axis=1, op_version=version)
         each = OnnxSigmoid(raw, op_version=version)
     elif model.loss == "modified_huber":

@@ -104,7 +104,11 @@ COLUMNS = {
 @pytest.mark.parametrize("method", ["fit", "partial_fit"])
 @pytest.mark.parametrize("name", COLUMNS)
 def test_classes_of_any_column_are_ready(rows, monkeypatch, name, method):
-    """They have the type that SGDClassifier gives them, and a row is as quick as of any other."""
+    """They have the type that SGDClassifier gives them, and a row is as quick as of any other.
+
+    But integers and booleans that may be missing stay what they are: `fit` of SGDClassifier makes
+    floats of them.
+    """
     X, y = rows
     code, make = (y > 0).astype(int), COLUMNS[name]
     first = {} if method == "fit" else {"classes": make(code[:50])}
@@ -112,7 +116,10 @@ def test_classes_of_any_column_are_ready(rows, monkeypatch, name, method):
         getattr(estimator(random_state=0), method)(X, make(code), **first)
         for estimator in (AdaptiveSGDClassifier, SGDClassifier)
     )
-    assert model.classes_.dtype == peer.classes_.dtype
+    as_they_are = name.startswith("nullable") and name != "nullable words"
+    assert model.classes_.dtype == (
+        make(code).dtype.numpy_dtype if as_they_are else peer.classes_.dtype
+    )
     np.testing.assert_array_equal(model.classes_, peer.classes_)
     assert model.predict(X).dtype == model.classes_.dtype
     twin = pickle.loads(pickle.dumps(model))

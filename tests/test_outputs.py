@@ -291,7 +291,7 @@ def test_bad_targets_are_refused(rows):
     with pytest.raises(ValueError, match="1d array"):
         AdaptiveSGDClassifier().fit(X, np.column_stack([y, y]))
     with pytest.raises(ValueError, match="indicator matrix"):
-        AdaptiveSGDClassifier().fit(X, sp.csr_matrix(y[:, np.newaxis]))
+        AdaptiveSGDClassifier().fit(X, sp.csr_matrix(np.column_stack([y, y])))
     with pytest.raises(ValueError, match="class_weight 'balanced' is not supported"):
         AdaptiveSGDClassifier(class_weight="balanced").partial_fit(X, indicator)
     regressor = AdaptiveSGDRegressor().partial_fit(X, targets)

@@ -22,7 +22,6 @@ from sk_adaptive import (
     AdaptiveSGDRegressorCV,
     _search_cv,
 )
-from sk_adaptive._data import training_data
 from sk_adaptive._registry import OPTIMIZERS
 from sk_adaptive._start import start_of
 from sk_adaptive.training import side_by_side
@@ -76,7 +75,7 @@ def pass_of(model_class, X, y, grid, **parameters):
     ]
     for model in models:
         model.fit(X, y)
-    training = training_data(models[0], X, y, None)
+    training = models[0]._training_data(models[0]._targets, X, y, None)
     rows = np.arange(X.shape[0])
     return models, training, [start_of(model, training, rows, one_pass=False) for model in models]
 

@@ -1,0 +1,1 @@
+"""From users' matrices and targets to the arrays that are learned from."""
