@@ -200,7 +200,8 @@ class ColumnHasher(TransformerMixin, BaseEstimator):
 
         Parameters
         ----------
-        model : estimator with `coef_`, or array of shape (n_features,) or (n_outputs, n_features)
+        model : estimator, or array of shape (n_features,) or (n_outputs, n_features)
+            An estimator with `coef_`, or coefficients.
         X : table
             Rows in which the features occur, such as a sample of those that the model has learned.
         n : int, default=20

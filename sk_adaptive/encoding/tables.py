@@ -42,7 +42,8 @@ class Table:
             raise TypeError("sparse data was passed: ColumnHasher takes columns of a table")
         if pandas is not None and isinstance(X, pandas.DataFrame):
             names, self.n_rows = list(X.columns), len(X)
-            self.columns = [_of_pandas(X.iloc[:, k], name, pandas) for k, name in enumerate(names)]
+            self.columns = [_of_pandas(series, name, pandas) for name, series in X.items()]
+
         elif hasattr(X, "__arrow_c_stream__") and not _is_pandas(X, pandas):
             names, self.columns = arrow_columns(X)
             self.n_rows = sum(piece.n for piece in self.columns[0]) if self.columns else 0
@@ -122,21 +123,25 @@ def _of_array(array, name):
 
 
 def _of_pandas(series, name, pandas):
-    """The pieces of a column of pandas."""
+    """The pieces of a column, or of an index, of pandas."""
     dtype, array = series.dtype, series.array
     if isinstance(dtype, np.dtype):
         return [_of_array(series.to_numpy(), name)]
     if isinstance(dtype, pandas.CategoricalDtype):
-        if len(array.categories) > len(array):
-            # only those that occur need to be hashed
-            array = array.remove_unused_categories()
-        categories = array.categories
+        codes, categories = np.asarray(array.codes), array.categories
         if isinstance(categories.dtype, pandas.IntervalDtype):
             categories = categories.astype(str)
-        pieces = _of_pandas(pandas.Series(categories), name, pandas)
+        pieces = ()
+        if len(categories) <= len(codes):
+            pieces = _of_pandas(categories, name, pandas)
+        else:
+            # only those that occur need to be hashed
+            used, codes = np.unique(codes, return_inverse=True)
+            codes -= np.count_nonzero(used < 0)
+            categories = categories.take(used[used >= 0])
         if len(pieces) != 1:
             pieces = [_of_array(np.asarray(categories, dtype=object), name)]
-        return [pieces[0].coded(Column.of_array(np.asarray(array.codes)))]
+        return [pieces[0].coded(Column.of_array(codes))]
     if getattr(dtype, "storage", "") == "pyarrow" or isinstance(dtype, pandas.ArrowDtype):
         return arrow_columns(_as_chunked(array), name=str(name))[1][0] or [
             Column.of_array(np.empty(0))
