@@ -44,10 +44,11 @@ search = AdaptiveGridSearchCV(
 )
 begin = time.perf_counter()
 search.fit(X_train, spam[train])
+best = search.best_estimator_
 print(
     f"{len(search.cv_results_['params'])} candidates, {search.n_splits_} folds and 20 epochs in "
-    f"{time.perf_counter() - begin:.1f} s: {search.best_params_['eta0'] / automatic:.2g} times the "
-    f"automatic rate, alpha={search.best_params_['alpha']:.0e}, {search.best_estimator_.max_iter} epochs"
+    f"{time.perf_counter() - begin:.1f} s: {best.eta0 / automatic:.2g} times the automatic rate, "
+    f"alpha={best.alpha:.0e}, {best.max_iter} epochs"
 )
 
 # %%
