@@ -6,13 +6,12 @@ from numbers import Number
 from typing import Any
 
 import numpy as np
-from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.metrics import get_scorer, get_scorer_names
 from sklearn.metrics._scorer import _BaseScorer, _PassthroughScorer
 from sklearn.utils.metadata_routing import MetadataRequest
 
 from .base import PRECISIONS, NameOfScorer
-from .ours import rows_of, see_again
+from .ours import predicts_as_ours, rows_of, see_again
 from .pipelines import Recorder, last_step_of, with_last_step
 
 
@@ -72,11 +71,9 @@ def takes_weights(scorer):
     return "sample_weight" in inspect.signature(function).parameters
 
 
-def _reads_predictions_only(scorer, model):
+def _asks_predictions_only(scorer):
     """Whether a scorer looks at nothing of a model but what it predicts."""
-    if isinstance(scorer, _PassthroughScorer):
-        return type(model).score in (ClassifierMixin.score, RegressorMixin.score)
-    return isinstance(scorer, (_BaseScorer, LossScorer))
+    return isinstance(scorer, (_PassthroughScorer, _BaseScorer, LossScorer))
 
 
 @dataclass
@@ -129,8 +126,9 @@ class ScoreSideBySide:
         self._parameters, self._rows = parameters, rows
         self._error_score, self._problems = error_score, problems
         self._is_loss = all(isinstance(scorer, LossScorer) for scorer in scorers.values())
-        self._needs_model = not all(
-            _reads_predictions_only(scorer, model) for scorer in scorers.values()
+        # A scorer may look at whatever a model has, and so may predictions of a subclass.
+        self._needs_model = not self._is_loss and not (
+            predicts_as_ours(model) and all(map(_asks_predictions_only, scorers.values()))
         )
 
     def __call__(self, record, places):
