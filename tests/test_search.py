@@ -474,15 +474,15 @@ def test_hopeless_candidates_are_given_up_and_the_choice_stays(rows, more):
     ("means", "best", "hopeless"),
     [
         ([0.1, 0.2], 0.9, False),  # too early to say
-        ([0.1, 0.2, 0.3], 0.65, True),  # 0.3 + 3 * 0.1 is less
-        ([0.1, 0.2, 0.3], 0.55, False),
+        ([0.1, 0.2, 0.3], 0.51, True),  # 0.3 + 0.2 is less
+        ([0.1, 0.2, 0.3], 0.49, False),
         ([0.5, 0.3, 0.2], 0.51, True),  # it does not even grow
         ([0.5, 0.3, 0.2], 0.5, False),
-        ([0.0, 0.1, 0.4, 0.42, 0.44], 0.99, False),  # 0.44 + 5 * (0.44 - 0.1) / 3 = 1.007
-        ([0.0, 0.3, 0.4, 0.42, 0.44], 0.68, True),  # only the second half counts: 0.67
+        ([0.0, 0.1, 0.4, 0.42, 0.44], 0.77, False),  # 0.44 + 0.34 is more
+        ([0.0, 0.3, 0.4, 0.42, 0.44], 0.59, True),  # only the second half counts: 0.58
     ],
 )
-def test_hopeless_is_what_would_not_come_up_going_on_as_steeply(means, best, hopeless):
+def test_hopeless_is_what_would_not_come_up_by_rising_as_much_again(means, best, hopeless):
     assert Candidate(0, {}, means=means).is_hopeless(best) == hopeless
 
 

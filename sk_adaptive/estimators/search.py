@@ -79,8 +79,8 @@ class AdaptiveGridSearchCV(GridSearchCV):
         whenever those on the rows held out are.
     prune : bool, default=True
         Whether to give up candidates that are hopeless: from the third epoch on, those whose mean
-        score would stay below the best one so far even if it went on as steeply as in the second
-        half of its epochs, for as many epochs again. Used only where the number of epochs is found.
+        score would stay below the best one so far even if it rose, in as many epochs again, as much
+        as in the second half of its epochs. Used only where the number of epochs is found.
 
     Attributes
     ----------
