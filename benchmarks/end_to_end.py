@@ -209,7 +209,9 @@ def steps(arguments):
     """Time per non-zero of encoders alone."""
     table, _ = clicks(arguments.rows, 0)
     categories, n_entries = table.astype("category"), 26 * arguments.rows
-    fresh = table.map(lambda text: (text + " ")[:-1])
+    fresh = pd.DataFrame(
+        {name: [(t + " ")[:-1] for t in table[name]] for name in table}, dtype=object
+    )
     encoder = OneHotEncoder(handle_unknown="ignore").fit(categories)
     hasher = FeatureHasher(1 << BITS, input_type="string", alternate_sign=False)
     part = table[: max(1, arguments.rows // 10)]
