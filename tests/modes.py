@@ -9,7 +9,7 @@ from itertools import product
 
 import pytest
 
-from sk_adaptive._registry import OPTIMIZERS
+from sk_adaptive.kernel.optimizers import OPTIMIZERS
 
 FORMS = ("exact", "masked")
 

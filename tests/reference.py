@@ -17,7 +17,7 @@ from functools import partial
 
 import numpy as np
 
-from sk_adaptive._registry import OPTIMIZERS
+from sk_adaptive.kernel.optimizers import OPTIMIZERS
 
 # Gauss's rule on [0, 1], a row for each node
 NODES, SHARES = np.polynomial.legendre.leggauss(10)

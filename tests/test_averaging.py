@@ -12,7 +12,7 @@ from modes import FORMS
 from reference import TWINS
 
 from sk_adaptive import AdaptiveSGDClassifier, AdaptiveSGDRegressor
-from sk_adaptive._registry import OPTIMIZERS
+from sk_adaptive.kernel.optimizers import OPTIMIZERS
 
 ETA0 = 0.1
 RATES = {"constant": lambda t: ETA0, "invscaling": lambda t: ETA0 / t**0.5}

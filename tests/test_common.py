@@ -2,14 +2,10 @@
 
 import pytest
 from modes import every_form, every_optimizer
+from sklearn.pipeline import Pipeline
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from sk_adaptive import (
-    AdaptiveSGDClassifier,
-    AdaptiveSGDClassifierCV,
-    AdaptiveSGDRegressor,
-    AdaptiveSGDRegressorCV,
-)
+from sk_adaptive import AdaptiveGridSearchCV, AdaptiveSGDClassifier, AdaptiveSGDRegressor
 
 EXPECTED_FAILURES = {
     f"check_sample_weight_equivalence_on_{kind}_data": "a weight of 2 is not two steps, as in SGD"
@@ -34,9 +30,15 @@ def test_estimator(estimator, check, optimizer, sparse_update):
 
 @every_check(
     [
-        # few folds, as there are checks with few rows
-        estimator(max_iter=10, cv=2, alphas=[1e-6, 1e-3])
-        for estimator in (AdaptiveSGDClassifierCV, AdaptiveSGDRegressorCV)
+        # few folds, as there are checks with few rows; and scores that are to be above .5
+        AdaptiveGridSearchCV(estimator, grid, scoring=None, cv=2, error_score="raise")
+        for estimator, grid in (
+            (AdaptiveSGDClassifier(max_iter=10, random_state=0), {"alpha": [1e-6, 1e-3]}),
+            (
+                Pipeline([("model", AdaptiveSGDRegressor(max_iter=10, random_state=0))]),
+                {"model__alpha": [1e-6, 1e-3]},
+            ),
+        )
     ]
     + [
         estimator(eta0="search", max_iter=20)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from sk_adaptive._registry import OPTIMIZERS
+from sk_adaptive.kernel.optimizers import OPTIMIZERS
 
 TESTS = Path(__file__).resolve().parent
 

@@ -15,11 +15,12 @@ from sklearn.exceptions import ConvergenceWarning
 from sk_adaptive import (
     AdaptiveSGDClassifier,
     AdaptiveSGDRegressor,
-    _base,
-    _validation_rows,
 )
-from sk_adaptive._registry import CLASSIFICATION_LOSSES, OPTIMIZERS, REGRESSION_LOSSES
+from sk_adaptive.estimators import base
+from sk_adaptive.kernel.losses import CLASSIFICATION_LOSSES, REGRESSION_LOSSES
+from sk_adaptive.kernel.optimizers import OPTIMIZERS
 from sk_adaptive.model import hyperparameters
+from sk_adaptive.training import validation
 
 ADDITIVE_LOSSES = [name for name, spec in REGRESSION_LOSSES.items() if not spec.make.log_link]
 
@@ -455,7 +456,7 @@ def test_the_intercept_is_the_coefficient_of_a_constant_column(rows, optimizer, 
 def telling_rows(rows, monkeypatch):
     """Rows that are just enough to set some aside, whatever the target."""
     X, y = rows
-    monkeypatch.setattr(_validation_rows, "LEAST_ROWS", 0.1)
+    monkeypatch.setattr(validation, "LEAST_ROWS", 0.1)
     return X, y
 
 
@@ -473,10 +474,10 @@ def test_early_stopping_is_for_rows_that_tell_or_rows_given(rows, make, monkeypa
         make = partial(make, "quantile")
     given = {"X_val": X[:50], "y_val": y[:50]}
     n_telling = 0.1 * y.size
-    monkeypatch.setattr(_validation_rows, "LEAST_ROWS", n_telling + 0.1)
+    monkeypatch.setattr(validation, "LEAST_ROWS", n_telling + 0.1)
     assert not sets_aside(make(), X, y)
     assert sets_aside(make(), X, y, **given)
-    monkeypatch.setattr(_validation_rows, "LEAST_ROWS", n_telling - 0.1)
+    monkeypatch.setattr(validation, "LEAST_ROWS", n_telling - 0.1)
     assert sets_aside(make(), X, y)
     assert sets_aside(make(), X, y, sample_weight=np.full(y.size, 1e-30))
     # a row without weight is no row, and rows of little weight say little
@@ -486,7 +487,7 @@ def test_early_stopping_is_for_rows_that_tell_or_rows_given(rows, make, monkeypa
     assert not sets_aside(make(tol=None, max_iter=2), X, y)
     assert not sets_aside(make(early_stopping=False), X, y)
     first = {"classes": [0, 1]} if make is AdaptiveSGDClassifier else {}
-    monkeypatch.setattr(_validation_rows, "LEAST_ROWS", 1)
+    monkeypatch.setattr(validation, "LEAST_ROWS", 1)
     whole = make().partial_fit(X, y, **first)
     assert_same_model(whole, make(early_stopping=False).partial_fit(X, y, **first))
     assert whole.t_ == 1 + y.size
@@ -571,9 +572,9 @@ def test_the_rate_is_the_one_that_predicts_the_rows_set_aside_best(telling_rows,
 
 def test_a_rate_that_overflows_is_not_taken(telling_rows, monkeypatch):
     X, y = telling_rows
-    monkeypatch.setattr(_base, "RATES", (1e300, 1e200))
+    monkeypatch.setattr(base, "RATES", (1e300, 1e200))
     model = AdaptiveSGDRegressor(random_state=0).fit(X, y)
-    monkeypatch.setattr(_base, "RATES", ())
+    monkeypatch.setattr(base, "RATES", ())
     assert_same_model(model, AdaptiveSGDRegressor(random_state=0).fit(X, y))
 
 

@@ -16,7 +16,7 @@ from modes import every_optimizer
 from reference import TWINS, schedule_for
 
 from sk_adaptive import AdaptiveSGDClassifier, AdaptiveSGDRegressor
-from sk_adaptive._registry import OPTIMIZERS
+from sk_adaptive.kernel.optimizers import OPTIMIZERS
 
 TOLERANCE = 1e-10
 ETA0 = 0.1

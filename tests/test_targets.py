@@ -38,7 +38,7 @@ def codes(n_classes):
 
 def words(code):
     """Text that is a number to whoever converts it, in the order of the numbers."""
-    return np.char.zfill(code.astype(str), 2)
+    return np.char.zfill(np.asarray(code).astype(str), 2)
 
 
 # How users have numbers and text; all take codes.
@@ -474,3 +474,32 @@ def test_a_regressor_s_scorer_without_weights(X):
         for each in (None, weight[LATER])
     ]
     assert len({tuple(each.validation_scores_) for each in scores}) == 1
+
+
+@pytest.mark.parametrize("kind", {**NUMBERS, **BOOLEANS}.values(), ids={**NUMBERS, **BOOLEANS})
+def test_numbers_to_predict_are_of_any_type(X, kind):
+    """But text is none, and what is missing has a place."""
+    y = codes(2 if kind in BOOLEANS.values() else 5)
+
+    def regressor(**parameters):
+        return AdaptiveSGDRegressor(max_iter=2, tol=None, random_state=0, **parameters)
+
+    expected = regressor().fit(X[FIRST], y[FIRST]).partial_fit(X[LATER], y[LATER])
+    model = regressor().fit(X[FIRST], kind(y[FIRST]))
+    for row in range(N_ROWS // 2, N_ROWS):
+        model.partial_fit(X[row], kind(y[row : row + 1]))
+    assert_same_model(model, expected)
+    scores = [
+        regressor(early_stopping=True)
+        .fit(X[FIRST], y[FIRST], X_val=X[LATER], y_val=y_val)
+        .validation_scores_
+        for y_val in (y[LATER], kind(y[LATER]))
+    ]
+    assert scores[0] == scores[1]
+    for text in TEXT.values():
+        with pytest.raises(ValueError, match="could not convert string to float"):
+            model.partial_fit(X, text(np.char.add("x", words(y))))
+    for name in ("missing integers", "missing strings"):
+        with pytest.raises(ValueError, match=r"y contains NaN, or .* at position 0"):
+            model.partial_fit(X, MIXTURES[name](y))
+    assert_same_model(model, expected)

@@ -27,7 +27,8 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit
 
 from sk_adaptive import AdaptiveSGDClassifier, AdaptiveSGDRegressor
-from sk_adaptive._registry import CLASSIFICATION_LOSSES, OPTIMIZERS
+from sk_adaptive.kernel.losses import CLASSIFICATION_LOSSES
+from sk_adaptive.kernel.optimizers import OPTIMIZERS
 from sk_adaptive.training import steps
 
 # What the first rows would tell: they are not the same in what is compared.
