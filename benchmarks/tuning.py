@@ -27,10 +27,9 @@ from sklearn.linear_model import SGDClassifier
 from sklearn.model_selection import GridSearchCV
 
 from sk_adaptive import AdaptiveSGDClassifier, AdaptiveSGDClassifierCV, AdaptiveSGDRegressorCV
-from sk_adaptive._data import training_data
 from sk_adaptive._side_by_side import SideBySide, groups_of, unit_of
-from sk_adaptive._start import start_of
 from sk_adaptive.kernel.optimizers import OPTIMIZERS
+from sk_adaptive.training.start import start_of
 
 RATES = (1 / 9, 1 / 3, 1, 3, 9)
 STRENGTHS = (3e-7, 3e-6, 3e-5)
@@ -135,8 +134,8 @@ def seconds_of_epoch(X, y, optimizer, rates, strengths):
     ]
     for model in models:
         model._validate(X, y, [X.dtype], reset=True)
-        model._begin_fit(y)
-    training = training_data(models[0], X, y, None)
+        model._find_targets(y)
+    training = models[0]._training_data(models[0]._targets, X, y, None)
     rows = np.random.default_rng(0).permutation(X.shape[0])
     starts = [start_of(model, training, rows, one_pass=False) for model in models]
     groups = []

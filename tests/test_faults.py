@@ -292,7 +292,7 @@ FAULTS = {
     ),
     "sparse column of classes": Fault(
         of_y(lambda y: sp.csr_matrix(y[:, np.newaxis])),
-        "sparse y must be an indicator matrix",
+        r"A sparse y has a column for each label.* y.toarray\(\).ravel\(\)",
         estimators=(CLASSIFIER,),
     ),
     "labels after classes": Fault(

@@ -10,8 +10,8 @@ from comparison import assert_same_model
 from sklearn.base import clone
 
 from sk_adaptive import AdaptiveSGDClassifier, AdaptiveSGDRegressor
-from sk_adaptive._input import ROWS_OF_RATE, integer_classes, kernel_matrix, typical_row
 from sk_adaptive.data._scan import scan
+from sk_adaptive.data.check import ROWS_OF_RATE, integer_classes, kernel_matrix, typical_row
 from sk_adaptive.kernel.optimizers import OPTIMIZERS
 
 ESTIMATORS = [AdaptiveSGDClassifier, AdaptiveSGDRegressor]

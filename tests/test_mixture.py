@@ -112,6 +112,7 @@ TARGETS = {
 }
 
 
+@pytest.mark.pairs
 @pytest.mark.parametrize("batch_size", [1, 7])
 @pytest.mark.parametrize("targets", TARGETS)
 @every_optimizer

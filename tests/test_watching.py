@@ -338,7 +338,10 @@ def test_bad_validation_data_are_refused(parts):
         ({"X_val": X_val[:, 1:], "y_val": y_val}, "_val: X has 39 features"),
         ({"X_val": X_val[1:], "y_val": y_val}, "_val: Found input variables with inconsistent"),
         ({"X_val": wrong, "y_val": y_val}, "_val: Input X contains NaN"),
-        ({"X_val": X_val, "y_val": y_val + 1}, r"previously unseen labels: \[3\]"),
+        (
+            {"X_val": X_val, "y_val": y_val + 1},
+            r"_val: `y` has classes .*\[0 1 2\].* has \[1 2 3\]",
+        ),
         ({"X_val": X_val, "y_val": np.eye(3)[y_val]}, "several labels per row"),
         ({**validation, "sample_weight_val": np.zeros(N_VAL)}, "at least one non-zero"),
         ({**validation, "sample_weight_val": -np.ones(N_VAL)}, "Negative values in data"),

@@ -1,1 +1,1 @@
-"""From users' matrices to arrays."""
+"""From users' matrices and targets to the arrays that are learned from."""

@@ -26,6 +26,10 @@ class LossSpec:
     parameters: tuple = ()
     multinomial: type | None = None
 
+    def loss_of(self, estimator):
+        """The loss with the parameters of an estimator."""
+        return self.make(*[getattr(estimator, name) for name in self.parameters])
+
 
 _SHARED_LOSSES = {
     "squared_error": LossSpec(_losses.SquaredError),

@@ -182,11 +182,8 @@ class Mixture(Model):
         if not unit > 0:
             # these rows have not told it: no model has learned anything
             self.mixing_rate = 0.0
-        elif training.of_classes:
-            size = training.loss.typical_derivative_of_classes(training.n_outputs)
-            self.mixing_rate = size / unit
         else:
-            self.mixing_rate = 1 / unit
+            self.mixing_rate = training.target_type.unit_of_derivative() / unit
 
     def drop_failed(self):
         """Go on without the models that failed; False, and nothing done, if none would be left."""

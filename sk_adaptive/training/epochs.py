@@ -298,7 +298,7 @@ def _overflow(epoch, row):
     return NotFinite(f"Floating-point under-/overflow occurred {where}. {OVERFLOW_ADVICE}")
 
 
-def warn_of_few_epochs(what, max_iter):
+def warn_of_few_epochs(what, max_iter, stacklevel=6):
     """Warn whoever called fit that the last epoch was the best."""
     warnings.warn(
         # the words of SGDClassifier, for programs that look for them
@@ -306,8 +306,8 @@ def warn_of_few_epochs(what, max_iter):
         f"max_iter to improve the fit. The {what} was best after the last of "
         f"max_iter={max_iter} epochs.",
         ConvergenceWarning,
-        # the caller of fit, which two decorators wrap
-        stacklevel=6,
+        # of the caller of fit, which two decorators wrap
+        stacklevel=stacklevel,
     )
 
 

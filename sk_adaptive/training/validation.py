@@ -1,5 +1,6 @@
 """Rows that `fit` does not learn: given or set aside, and the score on them."""
 
+from inspect import Parameter, signature
 from itertools import islice
 from numbers import Real
 
@@ -7,9 +8,7 @@ import numpy as np
 import scipy.sparse as sp
 from sklearn.metrics import check_scoring
 
-from ._data import training_data
-from ._start import gradients_of_constant
-from ._threads import sparse_products
+from .._threads import sparse_products
 
 # early_stopping="auto" sets rows aside where they count as at least so many, see `n_telling`.
 LEAST_ROWS = 50
@@ -37,7 +36,7 @@ def check_validation_data(estimator, X_val, y_val, sample_weight_val):
         )
 
 
-def rows_to_learn(estimator, X, y, training, given):
+def rows_to_learn(estimator, X, y, training, given, judge):
     """The rows to learn, a function that scores a model on other rows, or None, and all rows.
 
     Parameters
@@ -47,8 +46,10 @@ def rows_to_learn(estimator, X, y, training, given):
         Validated.
     training : TrainingData
         Of X and y.
-    given : tuple
-        `X_val`, `y_val` and `sample_weight_val` of `fit`.
+    given : tuple or None
+        `X_val` and `y_val` of `fit`, validated, and the `TrainingData` of them.
+    judge : callable
+        Takes a model, and returns an estimator that has learned it.
 
     Returns
     -------
@@ -60,7 +61,7 @@ def rows_to_learn(estimator, X, y, training, given):
         `rows` and those set aside.
     """
     all_rows = training.with_weight(np.arange(training.n_rows, dtype=np.int64))
-    if given[0] is not None:
+    if given is not None:
         sets_aside = False
     elif estimator.early_stopping == "auto":
         told_by = estimator.validation_fraction * n_telling(training, all_rows)
@@ -70,11 +71,17 @@ def rows_to_learn(estimator, X, y, training, given):
     if not sets_aside:
         if not all_rows.size:
             raise ValueError("Sample weights must contain at least one non-zero number.")
-        if given[0] is not None:
-            return all_rows, _score_on_given_rows(estimator, *given, X.dtype), all_rows
-        return all_rows, None, all_rows
-    rows, held_out = parts_with_weight(training, *one_split(estimator, y))
-    return rows, _score_on_held_out_rows(estimator, X, y, training, held_out), all_rows
+        score = None
+        if given is not None:
+            X_val, y_val, validation = given
+            held_out = validation.with_weight(np.arange(validation.n_rows))
+            score = _score(estimator, X_val, y_val, validation, held_out, judge)
+        return all_rows, score, all_rows
+    split = one_split(
+        training.target_type, y, estimator.validation_fraction, estimator.random_state
+    )
+    rows, held_out = parts_with_weight(training, *split)
+    return rows, _score(estimator, X, y, training, held_out, judge), all_rows
 
 
 def n_telling(training, rows):
@@ -84,7 +91,7 @@ def n_telling(training, rows):
     ten rows of a rare class are ten and ten more, whatever the class weights and however many
     the others are; outliers are few.
     """
-    say = gradients_of_constant(training, rows)
+    say = training.target_type.gradients_of_constants(training, rows)
     largest = say.max(initial=0.0)
     if not 0 < largest < np.inf:
         return 0.0
@@ -92,11 +99,9 @@ def n_telling(training, rows):
     return float(say.sum() ** 2 / (say @ say))
 
 
-def one_split(estimator, y):
-    """Rows to train on and rows to validate on."""
-    splitter = estimator._splitter(y)(
-        test_size=estimator.validation_fraction, random_state=estimator.random_state
-    )
+def one_split(target_type, y, fraction, random_state):
+    """Rows to train on, and a fraction of the rows to validate on."""
+    splitter = target_type.splitter(y, fraction)(test_size=fraction, random_state=random_state)
     return next(splitter.split(np.zeros((y.shape[0], 1)), y))
 
 
@@ -113,34 +118,18 @@ def parts_with_weight(training, rows, held_out):
     return rows, held_out
 
 
-def _score_on_held_out_rows(estimator, X, y, training, rows):
+def _score(estimator, X, y, training, rows, judge):
+    """The function that scores a model on these rows of X and y."""
     if estimator.scoring == "loss":
         return ValidationLoss(training.part(rows), estimator.n_jobs)
-    weight = weights_for_scorers(estimator, y, training, rows)
-    return _scorer(estimator, X[rows], y[rows], weight)
+    score = scorer_on(estimator, X[rows], y[rows], weights_for_scorers(training, rows))
+    return lambda parts: score(judge(parts.whole()))
 
 
-def weights_for_scorers(estimator, y, training, rows):
-    """Of these training rows, class weights included; None where all are 1."""
-    weight = estimator._weights_for_scorers(y, training.weight_or_none)
+def weights_for_scorers(training, rows):
+    """Of these rows, factors of their classes included; None where all are 1."""
+    weight = training.target_type.weights_for_scorers(training)
     return None if weight is None else weight[rows]
-
-
-def _score_on_given_rows(estimator, X, y, sample_weight, dtype):
-    """On rows of their own, to which no class weights belong."""
-    try:
-        X, y = estimator._validate(X, y, [dtype], reset=False)
-        estimator._check_validation_targets(y)
-        validation = training_data(estimator, X, y, sample_weight, class_weighted=False)
-        rows = validation.with_weight(np.arange(validation.n_rows))
-        if not rows.size:
-            raise ValueError("Sample weights must contain at least one non-zero number.")
-    except ValueError as error:
-        raise ValueError(f"X_val, y_val or sample_weight_val: {error}") from error
-    if estimator.scoring == "loss":
-        return ValidationLoss(validation.part(rows), estimator.n_jobs)
-    weight = validation.weight_or_none
-    return _scorer(estimator, X[rows], y[rows], None if weight is None else weight[rows])
 
 
 class ValidationLoss:
@@ -189,26 +178,12 @@ class ValidationLoss:
         return -float(np.average(losses, weights=rows.weight_or_none))
 
 
-def _scorer(estimator, X, y, sample_weight):
-    """The score of `scoring`, one of scikit-learn's or a function of the user's."""
-    call = scorer_on(estimator, X, y, sample_weight)
-    # without a copy of the model that there may be; and X is an array by now
-    judge = type(estimator).__new__(type(estimator))
-    judge.__dict__.update(estimator.__dict__, _sparse_coef=False)
-    for name in ("feature_names_in_", "_turn"):
-        judge.__dict__.pop(name, None)
-
-    def score(parts):
-        judge._adopt(parts.whole())
-        return call(judge)
-
-    return score
-
-
 def scorer_on(estimator, X, y, sample_weight):
     """A function of a model that returns its score by `scoring`, not 'loss', on these rows."""
     scorer = check_scoring(estimator, estimator.scoring)
-    weights = {} if sample_weight is None else {"sample_weight": sample_weight}
+    weights = {}
+    if sample_weight is not None and _takes_weights(estimator, scorer):
+        weights["sample_weight"] = sample_weight
 
     def score(model):
         value = scorer(model, X, y, **weights)
@@ -217,3 +192,18 @@ def scorer_on(estimator, X, y, sample_weight):
         return float(value)
 
     return score
+
+
+def _takes_weights(estimator, scorer):
+    """Whether the scorer of an estimator takes `sample_weight`."""
+    # what a scorer of scikit-learn calls, which takes anything itself
+    function = getattr(scorer, "_score_func", scorer)
+    if estimator.scoring is None:
+        function = estimator.score
+    try:
+        parameters = signature(function).parameters
+    except (TypeError, ValueError):
+        # of a function that does not say
+        return False
+    any_name = any(one.kind is Parameter.VAR_KEYWORD for one in parameters.values())
+    return "sample_weight" in parameters or (any_name and function is scorer)

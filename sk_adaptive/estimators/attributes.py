@@ -8,11 +8,13 @@ from sklearn import get_config
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from ._locking import turn_of
-from .model.mixture import Mixture
-from .model.readout import effective_learning_rates, textbook_moments
-from .model.saved import of_dict, to_dict
-from .model.served import ServedModel, served_model
+from ..model.hyperparameters import Scales, hyperparameters_of
+from ..model.mixture import Mixture
+from ..model.model import Model
+from ..model.readout import effective_learning_rates, textbook_moments
+from ..model.saved import of_dict, to_dict
+from ..model.served import ServedModel, served_model
+from .locking import turn_of
 
 
 class ModelAttributes(BaseEstimator):
@@ -23,10 +25,6 @@ class ModelAttributes(BaseEstimator):
     changes the model or the cache holds it.
     """
 
-    def _public_coef(self, coef):
-        """coef_ from an array of shape (n_outputs, n_features)."""
-        return coef
-
     @property
     def _lock(self):
         return turn_of(self)
@@ -34,6 +32,35 @@ class ModelAttributes(BaseEstimator):
     def _adopt(self, model):
         # both at once, as Ctrl-C can come between two statements
         self.__dict__.update(_model=model, _cache={})
+        self.__dict__.pop("_assigned", None)
+
+    def _assigned_before_fit(self, name):
+        """What somebody has assigned to this attribute before there is a model; or None."""
+        if "_model" in self.__dict__:
+            return None
+        return self.__dict__.get("_assigned", {}).get(name)
+
+    def _assign_before_fit(self, name, value):
+        try:
+            value = value.toarray() if sp.issparse(value) else np.array(value, np.float64)
+        except (TypeError, ValueError):
+            raise ValueError(f"Provided {name} is not an array of numbers.") from None
+        self._assigned = {**self.__dict__.get("_assigned", {}), name: value}
+
+    def _model_of_assigned(self):
+        """A model before the first step, of the coefficients and intercepts assigned before `fit`.
+
+        Rows are still to tell what is automatic.
+        """
+        coef = np.atleast_2d(self._assigned_before_fit("coef_"))
+        intercept = self._assigned_before_fit("intercept_")
+        n_outputs, n_features = coef.shape
+        if intercept is not None:
+            intercept = initial_values(intercept, (n_outputs,), np.float64, "intercept_")
+        coef = initial_values(coef, coef.shape, np.float64, "coef_")
+        eta0 = 0.0 if isinstance(self.eta0, str) else self.eta0
+        hyperparameters = hyperparameters_of(self, Scales(), eta0)
+        return Model(hyperparameters, n_features, n_outputs, coef.dtype, coef, intercept)
 
     def _model_for(self, name):
         """The model; AttributeError, for the attribute of this name, before there is one."""
@@ -51,18 +78,23 @@ class ModelAttributes(BaseEstimator):
     @property
     def coef_(self):
         with self._lock:
+            if (assigned := self._assigned_before_fit("coef_")) is not None:
+                return assigned
             model = self._model_for("coef_")
             if "coef" not in self._cache:
                 if self._sparse_coef:
                     coef = as_configured(model.sparse_coefficients())
                 else:
-                    coef = self._public_coef(model.coefficients(n_jobs=self.n_jobs))
+                    coef = self._targets.as_shown(model.coefficients(n_jobs=self.n_jobs))
                 self._cache["coef"] = _read_only(coef)
             return self._cache["coef"]
 
     @coef_.setter
     def coef_(self, value):
         with self._lock:
+            if "_model" not in self.__dict__:
+                self._assign_before_fit("coef_", value)
+                return
             model = self._model_for("coef_")
             shape = model.n_outputs, model.n_features
             self._adopt(model.with_coefficients(initial_values(value, shape, model.dtype, "coef_")))
@@ -70,12 +102,17 @@ class ModelAttributes(BaseEstimator):
     @property
     def intercept_(self):
         with self._lock:
+            if (assigned := self._assigned_before_fit("intercept_")) is not None:
+                return assigned
             model = self._model_for("intercept_")
             return _read_only(model.intercepts().astype(model.dtype))
 
     @intercept_.setter
     def intercept_(self, value):
         with self._lock:
+            if "_model" not in self.__dict__:
+                self._assign_before_fit("intercept_", value)
+                return
             model = self._model_for("intercept_")
             value = initial_values(value, (model.n_outputs,), np.float64, "intercept_")
             self._adopt(model.with_intercepts(value))
@@ -115,14 +152,14 @@ class ModelAttributes(BaseEstimator):
         with self._lock:
             moments = textbook_moments(self._learner_for("optimizer_state_"))
         return MappingProxyType(
-            {name: _read_only(self._public_coef(values)) for name, values in moments.items()}
+            {name: _read_only(self._targets.as_shown(values)) for name, values in moments.items()}
         )
 
     @property
     def effective_learning_rate_(self):
         with self._lock:
             model = self._learner_for("effective_learning_rate_")
-            return _read_only(self._public_coef(effective_learning_rates(model)))
+            return _read_only(self._targets.as_shown(effective_learning_rates(model)))
 
     @property
     def eps_(self):

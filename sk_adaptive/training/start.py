@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ._input import typical_row
-from .kernel.optimizers import OPTIMIZERS
-from .model.hyperparameters import Hyperparameters, Scales, hyperparameters_of
+from ..data.check import typical_row
+from ..kernel.optimizers import OPTIMIZERS
+from ..model.hyperparameters import Hyperparameters, Scales, hyperparameters_of
 
 # A typical gradient and a typical coefficient are taken to be within these bounds, for products
 # of two of them to be numbers of the precision.
@@ -63,8 +63,8 @@ def start_of(estimator, training, rows, one_pass):
         eta0 = 0.0 if isinstance(estimator.eta0, str) else float(estimator.eta0)
         return Start(hyperparameters_of(estimator, Scales(), eta0))
     largest, norm = typical_row(training.data, training.indptr, rows)
-    intercept, scale = starting_point(training, rows)
-    gradient = largest * typical_derivative(training, rows)
+    intercept, scale = training.target_type.starting_point(training, rows)
+    gradient = largest * training.target_type.typical_derivative(training, rows)
     bounds = BOUNDS[training.data.dtype.type]
     scales = Scales(
         intercept=float(np.clip(norm, *bounds)),
@@ -100,9 +100,7 @@ def automatic_rate(estimator, training, one_pass, rows_a_step):
         # Fewer steps of the same length are to go as far.
         faster = np.sqrt(rows_a_step)
     if one_pass:
-        # Of numbers the noise of the last steps is larger, and stays.
-        hurry = spec.hurry[update] if training.of_classes else spec.hurry[update] / 3
-        faster = max(faster, hurry)
+        faster = max(faster, spec.hurry[update] / training.target_type.shorter_steps)
     return rate * faster
 
 
@@ -136,84 +134,11 @@ def check_decay(estimator, hyperparameters):
         )
 
 
-def typical_derivative(training, rows):
-    """The size of the derivative of a row's weighted loss by its raw prediction.
-
-    Positive, or 0 if these rows teach nothing.
-    """
-    loss, weight = training.loss, training.sample_weight
-    if training.of_classes:
-        positive, negative = training.weights_of_classes(rows)
-        if training.classes_exclude_each_other:
-            # of the raw prediction of the row's own class
-            mean_weight = positive.sum() / rows.size
-        else:
-            mean_weight = (positive + negative).mean() / rows.size
-        return float(mean_weight * loss.typical_derivative_of_classes(training.n_outputs))
-    targets = training.targets[rows]
-    size = loss.typical_derivative(targets, best_constant(training, targets))
-    return size * float(weight[rows].mean()) if weight.size else size
-
-
-def starting_point(training, rows):
-    """Intercepts to start from, or None, and the scale of what is to be learned."""
-    if training.of_classes:
-        constants = None
-        if training.fit_intercept:
-            constants = training.loss.best_constants(*training.weights_of_classes(rows))
-        return constants, 1.0
-    targets = training.targets[rows]
-    constant = best_constant(training, targets)
-    return constant if training.fit_intercept else None, training.loss.scale(targets, constant)
-
-
-def best_constant(training, targets):
-    """The raw predictions of a model of numbers without coefficients."""
-    if training.fit_intercept:
-        return training.loss.fit_intercept_only(targets)
-    return np.zeros(targets.shape[1])
-
-
-def gradients_of_constant(training, rows):
-    """How much each row pulls at the intercepts of a model without coefficients, nearly."""
-    targets, weight = training.targets[rows], training.weight_or_none
-    if not training.of_classes:
-        gradients = np.abs(training.loss(targets, best_constant(training, targets))[1])
-        say = gradients.sum(axis=1)
-    else:
-        positive, negative = training.weights_of_classes(rows)
-        share = positive / np.where(positive + negative > 0, positive + negative, 1.0)
-        if training.classes_exclude_each_other:
-            codes = targets[:, 0].astype(np.intp)
-            share = positive / (positive.sum() or 1.0)
-            say = 1 - share[codes]
-            if training.class_weight.size:
-                say *= training.class_weight[1, codes]
-        else:
-            says = np.where(targets > 0, 1 - share, share)
-            if training.class_weight.size:
-                says *= np.where(targets > 0, training.class_weight[1], training.class_weight[0])
-            say = says.sum(axis=1)
-    return say if weight is None else say * weight[rows]
-
-
-def loss_of_best_constant(training, rows):
-    """The least weighted sum of the losses of these rows without coefficients."""
-    if training.of_classes:
-        positive, negative = training.weights_of_classes(rows)
-        return training.loss.least_loss_of_constants(positive, negative, training.fit_intercept)
-    targets = training.targets[rows]
-    losses = training.loss.excess(targets, best_constant(training, targets)).sum(axis=1)
-    if training.sample_weight.size:
-        losses *= training.sample_weight[rows]
-    return float(losses.sum())
-
-
 def least_gain(estimator, training, rows, validated):
     """What an epoch has to gain: `tol` in the unit of what decides on stopping, or None."""
     if estimator.tol is None or (validated and estimator.scoring != "loss"):
         return estimator.tol
-    loss = loss_of_best_constant(training, rows)
+    loss = training.target_type.least_loss(training, rows)
     if validated and training.sample_weight.size:
         # the validation loss is a mean by weight
         loss /= training.sample_weight[rows].sum()

@@ -5,6 +5,8 @@ With older ones estimators have no `set_callbacks`, and so no callbacks. There i
 down whatever happens.
 """
 
+from contextlib import contextmanager
+
 try:
     from sklearn.callback import CallbackSupportMixin
 except ImportError:
@@ -58,42 +60,55 @@ class FitTask:
         return call(estimator=self._estimator, **self._data, reconstruction_attributes={})
 
 
-def begin_search(estimator, refits, max_iter, **data):
-    """The same for a search and, where it `refits`, the fit of all rows after it."""
-    if not hasattr(estimator, "_skl_callbacks"):
-        return None
-    return SearchTask(estimator, refits, max_iter, data)
+def begin_search(estimator, refits, **data):
+    """The task of a search, or None where there is nobody to tell of it."""
+    return SearchTask(estimator, refits, data) if hasattr(estimator, "_skl_callbacks") else None
 
 
 class SearchTask:
     """What callbacks are told of: a search, whose epochs have no model, and a fit after it."""
 
-    def __init__(self, estimator, refits, max_iter, data):
+    def __init__(self, estimator, refits, data):
         self._estimator, self._data = estimator, data
-        self._whole = estimator._init_callback_context(max_subtasks=1 + refits)
+        self._whole = estimator._init_callback_context(max_subtasks=2 if refits else 1)
         self._call(self._whole.call_on_fit_task_begin)
-        self._search = self._whole.subcontext(task_name="search", max_subtasks=max_iter)
-        self._call(self._search.call_on_fit_task_begin)
-        self._epoch = None
+        self._search = self._group = self._epoch = None
+
+    def begin_search(self, n_groups):
+        self._search = self._begin(self._whole, "search", n_groups)
+
+    def begin_group(self, max_iter):
+        self._group = self._begin(self._search, "candidates", max_iter)
 
     def begin_epoch(self):
-        self._epoch = self._search.subcontext(task_name="epoch")
-        self._call(self._epoch.call_on_fit_task_begin)
+        self._epoch = self._begin(self._group, "epoch", 0)
 
     def end_epoch(self):
-        """Whether a callback wants this to have been the last epoch."""
+        """Whether a callback wants this to have been the last epoch of its candidates."""
         return bool(self._call(self._epoch.call_on_fit_task_end))
+
+    def end_group(self):
+        self._call(self._group.call_on_fit_task_end)
 
     def end_search(self):
         self._call(self._search.call_on_fit_task_end)
 
-    def begin_refit(self, max_iter):
-        """The task of the fit, as `begin_fit` returns it."""
-        context = self._whole.subcontext(task_name="refit", max_subtasks=max_iter)
-        return FitTask(self._estimator, self._data, context)
+    @contextmanager
+    def refit(self, best_estimator):
+        """The task of learning all rows, whose epochs callbacks are told of that propagate."""
+        context = self._whole.subcontext(task_name="refit")
+        with context.propagate_callback_context(best_estimator):
+            self._call(context.call_on_fit_task_begin)
+            yield
+        self._call(context.call_on_fit_task_end)
 
     def end(self):
         self._call(self._whole.call_on_fit_task_end)
+
+    def _begin(self, parent, name, max_subtasks):
+        context = parent.subcontext(task_name=name, max_subtasks=max_subtasks)
+        self._call(context.call_on_fit_task_begin)
+        return context
 
     def _call(self, call):
         return call(estimator=self._estimator, **self._data)

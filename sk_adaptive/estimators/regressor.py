@@ -2,16 +2,13 @@
 
 from numbers import Real
 
-import numpy as np
-import scipy.sparse as sp
 from sklearn.base import RegressorMixin, _fit_context
-from sklearn.model_selection import ShuffleSplit
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import assert_all_finite
 
-from ._base import AdaptiveSGD
-from ._locking import one_at_a_time
-from .kernel.losses import REGRESSION_LOSSES
+from ..data.targets import NumberTargets, find_numbers
+from ..kernel.losses import REGRESSION_LOSSES
+from .base import AdaptiveSGD
+from .locking import one_at_a_time
 
 
 class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
@@ -145,7 +142,7 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
         The score of early stopping. 'loss' is the negative mean of the losses, weighted by the
         sample weights, without the penalty. Otherwise the name of a scorer of scikit-learn; a
         function of an estimator, X and y that returns a number, of which more is better; or None
-        for R2.
+        for R2. Sample weights are passed to scorers that take a `sample_weight`.
     refit : bool, default=True
         Whether `fit` finally learns all rows, if it has set some aside. It then starts anew, at
         the rate and for the number of epochs that gave the best score, see `eta0`. If False, `fit`
@@ -280,9 +277,6 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
     [ 1.  -2.   0.5] [3.]
     """
 
-    _losses = REGRESSION_LOSSES
-    _learns_classes = False
-
     _parameter_constraints: dict = {
         **AdaptiveSGD._parameter_constraints,
         "loss": [StrOptions(set(REGRESSION_LOSSES))],
@@ -358,44 +352,19 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
 
     # -- targets --
 
-    def _validate(self, X, y, dtype, reset):
-        X, y = self._validate_arrays(X, y, dtype=dtype, reset=reset, y_numeric=True)
-        y = y.toarray() if sp.issparse(y) else y
-        # a None among objects has become NaN after scikit-learn has looked
-        assert_all_finite(y, input_name="y")
-        shape = y.shape[1:]
-        if reset:
-            self._target_shape = shape
-        elif shape != self._target_shape:
-            raise ValueError(
-                f"y has the shape {y.shape}, but y of the previous calls had the shape "
-                f"{('n_samples', *self._target_shape)}."
-            )
-        return X, y
+    @property
+    def _targets(self):
+        loss = REGRESSION_LOSSES[self.loss].loss_of(self)
+        return NumberTargets(self._target_shape, loss, self.loss)
 
-    def _ready_targets(self, y, n_rows):
-        if type(y) in (np.ndarray, list):
-            y = np.asarray(y)
-            ready = y.shape == (n_rows, *self._target_shape) and y.dtype.kind in "fiu"
-            if ready and np.isfinite(y).all():
-                return y
-        return None
+    def _find_targets(self, y, classes=None, complete=True):
+        y = find_numbers(y)
+        self._target_shape = y.shape[1:]
+        return y
 
-    def _begin_fit(self, y):
-        if REGRESSION_LOSSES[self.loss].make.log_link and not np.all(np.any(y, axis=0)):
-            raise ValueError(f"loss={self.loss!r} requires a y that is not all zero.")
-
-    def _encode(self, y, class_weighted=True):
-        if REGRESSION_LOSSES[self.loss].make.log_link and np.any(y < 0):
-            row = int(np.argmax(np.any(y.reshape(y.shape[0], -1) < 0, axis=1)))
-            raise ValueError(f"loss={self.loss!r} requires y >= 0; it is {y[row]} at row {row}.")
-        return y, 1 if y.ndim == 1 else y.shape[1], None
-
-    def _splitter(self, y):
-        return ShuffleSplit
-
-    def _public_coef(self, coef):
-        return coef if self._target_shape else coef[0]
+    def _find_targets_of_assigned(self, classes):
+        self._target_shape = () if self.coef_.ndim == 1 else self.coef_.shape[:1]
+        return True
 
     # -- training --
 
@@ -492,9 +461,8 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_targets)
         """
-        raw, shape = self._raw_predictions(X, "_target_shape")
-        raw = raw.reshape(raw.shape[0], *shape)
-        return np.exp(raw) if REGRESSION_LOSSES[self.loss].make.log_link else raw
+        raw, targets = self._raw_predictions(X, "_targets")
+        return targets.decode(raw)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -1,18 +1,15 @@
 """The classifier."""
 
 import numpy as np
-import scipy.sparse as sp
 from sklearn.base import ClassifierMixin, _fit_context
-from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit
-from sklearn.utils import column_or_1d, compute_class_weight
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
 
-from ._base import AdaptiveSGD
-from ._input import integer_classes
-from ._locking import one_at_a_time
-from .kernel.losses import CLASSIFICATION_LOSSES
+from ..data.categories import find_classes, targets_of_categories
+from ..data.class_values import as_given
+from ..kernel.losses import CLASSIFICATION_LOSSES
+from .base import AdaptiveSGD
+from .locking import one_at_a_time
 
 
 def _has_probabilities(estimator):
@@ -135,10 +132,11 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
     epsilon : float, default=0.1
         The threshold of the losses 'huber', 'epsilon_insensitive' and
         'squared_epsilon_insensitive', in [0, inf).
-    class_weight : dict, 'balanced' or None, default=None
+    class_weight : dict, list of dict, 'balanced' or None, default=None
         Factors of the rows' losses by class. 'balanced' is ``n_samples / (n_classes *
         np.bincount(y))``, and not available for `partial_fit`. With several labels a row the keys
-        of the dict are 0 and 1 and serve every label, and 'balanced' balances each label.
+        of the dict are 0 and 1 and serve every label, a list has a dict for each label, and
+        'balanced' balances each label.
     multi_class : {'auto', 'multinomial', 'ovr'}, default='auto'
         The model of more than two classes. 'multinomial' minimises the cross-entropy of the
         softmax, and needs 'log_loss'. 'ovr' trains each class against the rest. 'auto' is
@@ -157,7 +155,8 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
         The score of early stopping. 'loss' is the negative mean of the losses, weighted by the
         sample weights, without the penalty. Otherwise the name of a scorer of scikit-learn; a
         function of an estimator, X and y that returns a number, of which more is better; or None
-        for the accuracy.
+        for the accuracy. Sample and class weights are passed to scorers that take a
+        `sample_weight`.
     refit : bool, default=True
         Whether `fit` finally learns all rows, if it has set some aside. It then starts anew, at
         the rate and for the number of epochs that gave the best score, see `eta0`. If False, `fit`
@@ -196,7 +195,8 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
     intercept_ : ndarray of shape (1,) or (n_classes,)
         Intercepts, a copy as `coef_` is.
     classes_ : ndarray of shape (n_classes,)
-        The classes, sorted; with several labels a row the numbers of the labels.
+        The classes, sorted; with several labels a row the numbers of the labels, or the names
+        that the first call of `partial_fit` gave them.
     n_iter_ : int
         Number of epochs of the last `fit`. With `refit` those in which all rows were learned.
     best_iteration_ : int
@@ -295,13 +295,10 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
     array([1, 0])
     """
 
-    _losses = CLASSIFICATION_LOSSES
-    _learns_classes = True
-
     _parameter_constraints: dict = {
         **AdaptiveSGD._parameter_constraints,
         "loss": [StrOptions(set(CLASSIFICATION_LOSSES))],
-        "class_weight": [StrOptions({"balanced"}), dict, None],
+        "class_weight": [StrOptions({"balanced"}), dict, list, None],
         "multi_class": [StrOptions({"auto", "multinomial", "ovr"})],
     }
 
@@ -376,169 +373,42 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
 
     # -- targets --
 
-    def _validate(self, X, y, dtype, reset):
-        X, y = self._validate_arrays(X, y, dtype=dtype, reset=reset)
-        # which would find them "binary" or "multiclass", in more time
-        few = isinstance(y, np.ndarray) and integer_classes(y) is not None
-        kind = "multiclass" if few else type_of_target(y, input_name="y")
-        if kind == "multilabel-indicator":
-            label_format = "sparse" if sp.issparse(y) else "dense"
-        elif sp.issparse(y):
-            raise ValueError("A sparse y must be an indicator matrix with a column for each label.")
-        else:
-            label_format = None
-            y = _without_objects(column_or_1d(y, warn=True))
-            if kind not in ("binary", "multiclass"):
-                check_classification_targets(y)
-        if reset:
-            self._label_format = label_format
-        elif (label_format is None) != (self._label_format is None):
-            kinds = "one class per row", "several labels per row"
-            now, before = kinds if label_format is None else reversed(kinds)
-            raise ValueError(f"y has {now}, but y of the previous calls had {before}.")
-        return X, y
-
-    def _ready_targets(self, y, n_rows):
-        if self._label_format is None and type(y) in (np.ndarray, list):
-            y = np.asarray(y)
-            if y.shape != (n_rows,):
-                return None
-            y = _without_objects(y)
-            # Of a kind that classes are of, so none is continuous; `_begin_partial_fit` finds
-            # what is no class.
-            kind, known = y.dtype.kind, self.classes_.dtype.kind
-            ready = kind == known in "biuUf" or (kind in "biu" and known in "biuf")
-            if ready and (y.dtype.kind != "f" or np.isfinite(y).all()):
-                return y
-        return None
-
-    def _begin_fit(self, y):
-        if self._label_format is not None:
-            classes = np.arange(y.shape[1])
-        else:
-            classes = integer_classes(y)
-            # unique_labels, as in partial_fit, makes the types those of SGDClassifier
-            classes = unique_labels(np.unique(y)) if classes is None else classes
-        self._set_classes(classes)
-
-    def _begin_partial_fit(self, y, classes, first_call):
-        if self._label_format is not None and classes is None:
-            classes = np.arange(y.shape[1]) if first_call else self.classes_
-        if first_call:
-            if classes is None:
-                raise ValueError("classes must be passed on the first call to partial_fit.")
-            self._set_classes(unique_labels(classes))
-        elif (
-            classes is not None
-            # looked at as they are, which is quicker, and then as what they may mean
-            and not np.array_equal(self.classes_, classes)
-            and not np.array_equal(self.classes_, unique_labels(classes))
-        ):
-            raise ValueError(
-                f"`classes={classes!r}` is not the same as on last call to partial_fit, "
-                f"was: {self.classes_!r}"
-            )
-        if self._label_format is None and not self._are_classes(y):
-            raise ValueError(
-                f"`y` has classes not in `self.classes_`. `self.classes_` has {self.classes_}. "
-                f"'y' has {np.unique(y)}."
-            )
-
-    def _are_classes(self, y):
-        if y.dtype.kind != self.classes_.dtype.kind:
-            return np.setdiff1d(y, self.classes_).size == 0
-        # the last class that is not greater, or the first
-        codes = self.classes_[1:].searchsorted(y, side="right")
-        return np.count_nonzero(self.classes_[codes] != y) == 0
-
-    def _set_classes(self, classes):
-        self.classes_ = classes
-        if classes.size < 2:
-            raise ValueError(
-                f"The number of classes has to be greater than one; got {classes.size} class"
-            )
-
-    def _encode(self, y, class_weighted=True):
-        if (
-            self.multi_class == "multinomial"
-            and CLASSIFICATION_LOSSES[self.loss].multinomial is None
-        ):
-            raise ValueError(f"multi_class='multinomial' needs loss='log_loss', not {self.loss!r}")
-        if self._label_format is not None:
-            return self._encode_labels(y, class_weighted)
-        codes = self.classes_.searchsorted(y)
-        weights = self._class_weights(self.classes_, y) if class_weighted else None
-        if self.classes_.size == 2:
-            return 2.0 * codes - 1.0, 1, None if weights is None else weights[:, np.newaxis]
-        if weights is not None:
-            weights = np.vstack([np.ones_like(weights), weights])
-        return codes, self.classes_.size, weights
-
-    def _encode_labels(self, y, class_weighted):
-        y = y.toarray() if sp.issparse(y) else np.asarray(y)
-        n_rows, n_labels = y.shape
-        if n_labels != self.classes_.size:
-            raise ValueError(f"y has {n_labels} labels, but {self.classes_.size} are expected.")
-        if not np.all((y == 0) | (y == 1)):
-            raise ValueError("With several labels per row, y must contain only 0 and 1.")
-        if not class_weighted or self.class_weight is None:
-            return 2.0 * y - 1.0, n_labels, None
-        if self.class_weight == "balanced":
-            counts = np.vstack([n_rows - y.sum(axis=0), y.sum(axis=0)])
-            # what does not occur needs no weight
-            weights = n_rows / (2.0 * np.where(counts > 0, counts, n_rows / 2.0))
-        else:
-            of_one = self._class_weights(np.array([0, 1]), y.ravel())
-            weights = np.repeat(of_one[:, np.newaxis], n_labels, axis=1)
-        return 2.0 * y - 1.0, n_labels, weights
-
-    def _class_weights(self, classes, y):
-        if self.class_weight is None:
-            return None
-        weights = compute_class_weight(self.class_weight, classes=classes, y=y)
-        if not np.all((weights >= 0) & (weights < np.inf)):
-            raise ValueError(f"class_weight must be finite and not negative. Got {weights}.")
-        return weights
-
-    def _check_validation_targets(self, y):
-        if self._label_format is None and not self._are_classes(y):
-            raise ValueError(
-                f"y contains previously unseen labels: {np.setdiff1d(y, self.classes_)}"
-            )
-
-    def _weights_for_scorers(self, y, weight):
-        # labels have no weight for a row as a whole
-        if self.class_weight is None or self._label_format is not None:
-            return weight
-        factors = self._class_weights(self.classes_, y)[np.searchsorted(self.classes_, y)]
-        return factors if weight is None else weight * factors
-
-    def _is_multinomial(self):
-        return (
-            CLASSIFICATION_LOSSES[self.loss].multinomial is not None
-            and self.multi_class != "ovr"
-            and self._label_format is None
-            and self.classes_.size > 2
+    @property
+    def _targets(self):
+        spec = CLASSIFICATION_LOSSES[self.loss]
+        return targets_of_categories(
+            self.classes_,
+            self._label_format,
+            spec.loss_of(self),
+            None if self.multi_class == "ovr" else spec.multinomial,
+            self.class_weight,
         )
 
-    def _make_loss(self):
-        if self._is_multinomial():
-            return CLASSIFICATION_LOSSES[self.loss].multinomial()
-        return super()._make_loss()
+    def _find_targets(self, y, classes=None, complete=True):
+        y, self.classes_, self._label_format = find_classes(y, classes, complete)
+        return y
 
-    def _splitter(self, y):
-        if self._label_format is not None:
-            return ShuffleSplit
-        # A class of one row is not for both parts, nor are more classes than a part has rows.
-        rarest, n_classes = np.unique(y, return_counts=True)[1].min(), self.classes_.size
-        share = min(self.validation_fraction, 1 - self.validation_fraction)
-        few = rarest < 2 or n_classes > int(share * y.shape[0])
-        return ShuffleSplit if few else StratifiedShuffleSplit
+    def _find_targets_of_assigned(self, classes):
+        if "classes_" not in self.__dict__:
+            if classes is None:
+                return False
+            self.classes_ = np.unique(classes)
+        self.classes_ = np.asarray(self.classes_)
+        self._label_format = None
+        n_outputs, n_classes = len(np.atleast_2d(self.coef_)), self.classes_.size
+        if n_outputs != (1 if n_classes == 2 else n_classes):
+            raise ValueError(f"coef_ has {n_outputs} row(s), but there are {n_classes} classes.")
+        return True
 
     # -- training --
 
     def _check_parameters(self, for_fit):
         super()._check_parameters(for_fit)
+        if (
+            self.multi_class == "multinomial"
+            and CLASSIFICATION_LOSSES[self.loss].multinomial is None
+        ):
+            raise ValueError(f"multi_class='multinomial' needs loss='log_loss', not {self.loss!r}")
         if not for_fit and self.class_weight == "balanced":
             raise ValueError(
                 "class_weight 'balanced' is not supported for partial_fit. In order to use "
@@ -610,7 +480,8 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
             Classes; or several labels per row, as 0 and 1.
         classes : array-like of shape (n_classes,), default=None
             All classes of all calls. The first call needs them, unless y is a matrix of
-            labels.
+            labels. Then they are the names of its columns, in their order, and by default the
+            numbers of the columns.
         sample_weight : array-like of shape (n_samples,), default=None
             Factors of the rows' losses, not negative.
 
@@ -662,13 +533,8 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
         y : ndarray of shape (n_samples,), or array or CSR matrix (n_samples, n_labels)
             Classes; or labels as 0 and 1, sparse if the labels of the first call were.
         """
-        raw, classes, label_format = self._raw_predictions(X, "classes_", "_label_format")
-        if label_format is not None:
-            labels = (raw > 0).astype(np.int64)
-            return sp.csr_matrix(labels) if label_format == "sparse" else labels
-        if raw.shape[1] == 1:
-            return classes[(raw.ravel() > 0).astype(np.intp)]
-        return classes[raw.argmax(axis=1)]
+        raw, targets = self._raw_predictions(X, "_targets")
+        return targets.decode(raw)
 
     @available_if(_has_probabilities)
     def predict_proba(self, X):
@@ -687,9 +553,9 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
         -------
         probabilities : float64 ndarray of shape (n_samples, n_classes)
         """
-        raw, label_format = self._raw_predictions(X, "_label_format")
+        raw, targets = self._raw_predictions(X, "_targets")
         raw = raw.astype(np.float64, copy=False)
-        return self._make_loss().probabilities(raw, exclusive=label_format is None)
+        return targets.loss.probabilities(raw, exclusive=targets.label_format is None)
 
     @available_if(_has_probabilities)
     def predict_log_proba(self, X):
@@ -704,21 +570,29 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
         -------
         log_probabilities : float64 ndarray of shape (n_samples, n_classes)
         """
-        raw, label_format = self._raw_predictions(X, "_label_format")
+        raw, targets = self._raw_predictions(X, "_targets")
         raw = raw.astype(np.float64, copy=False)
-        return self._make_loss().log_probabilities(raw, exclusive=label_format is None)
+        return targets.loss.log_probabilities(raw, exclusive=targets.label_format is None)
+
+    def score(self, X, y, sample_weight=None):
+        """Compute the accuracy of `predict`, with several labels per row that of whole rows.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            Rows.
+        y : array-like of shape (n_samples,), or array or sparse matrix (n_samples, n_labels)
+            Classes; or several labels per row, as 0 and 1.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows.
+
+        Returns
+        -------
+        accuracy : float
+        """
+        return super().score(X, as_given(y, "y"), sample_weight)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
         return tags
-
-
-def _without_objects(labels):
-    """Words that are Python objects, as columns of data frames have them, as NumPy's strings."""
-    if labels.dtype.kind in "OT" and all(isinstance(label, str) for label in labels):
-        words = labels.astype(str)
-        # which have no zeros at the end
-        if (words == labels).all():
-            return words
-    return labels

@@ -8,7 +8,7 @@ import scipy.sparse as sp
 from sklearn.utils import assert_all_finite
 from sklearn.utils.validation import _check_sample_weight
 
-from .data._scan import scan, sizes_of_rows
+from ._scan import scan, sizes_of_rows
 
 # Weights that are all zero are no error in partial_fit. scikit-learn 1.9 refuses them unless
 # told otherwise. Older versions allow them, and don't know the parameter.

@@ -6,14 +6,14 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
-from ._input import NOTHING, check_weights, kernel_matrix, scan_arrays
-from .data._scan import normalised, raise_scale
+from ._scan import normalised, raise_scale
+from .check import NOTHING, check_weights, kernel_matrix, scan_arrays
 
 # Marking the feature of an entry takes about as long as an epoch's look at a feature. With so
 # many entries a feature, hardly one of them never occurs.
 ENTRIES_PER_FEATURE = 32
 
-NO_WEIGHTS, NO_CLASS_WEIGHTS = np.empty(0), np.empty((0, 0))
+NO_WEIGHTS = np.empty(0)
 
 
 @dataclass
@@ -30,8 +30,8 @@ class TrainingData:
         all will occur.
     targets : float64 ndarray of shape (n_rows, n_outputs) or (n_rows, 1)
         Numbers, or -1 and 1, of each output; or for several outputs the number of the class.
-    of_classes : bool
-        Whether they are no numbers, but tell classes.
+    target_type : Targets
+        What they are.
     sample_weight : float64 ndarray of shape (n_rows,) or (0,)
         Empty where all are 1.
     class_weight : float64 ndarray of shape (2, n_outputs) or (0, 0)
@@ -47,7 +47,7 @@ class TrainingData:
     n_features: int
     occurs: np.ndarray
     targets: np.ndarray
-    of_classes: bool
+    target_type: Any
     sample_weight: np.ndarray
     class_weight: np.ndarray
     loss: Any
@@ -97,15 +97,10 @@ class TrainingData:
 
     def of_outputs(self, first, last):
         """The same for some of the outputs, of a loss that does not couple them."""
-        if self.classes_exclude_each_other:
-            # numbers that are out of bounds are those of other classes
-            targets = self.targets - first
-        else:
-            targets = np.ascontiguousarray(self.targets[:, first:last])
         class_weight = np.ascontiguousarray(self.class_weight[:, first:last])
         return replace(
             self,
-            targets=targets,
+            targets=self.target_type.of_outputs(self.targets, first, last),
             class_weight=class_weight,
             n_outputs=last - first,
         )
@@ -121,27 +116,6 @@ class TrainingData:
         bits = np.unpackbits(occurs, count=self.n_features, bitorder="little")
         return np.flatnonzero(bits.view(bool)).astype(np.int32)
 
-    def weights_of_classes(self, rows):
-        """For each output the weight of the rows whose target is 1, and of those with -1."""
-        targets = self.targets[rows]
-        weight = self.sample_weight[rows] if self.sample_weight.size else None
-        if self.classes_exclude_each_other:
-            codes = targets[:, 0].astype(np.intp)
-            positive = np.bincount(codes, weight, self.n_outputs).astype(np.float64, copy=False)
-        elif weight is None:
-            positive = np.count_nonzero(targets > 0, axis=0).astype(np.float64)
-        else:
-            positive = weight @ (targets > 0)
-        negative = (rows.size if weight is None else weight.sum()) - positive
-        if self.class_weight.size:
-            positive, negative = self.class_weight[::-1] * [positive, negative]
-        return positive, negative
-
-    @property
-    def classes_exclude_each_other(self):
-        """Whether a row has one of several classes, which its target is the number of."""
-        return self.targets.shape[1] != self.n_outputs
-
 
 def room_for_features(n_features, n_entries):
     """Room for a bit for each feature, or none where nearly all will occur."""
@@ -154,17 +128,32 @@ def room_for_features(n_features, n_entries):
         return NOTHING
 
 
-def training_data(estimator, X, y, sample_weight, *, class_weighted=True, find_features=False):
-    """What the kernel learns from, of X and y that scikit-learn has validated.
+def training_data(
+    target_type,
+    X,
+    y,
+    sample_weight,
+    *,
+    batch_size,
+    fit_intercept,
+    estimator_name=None,
+    class_weighted=True,
+    find_features=False,
+):
+    """What the kernel learns from, of X and y that have been validated and checked.
 
     Parameters
     ----------
-    estimator : AdaptiveSGD
+    target_type : Targets
     X, y : arrays or matrices
     sample_weight : array-like or None
-    class_weighted : bool
+    batch_size : int
+    fit_intercept : bool
+    estimator_name : str, default=None
+        For the message about NaN.
+    class_weighted : bool, default=True
         Whether `class_weight` applies.
-    find_features : bool
+    find_features : bool, default=False
         Whether `TrainingData.features` will be asked for.
 
     Raises
@@ -176,23 +165,21 @@ def training_data(estimator, X, y, sample_weight, *, class_weighted=True, find_f
     occurs = NOTHING
     if find_features:
         occurs = room_for_features(X.shape[1], X.nnz if sp.issparse(X) else X.size)
-    data, indices, indptr = kernel_matrix(X, X.dtype, type(estimator).__name__, occurs)
-    targets, n_outputs, class_weight = estimator._encode(y, class_weighted)
-    targets = np.ascontiguousarray(targets, np.float64)
-    loss = estimator._make_loss()
+    data, indices, indptr = kernel_matrix(X, X.dtype, estimator_name, occurs)
+    targets, class_weight = target_type.encode(y, class_weighted)
     return TrainingData(
         data=data,
         indices=indices,
         indptr=indptr,
         n_features=X.shape[1],
         occurs=occurs,
-        targets=targets if targets.ndim == 2 else targets[:, np.newaxis],
-        of_classes=estimator._learns_classes,
+        targets=np.ascontiguousarray(targets, np.float64),
+        target_type=target_type,
         sample_weight=NO_WEIGHTS if weight is None else weight,
-        class_weight=NO_CLASS_WEIGHTS if class_weight is None else class_weight,
-        loss=loss,
-        n_outputs=n_outputs,
+        class_weight=class_weight,
+        loss=target_type.loss,
+        n_outputs=target_type.n_outputs,
         # more than there are is all, however many
-        batch_size=min(int(estimator.batch_size), X.shape[0]),
-        fit_intercept=bool(estimator.fit_intercept),
+        batch_size=min(int(batch_size), X.shape[0]),
+        fit_intercept=bool(fit_intercept),
     )

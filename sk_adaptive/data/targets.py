@@ -1,0 +1,201 @@
+"""What targets are: one of several classes, labels, or numbers.
+
+A `Targets` object has all that depends on which of these a model has: how to check and encode what
+users pass as y, how to decode predictions, and what encoded targets tell before anything is
+learned. Classes and labels are in `categories`.
+"""
+
+from abc import abstractmethod
+
+import numpy as np
+import scipy.sparse as sp
+from sklearn.model_selection import ShuffleSplit
+from sklearn.utils import assert_all_finite
+
+NO_CLASS_WEIGHTS = np.empty((0, 0))
+
+
+class Targets:
+    """What the targets of a model are; the base of several kinds.
+
+    Where encoded targets tell something, `training` is the `TrainingData` that has them, and `rows`
+    are numbers of its rows.
+
+    Attributes
+    ----------
+    loss : Loss
+    n_outputs : int
+    """
+
+    # The noise of the last steps of a single pass stays, and is larger where targets are numbers.
+    # By how much its steps are to be shorter.
+    shorter_steps = 1
+
+    # -- from users and back --
+
+    @abstractmethod
+    def check(self, y):
+        """A y of a later call, which scikit-learn has validated, ready for `encode`."""
+
+    @abstractmethod
+    def ready(self, y, n_rows):
+        """What validation and `check` would make of y, if that is known at a glance; else None."""
+
+    def check_whole(self, y):
+        """Refuse the y of a whole `fit` if nothing can be learned from it."""
+
+    def check_classes(self, classes):
+        """Refuse the argument `classes` of a later call if it is not what it was."""
+
+    @abstractmethod
+    def encode(self, y, class_weighted=True):
+        """Make of checked targets what the kernel takes.
+
+        Returns
+        -------
+        targets : array of shape (n_rows, n_outputs) or (n_rows, 1)
+        class_weight : float64 ndarray of shape (2, n_outputs) or (0, 0)
+            See `TrainingData`.
+        """
+
+    @abstractmethod
+    def decode(self, raw_predictions):
+        """What a model with these raw predictions, of shape (n_rows, n_outputs), predicts."""
+
+    def as_shown(self, values):
+        """Values of shape (n_outputs, n_features) in the shape of `coef_`."""
+        return values
+
+    def splitter(self, y, fraction):
+        """The class of model_selection that sets a fraction of the rows aside."""
+        return ShuffleSplit
+
+    # -- what encoded targets tell before anything is learned --
+
+    def of_outputs(self, targets, first, last):
+        """The encoded targets of some of the outputs, of a loss that does not couple them."""
+        return np.ascontiguousarray(targets[:, first:last])
+
+    def weights_for_scorers(self, training):
+        """The sample weights, times the factors of the rows' classes; None where all are 1."""
+        return training.weight_or_none
+
+    @abstractmethod
+    def starting_point(self, training, rows):
+        """Intercepts to start from, or None, and how far raw predictions will go from there."""
+
+    @abstractmethod
+    def typical_derivative(self, training, rows):
+        """The size of the derivative of a row's weighted loss by its raw prediction.
+
+        Positive, or 0 if these rows teach nothing.
+        """
+
+    @abstractmethod
+    def gradients_of_constants(self, training, rows):
+        """How much each row pulls at the intercepts of a model without coefficients, nearly."""
+
+    @abstractmethod
+    def least_loss(self, training, rows):
+        """The least weighted sum of the losses of these rows without coefficients."""
+
+    def unit_of_derivative(self):
+        """The typical derivative of a row of weight 1 where that is known, otherwise 1."""
+        return 1.0
+
+    def compares_models(self, training):
+        """Whether the loss tells models apart that have learned next to nothing."""
+        return True
+
+
+def find_numbers(y):
+    """Targets that are numbers, which scikit-learn has validated, ready for `encode`."""
+    y = y.toarray() if sp.issparse(y) else y
+    # a None among objects becomes NaN, which scikit-learn has not seen
+    y = y.astype(np.float64) if y.dtype.kind == "O" else y
+    assert_all_finite(y, input_name="y")
+    return y
+
+
+class NumberTargets(Targets):
+    """Targets that are numbers.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Of the targets of a row: empty where y is no matrix.
+    loss : Loss
+    loss_name : str
+        For messages.
+    """
+
+    shorter_steps = 3
+
+    def __init__(self, shape, loss, loss_name):
+        self.shape, self.loss, self._loss_name = shape, loss, loss_name
+        self.n_outputs = shape[0] if shape else 1
+
+    def check(self, y):
+        y = find_numbers(y)
+        if y.shape[1:] != self.shape:
+            raise ValueError(
+                f"y has the shape {y.shape}, but y of the previous calls had the shape "
+                f"{('n_samples', *self.shape)}."
+            )
+        return y
+
+    def ready(self, y, n_rows):
+        if type(y) in (np.ndarray, list):
+            y = np.asarray(y)
+            ready = y.shape == (n_rows, *self.shape) and y.dtype.kind in "fiu"
+            if ready and np.isfinite(y).all():
+                return y
+        return None
+
+    def check_whole(self, y):
+        if self.loss.log_link and not np.all(np.any(y, axis=0)):
+            raise ValueError(f"loss={self._loss_name!r} requires a y that is not all zero.")
+
+    def encode(self, y, class_weighted=True):
+        if self.loss.log_link and np.any(y < 0):
+            row = int(np.argmax(np.any(y.reshape(y.shape[0], -1) < 0, axis=1)))
+            raise ValueError(
+                f"loss={self._loss_name!r} requires y >= 0; it is {y[row]} at row {row}."
+            )
+        return y if self.shape else y[:, np.newaxis], NO_CLASS_WEIGHTS
+
+    def decode(self, raw_predictions):
+        predictions = raw_predictions.reshape(raw_predictions.shape[0], *self.shape)
+        return np.exp(predictions) if self.loss.log_link else predictions
+
+    def as_shown(self, values):
+        return values if self.shape else values[0]
+
+    def starting_point(self, training, rows):
+        targets = training.targets[rows]
+        constants = self._constants(training, targets)
+        return constants if training.fit_intercept else None, self.loss.scale(targets, constants)
+
+    def typical_derivative(self, training, rows):
+        targets, weight = training.targets[rows], training.sample_weight
+        size = self.loss.typical_derivative(targets, self._constants(training, targets))
+        return size * float(weight[rows].mean()) if weight.size else size
+
+    def gradients_of_constants(self, training, rows):
+        targets, weight = training.targets[rows], training.sample_weight
+        gradients = np.abs(self.loss(targets, self._constants(training, targets))[1])
+        sizes = gradients.sum(axis=1)
+        return sizes * weight[rows] if weight.size else sizes
+
+    def least_loss(self, training, rows):
+        targets = training.targets[rows]
+        losses = self.loss.excess(targets, self._constants(training, targets)).sum(axis=1)
+        if training.sample_weight.size:
+            losses *= training.sample_weight[rows]
+        return float(losses.sum())
+
+    def _constants(self, training, targets):
+        """The best raw predictions of a model without coefficients."""
+        if training.fit_intercept:
+            return self.loss.fit_intercept_only(targets)
+        return np.zeros(targets.shape[1])
