@@ -11,7 +11,7 @@ from sklearn.metrics import get_scorer, get_scorer_names
 from sklearn.metrics._scorer import _BaseScorer, _PassthroughScorer
 from sklearn.utils.metadata_routing import MetadataRequest
 
-from .base import PRECISIONS
+from .base import PRECISIONS, NameOfScorer
 from .ours import rows_of, see_again
 from .pipelines import Recorder, last_step_of, with_last_step
 
@@ -60,11 +60,7 @@ def scorer_of(scoring):
     if scoring == "loss":
         return LossScorer()
     if scoring not in get_scorer_names():
-        # the names are many
-        raise ValueError(
-            f"{scoring!r} is not a valid scoring value: it should be 'loss', or one of the names "
-            "that sklearn.metrics.get_scorer_names() returns."
-        )
+        raise ValueError(f"scoring should be {NameOfScorer()}. Got {scoring!r}.")
     return get_scorer(scoring)
 
 

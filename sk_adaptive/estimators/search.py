@@ -15,6 +15,7 @@ from sklearn.utils.validation import _check_method_params
 
 from .._threads import Threads, n_threads_of
 from ..training.epochs import warn_of_few_epochs
+from .base import NameOfScorer
 from .callbacks import begin_search
 from .candidates import Search
 from .given import given_to, scorers_in
@@ -159,8 +160,7 @@ class AdaptiveGridSearchCV(GridSearchCV):
         for name, constraint in {
             **GridSearchCV._parameter_constraints,
             "param_grid": [dict, list, StrOptions({"auto"})],
-            # a name that is none is refused without a list of all names
-            "scoring": [str, callable, list, tuple, dict, None],
+            "scoring": [NameOfScorer(), callable, list, tuple, dict, None],
             "cv": ["cv_object", Interval(Real, 0, 1, closed="neither")],
             "prune": ["boolean"],
         }.items()
