@@ -6,6 +6,7 @@ same class if they are equal as numbers, also above 2^53, where floats skip inte
 
 import copy
 from functools import partial
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -19,6 +20,8 @@ from sk_adaptive import AdaptiveGridSearchCV, AdaptiveSGDClassifier, AdaptiveSGD
 
 N_ROWS = 80
 FIRST, LATER = slice(0, N_ROWS // 2), slice(N_ROWS // 2, N_ROWS)
+# where calls with some of the later rows begin and end, the first with a single one
+PIECES = [*range(N_ROWS // 2, N_ROWS // 2 + 6), N_ROWS]
 
 
 @pytest.fixture(scope="module")
@@ -102,8 +105,8 @@ def test_equal_labels_are_the_same_class_whatever_their_type(X, n_classes, kind)
         model.partial_fit(X[LATER], kind(code[LATER]), classes=kind(every))
         assert_same_model(model, expected)
         model = copy.deepcopy(begun)
-        for row in range(N_ROWS // 2, N_ROWS):
-            model.partial_fit(X[row], kind(code[row : row + 1]))
+        for start, stop in pairwise(PIECES):
+            model.partial_fit(X[start:stop], kind(code[start:stop]))
         assert_same_model(model, expected)
     # to be scored
     score = fitted.score(X[LATER], plain(code[LATER]))
@@ -118,33 +121,37 @@ def test_equal_labels_are_the_same_class_whatever_their_type(X, n_classes, kind)
         assert scores[0] == scores[1]
 
 
-@pytest.mark.parametrize("n_classes", [2, 3, 20])
-@pytest.mark.parametrize("text", TEXT.values(), ids=TEXT)
-def test_text_is_never_a_number(X, text, n_classes):
+@pytest.mark.pairs("number", "n_classes", "text")
+@pytest.mark.parametrize(
+    ("n_classes", "number"),
+    [(n_classes, kind) for n_classes in (2, 3, 20) for kind in FAMILIES["numbers", n_classes]],
+)
+@pytest.mark.parametrize("text", TEXT)
+def test_text_is_never_a_number(X, text, n_classes, number):
     """Not even text that NumPy's conversion of numbers to text gives."""
     code = codes(n_classes)
     every = np.arange(n_classes)
     message = r"`y` has classes not in|not the same as on"
-    for number in FAMILIES["numbers", n_classes].values():
-        for one, other in ((number, text), (text, number)):
-            y, others, classes = one(code), other(code), other(every)
-            begun = new().partial_fit(X, y, classes=one(every))
-            twin = copy.deepcopy(begun)
+    number, text = FAMILIES["numbers", n_classes][number], TEXT[text]
+    for one, other in ((number, text), (text, number)):
+        y, others, classes = one(code), other(code), other(every)
+        begun = new().partial_fit(X, y, classes=one(every))
+        twin = copy.deepcopy(begun)
+        with pytest.raises(ValueError, match=message):
+            new().fit(X, y, X_val=X, y_val=others)
+        for model, *arguments in [
+            (new(), X, y, classes),
+            (begun, X, others),
+            (begun, X[0], other(code[:1])),
+            (begun, X, y, classes),
+        ]:
             with pytest.raises(ValueError, match=message):
-                new().fit(X, y, X_val=X, y_val=others)
-            for model, *arguments in [
-                (new(), X, y, classes),
-                (begun, X, others),
-                (begun, X[0], other(code[:1])),
-                (begun, X, y, classes),
-            ]:
-                with pytest.raises(ValueError, match=message):
-                    model.partial_fit(*arguments)
-            assert_same_model(begun, twin)
-            weights = dict.fromkeys(np.asarray(classes).tolist(), 2.0)
-            for method, *named in (("fit",), ("partial_fit", one(every))):
-                with pytest.raises(ValueError, match="are not in class_weight, whose keys are"):
-                    getattr(new(class_weight=weights), method)(X, y, *named)
+                model.partial_fit(*arguments)
+        assert_same_model(begun, twin)
+        weights = dict.fromkeys(np.asarray(classes).tolist(), 2.0)
+        for method, *named in (("fit",), ("partial_fit", one(every))):
+            with pytest.raises(ValueError, match="are not in class_weight, whose keys are"):
+                getattr(new(class_weight=weights), method)(X, y, *named)
 
 
 # integers that are the same as floats
