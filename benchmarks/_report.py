@@ -4,7 +4,7 @@ from itertools import groupby
 
 import numpy as np
 
-from sk_adaptive._registry import OPTIMIZERS
+from sk_adaptive.kernel.optimizers import OPTIMIZERS
 
 PART_TITLES = {
     "epoch": "Time of an epoch",

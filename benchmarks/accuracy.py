@@ -25,7 +25,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.neural_network import MLPClassifier
 
 from sk_adaptive import AdaptiveSGDClassifier
-from sk_adaptive._registry import OPTIMIZERS
+from sk_adaptive.kernel.optimizers import OPTIMIZERS
 
 SETS = ["criteo80k", "20news", "banking77", "trec6"]
 IN_ORDER_OF_TIME = {"criteo80k"}

@@ -24,7 +24,7 @@ from sklearn.metrics import r2_score
 from sklearn.model_selection import GridSearchCV, ShuffleSplit
 
 from sk_adaptive import AdaptiveSGDClassifier, AdaptiveSGDRegressor
-from sk_adaptive._registry import OPTIMIZERS
+from sk_adaptive.kernel.optimizers import OPTIMIZERS
 
 REGRESSIONS = ("bike", "california", "ml100k", "loans", "kc_housing", "insteval")
 SETS = (

@@ -13,7 +13,7 @@ import numpy as np
 from sklearn.linear_model import SGDClassifier
 
 from sk_adaptive import AdaptiveSGDClassifier
-from sk_adaptive._registry import OPTIMIZERS
+from sk_adaptive.kernel.optimizers import OPTIMIZERS
 
 
 def adaptive(**settings):

@@ -25,7 +25,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from sk_adaptive import AdaptiveSGDClassifier
-from sk_adaptive._registry import OPTIMIZERS
+from sk_adaptive.kernel.optimizers import OPTIMIZERS
 
 SETS = ("sms_spam", "mr", "clickbait", "adult", "frappe86k", "criteo80k")
 OF_RIVER = ("Phishing", "Bananas")

@@ -27,9 +27,9 @@ from sklearn.linear_model import SGDClassifier
 from sklearn.model_selection import GridSearchCV
 
 from sk_adaptive import AdaptiveSGDClassifier, AdaptiveSGDClassifierCV, AdaptiveSGDRegressorCV
-from sk_adaptive._registry import OPTIMIZERS
 from sk_adaptive._side_by_side import SideBySide, groups_of, unit_of
-from sk_adaptive._start import start_of
+from sk_adaptive.kernel.optimizers import OPTIMIZERS
+from sk_adaptive.training.start import start_of
 
 RATES = (1 / 9, 1 / 3, 1, 3, 9)
 STRENGTHS = (3e-7, 3e-6, 3e-5)

@@ -10,7 +10,7 @@ from numpydoc.docscrape import NumpyDocString
 from sklearn.linear_model import SGDClassifier, SGDRegressor
 
 import sk_adaptive
-from sk_adaptive._registry import OPTIMIZERS
+from sk_adaptive.kernel.optimizers import OPTIMIZERS
 
 PAIRS = (
     (sk_adaptive.AdaptiveSGDClassifier, SGDClassifier),

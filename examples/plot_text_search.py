@@ -25,7 +25,7 @@ from sklearn.metrics import accuracy_score, confusion_matrix, log_loss
 from sklearn.model_selection import GroupShuffleSplit, HalvingGridSearchCV, StratifiedGroupKFold
 
 from sk_adaptive import AdaptiveSGDClassifier
-from sk_adaptive._registry import OPTIMIZERS
+from sk_adaptive.kernel.optimizers import OPTIMIZERS
 
 use_style()
 MODULES = [

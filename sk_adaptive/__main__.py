@@ -1,6 +1,10 @@
-"""``python -m sk_adaptive`` tells about the installation."""
+"""``python -m sk_adaptive`` prints what a bug report should say about the installation."""
 
-from ._versions import show_versions
+import sklearn
 
-if __name__ == "__main__":
-    show_versions()
+from sk_adaptive import __version__
+from sk_adaptive.kernel._cpu import instruction_set, instruction_sets
+
+print(f"sk_adaptive: {__version__}")
+print(f"instructions: {instruction_set()}, of {', '.join(instruction_sets())}")
+sklearn.show_versions()

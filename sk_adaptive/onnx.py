@@ -8,16 +8,18 @@ import numpy as np
 import scipy.sparse as sp
 from sklearn.utils.validation import check_is_fitted
 
-from ._classifier import AdaptiveSGDClassifier
-from ._estimators_cv import AdaptiveSGDClassifierCV, AdaptiveSGDRegressorCV
-from ._registry import CLASSIFICATION_LOSSES, REGRESSION_LOSSES
-from ._regressor import AdaptiveSGDRegressor
+from .estimators.classifier import AdaptiveSGDClassifier
+from .estimators.regressor import AdaptiveSGDRegressor
+from .estimators.search import AdaptiveGridSearchCV
+from .kernel.losses import CLASSIFICATION_LOSSES, REGRESSION_LOSSES
 
 __all__ = ["register"]
 
 
 def register():
     """Tell skl2onnx how to convert the estimators. It may be called again.
+
+    A search becomes its best estimator.
 
     The options of a classifier are those of ``SGDClassifier``: ``zipmap``, ``raw_scores``, ``nocl``
     and ``output_class_labels``. A loss without probabilities gives raw predictions
@@ -36,25 +38,36 @@ def register():
     >>> sk_adaptive.onnx.register()  # doctest: +SKIP
     >>> model = to_onnx(classifier, X[:1], options={"zipmap": False})  # doctest: +SKIP
     """
-    from skl2onnx import update_registered_converter
+    from skl2onnx import update_registered_converter, update_registered_parser
 
-    for classifier in (AdaptiveSGDClassifier, AdaptiveSGDClassifierCV):
-        update_registered_converter(
-            classifier,
-            f"Sk{classifier.__name__}",
-            _classifier_shapes,
-            _convert_classifier,
-            options={
-                "zipmap": [True, False, "columns"],
-                "nocl": [True, False],
-                "output_class_labels": [False, True],
-                "raw_scores": [True, False],
-            },
-        )
-    for regressor in (AdaptiveSGDRegressor, AdaptiveSGDRegressorCV):
-        update_registered_converter(
-            regressor, f"Sk{regressor.__name__}", _regressor_shapes, _convert_regressor
-        )
+    update_registered_converter(
+        AdaptiveSGDClassifier,
+        "SkAdaptiveSGDClassifier",
+        _classifier_shapes,
+        _convert_classifier,
+        options={
+            "zipmap": [True, False, "columns"],
+            "nocl": [True, False],
+            "output_class_labels": [False, True],
+            "raw_scores": [True, False],
+        },
+    )
+    update_registered_converter(
+        AdaptiveSGDRegressor, "SkAdaptiveSGDRegressor", _regressor_shapes, _convert_regressor
+    )
+    update_registered_parser(AdaptiveGridSearchCV, _parse_search)
+
+
+def _parse_search(scope, model, inputs, custom_parsers=None):
+    """The outputs of a search, which is its best estimator."""
+    from skl2onnx._parse import parse_sklearn
+
+    check_is_fitted(model)
+    best = model.best_estimator_
+    options = scope.get_options(model, fail=False)
+    if options:
+        scope.add_options(id(best), options)
+    return parse_sklearn(scope, best, inputs, custom_parsers=custom_parsers)
 
 
 def _check(operator):

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from pairs import leave_pairs
 
 # `python -m pytest` puts the working directory first on the path. In a checkout that has the
 # folder sk_adaptive/, which is not compiled: the tests are of the installed package.
@@ -38,6 +39,12 @@ def zipf_rows():
 
 
 @pytest.fixture
+def parameters(optimizer, sparse_update):
+    """The mode of a test, see modes.py, as parameters of an estimator."""
+    return {"optimizer": optimizer, "sparse_update": sparse_update}
+
+
+@pytest.fixture
 def kernel_calls(monkeypatch):
     """Put a function around each call of the kernel's training."""
 
@@ -57,3 +64,8 @@ def kernel_calls(monkeypatch):
         monkeypatch.setattr(steps, "kernel", kernel)
 
     return install
+
+
+@pytest.hookimpl(tryfirst=True)  # before `-m` chooses
+def pytest_collection_modifyitems(items):
+    leave_pairs(items)

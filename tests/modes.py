@@ -1,18 +1,20 @@
-"""Every optimizer in every way of its lazy updates, as parameters of a test."""
+"""Every optimizer, and each form of its lazy updates, as parameters of a test.
+
+Of `pytest.mark.pairs` a mode is one factor, which meets all values of each other. Where an
+optimizer's arithmetic is not what is tested, optimizers and forms are two. The fixture
+`parameters` has both as an estimator's.
+"""
+
+from itertools import product
 
 import pytest
 
-from sk_adaptive._registry import OPTIMIZERS
+from sk_adaptive.kernel.optimizers import OPTIMIZERS
 
-every_mode = pytest.mark.parametrize(
-    "parameters",
-    [
-        pytest.param(
-            {"optimizer": optimizer, "sparse_update": sparse_update},
-            id=f"{optimizer}-{sparse_update}",
-        )
-        for optimizer in OPTIMIZERS
-        for sparse_update in ("exact", "masked")
-    ],
-)
+FORMS = ("exact", "masked")
+
 every_optimizer = pytest.mark.parametrize("optimizer", OPTIMIZERS)
+every_form = pytest.mark.parametrize("sparse_update", FORMS)
+every_mode = pytest.mark.parametrize(
+    ("optimizer", "sparse_update"), list(product(OPTIMIZERS, FORMS))
+)

@@ -17,7 +17,11 @@ from functools import partial
 
 import numpy as np
 
-from sk_adaptive._registry import OPTIMIZERS
+from sk_adaptive.kernel.optimizers import OPTIMIZERS
+
+# Gauss's rule on [0, 1], a row for each node
+NODES, SHARES = np.polynomial.legendre.leggauss(10)
+NODES, SHARES = (1 + NODES[:, np.newaxis]) / 2, SHARES / 2
 
 
 def flow(w, tau, l1, l2):
@@ -38,9 +42,7 @@ def integral_of_flow(w, eta, h, l1, l2):
     with np.errstate(divide="ignore", invalid="ignore"):
         stop = np.log1p(l2 * np.abs(w) / l1) / l2 if l1 and l2 else np.abs(w) / np.float64(l1)
     span = np.where(w == 0, 0.0, np.minimum(eta / h, stop))
-    nodes, weights = np.polynomial.legendre.leggauss(10)
-    means = [flow(w, span * (1 + node) / 2, l1, l2) for node in nodes]
-    return np.where(flows, h * span * (weights @ means) / 2, eta * w)
+    return np.where(flows, h * span * (SHARES @ flow(w, span * NODES, l1, l2)), eta * w)
 
 
 def adagrad(n, n_penalised, *, eps, l1=0.0, l2=0.0):
@@ -206,9 +208,7 @@ def ftrl(n, n_penalised, *, eps, l1=0.0, l2=0.0, penalty_of_each_step=True):
         span = np.full(n, eta)
         if np.any(l1):
             span[penalised] = np.clip(np.abs(z) / l1 - before, 0, eta)[penalised]
-        nodes, shares = np.polynomial.legendre.leggauss(10)
-        means = [weights(before + span * (1 + node) / 2) for node in nodes]
-        integral[:] += span * (shares @ means) / 2
+        integral[:] += span * (SHARES @ weights(before + span * NODES))
         w[:] = weights(total)
 
     step.state, step.integral = state, integral

@@ -99,24 +99,28 @@ class Record:
 def main():
     sklearn.linear_model.SGDClassifier = AdaptiveSGDClassifier
     sklearn.linear_model.SGDRegressor = AdaptiveSGDRegressor
-    record = Record()
+    return run(SUITES, REASONS, Record())
+
+
+def run(suites, reasons, record):
+    """Run these suites and print the tables; return 1 if what failed is not what has a reason."""
     with tempfile.TemporaryDirectory() as folder:
         # away from this project's configuration of pytest
         os.chdir(folder)
         pytest.main(
-            ["-q", "--tb=no", "--no-summary", "-p", "no:cacheprovider", "--pyargs", *SUITES],
+            ["-q", "--tb=no", "--no-summary", "-p", "no:cacheprovider", "--pyargs", *suites],
             plugins=[record],
         )
         os.chdir("/")
     print("\n| suite | passed | failed |\n|---|---|---|")
-    for suite in SUITES:
+    for suite in suites:
         print(f"| `{suite}` | {record.passed[suite]} | {record.failed[suite]} |")
     failed = record.names
     print("\n| failed | why | tests |\n|---|---|---|")
-    for reason, names in REASONS.items():
+    for reason, names in reasons.items():
         tests = ", ".join(f"`{name}`" for name in names)
         print(f"| {sum(failed[name] for name in names)} | {reason} | {tests} |")
-    explained = {name for names in REASONS.values() for name in names}
+    explained = {name for names in reasons.values() for name in names}
     unexplained, gone = sorted(set(failed) - explained), sorted(explained - set(failed))
     if unexplained:
         print(f"\nThese fail without a reason: {', '.join(unexplained)}")

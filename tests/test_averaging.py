@@ -8,16 +8,17 @@ import pytest
 import reference
 import scipy.sparse as sp
 from comparison import assert_same_model, relative_difference, weights_of
+from modes import FORMS
 from reference import TWINS
 
 from sk_adaptive import AdaptiveSGDClassifier, AdaptiveSGDRegressor
-from sk_adaptive._registry import OPTIMIZERS
+from sk_adaptive.kernel.optimizers import OPTIMIZERS
 
 ETA0 = 0.1
 RATES = {"constant": lambda t: ETA0, "invscaling": lambda t: ETA0 / t**0.5}
 PENALTIES = {None: (0.0, 0.0), "l2": (0.0, 0.01), "l1": (0.01, 0.0), "elasticnet": (0.003, 0.007)}
 NUMBERS = {"rho": 0.97, "beta_1": 0.9, "beta_2": 0.999}
-UPDATES = list(product(OPTIMIZERS, ("exact", "masked")))
+UPDATES = list(product(OPTIMIZERS, FORMS))
 N_CLASSES = 3
 BETAS = [(0.0, 0.9), (0.9, 0.9), (0.9, 0.999), (0.95, 0.9999)]
 DECOUPLED_BETAS = [(0.8, 0.9), (0.8, 0.99)]
@@ -55,6 +56,7 @@ def learn(model, rows, start=0, stop=None, **settings):
 # --- what they are ---
 
 
+@pytest.mark.pairs
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("batch_size", [1, 7])
 @pytest.mark.parametrize(("optimizer", "update"), UPDATES)
@@ -92,6 +94,7 @@ def dense_step(optimizer, update, schedule, l1, l2, n_features):
     return TWINS[optimizer].step(*n, rate=RATES[schedule], l1=l1, l2=l2, **numbers)
 
 
+@pytest.mark.pairs
 @pytest.mark.parametrize("batch_size", [1, 7])
 @pytest.mark.parametrize("penalty", PENALTIES)
 @pytest.mark.parametrize(
@@ -192,6 +195,7 @@ def test_momentum_of_every_age(zipf_rows, optimizer, betas, schedule):
 # --- what they leave alone ---
 
 
+@pytest.mark.pairs
 @pytest.mark.parametrize("batch_size", [1, 7])
 @pytest.mark.parametrize("penalty", [None, "l2", "elasticnet"])
 @pytest.mark.parametrize(("optimizer", "update"), UPDATES)
@@ -214,6 +218,7 @@ def test_training_is_the_same_bit_for_bit(rows, optimizer, update, penalty, batc
                 np.testing.assert_array_equal(values, plain.optimizer_state_[name])
 
 
+@pytest.mark.pairs
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("average", [True, 40])
 @pytest.mark.parametrize(("optimizer", "update"), UPDATES)

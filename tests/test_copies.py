@@ -1,4 +1,7 @@
-"""An optimizer is its class, an entry in the registry and a twin: nothing else knows its name."""
+"""An optimizer is its class, an entry in the registry and a twin: nothing else knows its name.
+
+As a script, `python tests/test_copies.py rmsprop`, it runs the tests of a copy of rmsprop.
+"""
 
 import os
 import re
@@ -8,24 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from sk_adaptive._registry import OPTIMIZERS
+from sk_adaptive.kernel.optimizers import OPTIMIZERS
 
 TESTS = Path(__file__).resolve().parent
-
-
-def pytest_of(name, *arguments, **environment):
-    """What pytest says of the tests that have this name in their ids."""
-    # of neither xdist, within whose workers it may run, nor a cache
-    command = [sys.executable, "-m", "pytest", "-p", "no:xdist", "-p", "no:cacheprovider"]
-    ran = subprocess.run(
-        [*command, "-q", "-k", name, *arguments, "--ignore", __file__, TESTS],
-        cwd=TESTS.parent,
-        env={**os.environ, "PYTEST_ADDOPTS": "", **environment},
-        capture_output=True,
-        text=True,
-    )
-    assert ran.returncode == 0, ran.stdout + ran.stderr
-    return ran.stdout
 
 
 @pytest.mark.parametrize(
@@ -37,12 +25,35 @@ def pytest_of(name, *arguments, **environment):
 )
 def test_a_copy_passes_every_test_of_the_original(optimizer):
     """Registered under another name by an entry and a twin."""
-    copy = f"copy_of_{optimizer}"
-    listed = pytest_of(optimizer, "--collect-only", SK_ADAPTIVE_COPY=optimizer)
-    tests = re.findall(r"^tests\S+::.*$", listed, re.MULTILINE)
-    of_original = {test for test in tests if re.search(rf"\b{optimizer}\b", test)}
-    # The name of the default is in no representation of an estimator, and so in fewer ids.
-    assert of_original
-    assert of_original <= {test.replace(copy, optimizer) for test in tests if copy in test}
-    results = pytest_of(copy, SK_ADAPTIVE_COPY=optimizer)
-    assert re.search(r"^\d+ passed", results.splitlines()[-1])
+    ran = subprocess.run(
+        [sys.executable, __file__, optimizer],
+        cwd=TESTS.parent,
+        env={**os.environ, "PYTEST_ADDOPTS": "", "SK_ADAPTIVE_COPY": optimizer},
+        capture_output=True,
+        text=True,
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert re.search(r"^\d+ passed", ran.stdout.splitlines()[-1])
+
+
+class OfCopy:
+    """Leaves pytest the tests of a copy, which has a test for each of the original."""
+
+    def __init__(self, optimizer):
+        self.optimizer, self.copy = optimizer, f"copy_of_{optimizer}"
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_collection_modifyitems(self, items):
+        tests = [item.nodeid for item in items]
+        of_original = {test for test in tests if re.search(rf"\b{self.optimizer}\b", test)}
+        of_copy = {test.replace(self.copy, self.optimizer) for test in tests if self.copy in test}
+        # The name of the default is in no representation of an estimator, and so in fewer ids.
+        assert of_original and of_original <= of_copy, of_original - of_copy
+        yield  # to the choice of marks
+        items[:] = [item for item in items if self.copy in item.nodeid]
+
+
+if __name__ == "__main__":
+    # of neither xdist, within whose workers it may run, nor a cache
+    options = ["-q", "-p", "no:xdist", "-p", "no:cacheprovider", "--ignore", __file__]
+    sys.exit(pytest.main([*options, str(TESTS)], plugins=[OfCopy(sys.argv[1])]))

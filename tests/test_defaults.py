@@ -3,32 +3,29 @@
 import pickle
 import warnings
 from functools import partial
-from itertools import product
 
 import numpy as np
 import pytest
 import scipy.sparse as sp
 from comparison import assert_same_model, relative_difference
+from modes import every_form, every_mode, every_optimizer
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
 from sk_adaptive import (
     AdaptiveSGDClassifier,
     AdaptiveSGDRegressor,
-    _base,
-    _validation_rows,
 )
-from sk_adaptive._registry import CLASSIFICATION_LOSSES, OPTIMIZERS, REGRESSION_LOSSES
+from sk_adaptive.estimators import base
+from sk_adaptive.kernel.losses import CLASSIFICATION_LOSSES, REGRESSION_LOSSES
+from sk_adaptive.kernel.optimizers import OPTIMIZERS
 from sk_adaptive.model import hyperparameters
+from sk_adaptive.training import validation
 
 ADDITIVE_LOSSES = [name for name, spec in REGRESSION_LOSSES.items() if not spec.make.log_link]
 
 # Powers of two, so that rounding is the same in both units.
 FACTORS = [2.0**10, 2.0**-10]
-
-every_mode = pytest.mark.parametrize(
-    ("optimizer", "sparse_update"), list(product(OPTIMIZERS, ("exact", "masked")))
-)
 
 
 @pytest.fixture(scope="module")
@@ -52,10 +49,11 @@ def classifier(loss="log_loss", **parameters):
     return AdaptiveSGDClassifier(loss, **{**fixed, **parameters})
 
 
+@pytest.mark.pairs
 @pytest.mark.parametrize("factor", FACTORS)
 @pytest.mark.parametrize("loss", REGRESSION_LOSSES)
-@pytest.mark.parametrize("sparse_update", ["exact", "masked"])
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@every_form
+@every_optimizer
 def test_predictions_follow_the_unit_of_y(rows, optimizer, sparse_update, loss, factor):
     X, y = rows
     parameters = {"optimizer": optimizer, "sparse_update": sparse_update}
@@ -65,7 +63,7 @@ def test_predictions_follow_the_unit_of_y(rows, optimizer, sparse_update, loss, 
 
 
 @pytest.mark.parametrize("loss", ADDITIVE_LOSSES)
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@every_optimizer
 def test_a_distant_zero_of_y_costs_nothing(rows, optimizer, loss):
     X, y = rows
     # of a size at which the sums are exact
@@ -76,9 +74,10 @@ def test_a_distant_zero_of_y_costs_nothing(rows, optimizer, loss):
     np.testing.assert_allclose(shifted.predict(X) - 2.0**10, model.predict(X), atol=1e-4 * y.std())
 
 
+@pytest.mark.pairs
 @pytest.mark.parametrize("factor", FACTORS)
-@pytest.mark.parametrize("sparse_update", ["exact", "masked"])
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@every_form
+@every_optimizer
 def test_coefficients_follow_the_unit_of_X(rows, optimizer, sparse_update, factor):
     X, y = rows
     # An intercept is a feature that is always 1, in whatever unit the others are.
@@ -221,8 +220,7 @@ def test_targets_share_a_rate_between_their_own(rows):
     assert regressor().fit(X, np.column_stack([constant, y])).eta0_ == pytest.approx(own[0])
 
 
-@pytest.mark.parametrize("sparse_update", ["exact", "masked"])
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@every_mode
 def test_nothing_tuned_learns_something(rows, optimizer, sparse_update):
     X, y = rows
     parameters = {"optimizer": optimizer, "sparse_update": sparse_update, "random_state": 0}
@@ -272,8 +270,10 @@ def test_eps_is_of_a_typical_gradient(rows, optimizer, sparse_update):
     assert explicit.eps_ == 0.125
 
 
+@pytest.mark.pairs
 @pytest.mark.parametrize("factor", [2.0**20, 1e-5])
-@every_mode
+@every_form
+@every_optimizer
 def test_only_the_shares_of_weights_matter(rows, optimizer, sparse_update, factor):
     X, y = rows
     mode = {"optimizer": optimizer, "sparse_update": sparse_update}
@@ -370,6 +370,7 @@ def test_whatever_the_rows_the_model_is_finite(rows, optimizer, sparse_update):
 EXTREMES = {np.float64: [1e-150, 1e-24, 1e-3, 1e24, 1e150], np.float32: [1e-12, 1e-3, 1e12]}
 
 
+@pytest.mark.pairs
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("dtype", EXTREMES)
 @pytest.mark.parametrize("batch_size", [1, 8])
@@ -412,8 +413,10 @@ def test_no_unit_matters(rows, optimizer, sparse_update, batch_size, dtype):
                     check(other.decision_function(rows_of), model.decision_function(X), 1.0)
 
 
+@pytest.mark.pairs
 @pytest.mark.parametrize("penalty", ["l1", "l2", "elasticnet"])
-@every_mode
+@every_form
+@every_optimizer
 def test_the_automatic_penalty_has_a_unit(rows, monkeypatch, optimizer, sparse_update, penalty):
     """Also a strong one, which decides on the weights."""
     X, y = rows
@@ -453,7 +456,7 @@ def test_the_intercept_is_the_coefficient_of_a_constant_column(rows, optimizer, 
 def telling_rows(rows, monkeypatch):
     """Rows that are just enough to set some aside, whatever the target."""
     X, y = rows
-    monkeypatch.setattr(_validation_rows, "LEAST_ROWS", 0.1)
+    monkeypatch.setattr(validation, "LEAST_ROWS", 0.1)
     return X, y
 
 
@@ -471,10 +474,10 @@ def test_early_stopping_is_for_rows_that_tell_or_rows_given(rows, make, monkeypa
         make = partial(make, "quantile")
     given = {"X_val": X[:50], "y_val": y[:50]}
     n_telling = 0.1 * y.size
-    monkeypatch.setattr(_validation_rows, "LEAST_ROWS", n_telling + 0.1)
+    monkeypatch.setattr(validation, "LEAST_ROWS", n_telling + 0.1)
     assert not sets_aside(make(), X, y)
     assert sets_aside(make(), X, y, **given)
-    monkeypatch.setattr(_validation_rows, "LEAST_ROWS", n_telling - 0.1)
+    monkeypatch.setattr(validation, "LEAST_ROWS", n_telling - 0.1)
     assert sets_aside(make(), X, y)
     assert sets_aside(make(), X, y, sample_weight=np.full(y.size, 1e-30))
     # a row without weight is no row, and rows of little weight say little
@@ -484,7 +487,7 @@ def test_early_stopping_is_for_rows_that_tell_or_rows_given(rows, make, monkeypa
     assert not sets_aside(make(tol=None, max_iter=2), X, y)
     assert not sets_aside(make(early_stopping=False), X, y)
     first = {"classes": [0, 1]} if make is AdaptiveSGDClassifier else {}
-    monkeypatch.setattr(_validation_rows, "LEAST_ROWS", 1)
+    monkeypatch.setattr(validation, "LEAST_ROWS", 1)
     whole = make().partial_fit(X, y, **first)
     assert_same_model(whole, make(early_stopping=False).partial_fit(X, y, **first))
     assert whole.t_ == 1 + y.size
@@ -521,7 +524,9 @@ def test_balanced_rare_rows_are_found():
         assert (model.fit(columns, y).predict(columns[rare]) == 1).all()
 
 
-@every_mode
+@pytest.mark.pairs
+@every_form
+@every_optimizer
 @pytest.mark.parametrize("make", [AdaptiveSGDClassifier, AdaptiveSGDRegressor])
 def test_all_rows_are_learned_for_the_epochs_that_were_best(
     telling_rows, make, optimizer, sparse_update
@@ -567,9 +572,9 @@ def test_the_rate_is_the_one_that_predicts_the_rows_set_aside_best(telling_rows,
 
 def test_a_rate_that_overflows_is_not_taken(telling_rows, monkeypatch):
     X, y = telling_rows
-    monkeypatch.setattr(_base, "RATES", (1e300, 1e200))
+    monkeypatch.setattr(base, "RATES", (1e300, 1e200))
     model = AdaptiveSGDRegressor(random_state=0).fit(X, y)
-    monkeypatch.setattr(_base, "RATES", ())
+    monkeypatch.setattr(base, "RATES", ())
     assert_same_model(model, AdaptiveSGDRegressor(random_state=0).fit(X, y))
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 import sk_adaptive
-from sk_adaptive._registry import CLASSIFICATION_LOSSES, OPTIMIZERS, REGRESSION_LOSSES
+from sk_adaptive.kernel.losses import CLASSIFICATION_LOSSES, REGRESSION_LOSSES
+from sk_adaptive.kernel.optimizers import OPTIMIZERS
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 # a block of code, and what it prints if the page says so

@@ -12,10 +12,11 @@ import pytest
 import reference
 import scipy.sparse as sp
 from comparison import assert_same_model, relative_difference, weights_of
+from modes import every_optimizer
 from reference import TWINS, schedule_for
 
 from sk_adaptive import AdaptiveSGDClassifier, AdaptiveSGDRegressor
-from sk_adaptive._registry import OPTIMIZERS
+from sk_adaptive.kernel.optimizers import OPTIMIZERS
 
 TOLERANCE = 1e-10
 ETA0 = 0.1
@@ -106,6 +107,7 @@ def check(
             assert relative_difference(weights_of(model), weights[k]) < TOLERANCE, (stop, one)
 
 
+@pytest.mark.pairs("optimizer,penalty", "schedule", "batch_size")
 @pytest.mark.parametrize("batch_size", [1, 7])
 @pytest.mark.parametrize(("optimizer", "penalty", "schedule"), TEXTBOOK)
 def test_every_optimizer(zipf_rows, optimizer, penalty, schedule, batch_size):
@@ -116,6 +118,7 @@ def test_every_optimizer(zipf_rows, optimizer, penalty, schedule, batch_size):
     check(zipf_rows, step, settings, schedule, batch_size, penalty, stops, optimizer=optimizer)
 
 
+@pytest.mark.pairs("optimizer,penalty", "schedule", "batch_size")
 @pytest.mark.parametrize("batch_size", [1, 7])
 @pytest.mark.parametrize(("optimizer", "penalty", "schedule"), CHARGED)
 def test_penalty_beside_momentum(zipf_rows, optimizer, penalty, schedule, batch_size):
@@ -131,7 +134,7 @@ def test_penalty_beside_momentum(zipf_rows, optimizer, penalty, schedule, batch_
 
 
 @pytest.mark.parametrize("loss", ["hinge", "squared_error"])
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@every_optimizer
 def test_other_losses(zipf_rows, optimizer, loss):
     """A row outside of the hinge's margin leaves all of its features idle."""
     n_rows, n_features = zipf_rows[0].shape
@@ -155,9 +158,10 @@ def test_where_nothing_is_idle_the_penalty_is_a_proximal_step(optimizer, penalty
     check(data, step, settings, schedule, 1, penalty, [1, 500], optimizer=optimizer)
 
 
+@pytest.mark.pairs
 @pytest.mark.parametrize("batch_size", [1, 7])
-@pytest.mark.parametrize("penalty", ["l2", "elasticnet"])
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("penalty", ["l2", "l1", "elasticnet"])
+@every_optimizer
 def test_masked(zipf_rows, optimizer, penalty, batch_size):
     n_rows, n_features = zipf_rows[0].shape
     l1, l2 = PENALTIES[penalty]

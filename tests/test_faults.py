@@ -15,7 +15,7 @@ import scipy.sparse as sp
 from comparison import assert_same_model, own_attributes
 
 from sk_adaptive import AdaptiveSGDClassifier, AdaptiveSGDRegressor
-from sk_adaptive._registry import OPTIMIZERS
+from sk_adaptive.kernel.optimizers import OPTIMIZERS
 
 CLASSIFIER, REGRESSOR = AdaptiveSGDClassifier, AdaptiveSGDRegressor
 BOTH = ("fit", "partial_fit")
@@ -436,17 +436,23 @@ FAULTS = {
     "misspelt scorer": Fault(
         unchanged, "The 'scoring' parameter of .* 'acc'", parameters={"scoring": "acc"}
     ),
-    # -- more than any memory has --
+    # -- more than the kernel counts, and than any memory has --
     **{
         f"2^{bits} features": Fault(
             of_X(lambda X, bits=bits: with_columns(X, 2**bits)),
-            rf"{2**bits:,} features.* \d+ bytes.*n_features",
-            MemoryError,
-            # of a model there is the number is known
+            rf"n_features={2**bits:,}, but 2,147,483,647 are the most",
+            # a model that there is knows its number
             methods=("fit",),
         )
-        for bits in (45, 60)
+        for bits in (31, 60)
     },
+    "2^31 - 1 features of 10,000 labels": Fault(
+        lambda X, y: (with_columns(X, 2**31 - 1), np.eye(len(y), 10_000, dtype=int), {}),
+        r"2,147,483,647 features.* \d+ bytes.*n_features",
+        MemoryError,
+        methods=("fit",),
+        estimators=(CLASSIFIER,),
+    ),
     "softmax of another loss": Fault(
         unchanged,
         "multi_class='multinomial' needs loss='log_loss'",

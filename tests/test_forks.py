@@ -14,7 +14,7 @@ import scipy.sparse as sp
 from comparison import assert_same_model
 
 from sk_adaptive import AdaptiveSGDClassifier
-from sk_adaptive._registry import OPTIMIZERS
+from sk_adaptive.kernel.optimizers import OPTIMIZERS
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
 every_optimizer = pytest.mark.parametrize("optimizer", OPTIMIZERS)

@@ -11,7 +11,7 @@ from comparison import assert_same_model, relative_difference
 from reference import TWINS, schedule_for
 
 from sk_adaptive import AdaptiveSGDClassifier, AdaptiveSGDRegressor
-from sk_adaptive._registry import OPTIMIZERS
+from sk_adaptive.kernel.optimizers import OPTIMIZERS
 
 ETA0 = 0.1
 EPS = 1e-6

@@ -1,54 +1,69 @@
 """What an installation says of itself and holds."""
 
+import os
 import re
 import subprocess
 import sys
 import sysconfig
+from importlib.machinery import EXTENSION_SUFFIXES
 from importlib.metadata import version
 from importlib.resources import files
+from modulefinder import ModuleFinder
 from pathlib import Path
 
-import numpy as np
 import pytest
 import sklearn
 
 import sk_adaptive
-from sk_adaptive._base import PRECISIONS
-from sk_adaptive._cpu import instruction_sets
-from sk_adaptive._registry import kernel
+from sk_adaptive.kernel._cpu import instruction_sets
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 
 
-def test_versions_are_told():
+@pytest.mark.parametrize("instruction_set", instruction_sets())
+def test_a_bug_report_tells_versions_and_instructions(instruction_set):
     ran = subprocess.run(
         # -P: not the folder of the checkout, which is not compiled
         [sys.executable, "-P", "-m", "sk_adaptive"],
+        env={**os.environ, "SK_ADAPTIVE_KERNEL": instruction_set},
         check=True,
         capture_output=True,
         encoding="utf-8",
     )
     told = dict(line.strip().split(": ", 1) for line in ran.stdout.splitlines() if ": " in line)
     assert told["sk_adaptive"] == sk_adaptive.__version__
-    assert told["numpy"] == np.__version__
-    assert told["scikit-learn"] == sklearn.__version__
+    assert told["instructions"].split(",")[0] == instruction_set
+    assert told["sklearn"] == sklearn.__version__
     assert told["python"].split()[0] == sys.version.split()[0]
-    for name in ("scipy", "compiler", "flags", "Cython", "machine"):
-        assert told[name]
 
 
-@pytest.mark.parametrize("instruction_set", instruction_sets())
-def test_the_kernel_in_use_is_told(instruction_set, monkeypatch, capsys):
-    monkeypatch.setenv("SK_ADAPTIVE_KERNEL", instruction_set)
-    kernel.cache_clear()
-    try:
-        sk_adaptive.show_versions()
-        used = kernel(np.float64).__name__
-    finally:
-        kernel.cache_clear()
-    told = capsys.readouterr().out
-    for dtype in PRECISIONS:
-        assert f"kernel of {np.dtype(dtype)}: {used.rpartition('_')[2]}\n" in told
+def test_a_checkout_says_that_it_is_not_compiled():
+    """Where the compiled modules are missing, as in the folder of the checkout."""
+    if list(CHECKOUT.glob("sk_adaptive/_cyutility*.so")):
+        pytest.skip("this checkout is compiled in place")
+    ran = subprocess.run(
+        [sys.executable, "-c", "import sk_adaptive"], cwd=CHECKOUT, capture_output=True, text=True
+    )
+    assert ran.returncode == 1
+    last = ran.stderr.splitlines()[-1]
+    assert last == (
+        "ImportError: sk_adaptive is not compiled: install it, and import it from elsewhere"
+    )
+
+
+def test_programs_that_are_frozen_find_all_compiled_modules():
+    """Their tools follow import statements of Python, and cannot look into a compiled module."""
+    finder = ModuleFinder(excludes=["numpy", "scipy", "sklearn", "joblib", "skl2onnx", "onnx"])
+    package = Path(str(files(sk_adaptive)))
+    finder.path = [str(package.parent), *sys.path]
+    finder.import_hook("sk_adaptive")
+    compiled = {
+        ".".join([*path.parent.relative_to(package.parent).parts, path.name.partition(".")[0]])
+        for suffix in EXTENSION_SUFFIXES
+        for path in package.rglob(f"*{suffix}")
+    }
+    assert len(compiled) >= 7
+    assert compiled <= set(finder.modules)
 
 
 def test_one_version():

@@ -1,66 +1,72 @@
-"""The kernel is compiled for several sets of instructions: all of them learn the same."""
+"""Passes are compiled for several sets of instructions: all of them learn the same."""
+
+import os
+import subprocess
+import sys
+from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pytest
 from comparison import relative_difference
+from learned_by_set import CASES
 
-from sk_adaptive import AdaptiveSGDClassifier
-from sk_adaptive._cpu import instruction_sets
-from sk_adaptive._registry import OPTIMIZERS, kernel
+from sk_adaptive.kernel._cpu import instruction_sets
+from sk_adaptive.kernel.optimizers import OPTIMIZERS
 
 # Of each precision: its rounding, times what the steps of an epoch may make of it.
-TOLERANCE = {np.float64: 1e-12, np.float32: 1e-3}
+TOLERANCE = {"float64": 1e-12, "float32": 1e-3}
 
 
-@pytest.fixture
-def use(monkeypatch):
-    """A function that makes models use a set of instructions."""
+def run(*command, instruction_set):
+    """A Python that uses the set of instructions."""
+    environment = {**os.environ, "SK_ADAPTIVE_KERNEL": instruction_set}
+    return subprocess.run(
+        [sys.executable, *command], env=environment, capture_output=True, text=True
+    )
 
-    def choose(instruction_set):
-        monkeypatch.setenv("SK_ADAPTIVE_KERNEL", instruction_set)
-        kernel.cache_clear()
-        return kernel(np.float64).__name__
 
-    yield choose
-    kernel.cache_clear()
+@pytest.fixture(scope="module")
+def learned(zipf_rows, tmp_path_factory):
+    """The coefficients of each set of instructions, by the names of their parameters."""
+    folder = tmp_path_factory.mktemp("sets")
+    X, _, y = zipf_rows
+    np.savez(folder / "rows.npz", X=X, y=y)
+    script = Path(__file__).with_name("learned_by_set.py")
+    result = {}
+    for instruction_set in instruction_sets():
+        path = folder / f"{instruction_set}.npz"
+        ran = run(script, folder / "rows.npz", path, instruction_set=instruction_set)
+        assert ran.returncode == 0, ran.stderr
+        with np.load(path) as coefficients:
+            result[instruction_set] = dict(coefficients)
+    return result
 
 
 @pytest.mark.parametrize("dtype", TOLERANCE)
 @pytest.mark.parametrize("sparse_update", ["exact", "masked"])
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
-def test_all_sets_learn_the_same(optimizer, sparse_update, dtype, use, zipf_rows):
-    _, X, y = zipf_rows
-    # several outputs and batches have loops of their own
-    several = np.where(X[:, 0].toarray().ravel() > 0.5, 2, y)
-    for penalty, batch_size, target in (
-        ("l2", 1, y),
-        (None, 1, y),
-        ("elasticnet", 1, y),
-        ("l2", 16, y),
-        ("l2", 1, several),
-    ):
-        learned = {}
-        for instruction_set in instruction_sets():
-            name = use(instruction_set)
-            model = AdaptiveSGDClassifier(
-                optimizer=optimizer,
-                sparse_update=sparse_update,
-                penalty=penalty,
-                alpha=1e-3,
-                l1_ratio=0.2,
-                batch_size=batch_size,
-                max_iter=1,
-                tol=None,
-                random_state=0,
-            )
-            learned[name] = model.fit(X.astype(dtype), target).coef_
-        first, *others = learned.values()
+def test_all_sets_learn_the_same(learned, optimizer, sparse_update, dtype):
+    for case, (first, *others) in product(CASES, [list(learned.values())]):
+        name = f"{optimizer} {sparse_update} {dtype} {case}"
         for other in others:
-            assert relative_difference(other, first) < TOLERANCE[dtype]
+            assert relative_difference(other[name], first[name]) < TOLERANCE[dtype]
 
 
-def test_each_set_has_a_kernel_and_unknown_ones_are_refused(use):
-    names = {use(instruction_set) for instruction_set in instruction_sets()}
-    assert f"sk_adaptive._kernel_float64_{instruction_sets()[-1]}" in names
-    with pytest.raises(ImportError, match=r"SK_ADAPTIVE_KERNEL='altivec'"):
-        use("altivec")
+@pytest.mark.parametrize("instruction_set", instruction_sets())
+def test_the_environment_chooses(instruction_set):
+    """All modules follow it, and vectors are as long as the set's."""
+    program = """
+from sk_adaptive.kernel import _kernel_float32, _kernel_float64
+for module in (_kernel_float32, _kernel_float64):
+    print(module.INSTRUCTION_SET, module.N_LANES)
+"""
+    ran = run("-P", "-c", program, instruction_set=instruction_set)
+    size = {"baseline": 0, "avx2": 32, "avx512": 64}[instruction_set]
+    expected = [f"{instruction_set} {max(1, size // itemsize)}" for itemsize in (4, 8)]
+    assert ran.stdout.splitlines() == expected
+
+
+def test_a_set_that_the_processor_lacks_is_refused():
+    ran = run("-P", "-c", "import sk_adaptive", instruction_set="altivec")
+    assert ran.returncode and "ImportError: SK_ADAPTIVE_KERNEL='altivec'" in ran.stderr

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from comparison import assert_same_model
 
-from sk_adaptive._registry import OPTIMIZERS
+from sk_adaptive.kernel.optimizers import OPTIMIZERS
 
 pytestmark = pytest.mark.skipif(
     "forkserver" not in multiprocessing.get_all_start_methods(),

@@ -11,7 +11,7 @@ from comparison import assert_same_model, relative_difference, weights_of
 from reference import TWINS, schedule_for
 
 from sk_adaptive import AdaptiveSGDClassifier, AdaptiveSGDRegressor
-from sk_adaptive._registry import OPTIMIZERS
+from sk_adaptive.kernel.optimizers import OPTIMIZERS
 
 every_optimizer = pytest.mark.parametrize("optimizer", OPTIMIZERS)
 # those whose dense reference has a penalty
@@ -133,12 +133,16 @@ def test_a_billion_idle_steps(zipf_rows, optimizer, penalised):
 # --- single precision, of a feature touched so often that its steps are tiny ---
 
 
-# What a record has of a coefficient whose squared gradients are G in all.
-LATE = {
-    "adagrad": lambda coef, G: {"coef": coef, "inverse_root": 1 / np.sqrt(G)},
-    "ftrl": lambda coef, G: {"scaled_z": -coef * np.sqrt(G), "root_n": np.sqrt(G)},
-}
-every_late_optimizer = pytest.mark.parametrize("accumulating", LATE)
+every_late_optimizer = pytest.mark.parametrize(
+    "accumulating", [name for name, spec in OPTIMIZERS.items() if not spec.ages]
+)
+
+
+def late_record(optimizer, coef, G):
+    """What a record has of a coefficient whose squared gradients are G in all."""
+    if OPTIMIZERS[optimizer].weight_is_derived:
+        return {"scaled_z": -coef * np.sqrt(G), "root_n": np.sqrt(G)}
+    return {"coef": coef, "inverse_root": 1 / np.sqrt(G)}
 
 
 def late_model(optimizer, estimator, dtype, coef, G, **parameters):
@@ -151,7 +155,7 @@ def late_model(optimizer, estimator, dtype, coef, G, **parameters):
     first = {"classes": [0, 1]} if estimator is AdaptiveSGDClassifier else {}
     model.partial_fit(X[:2], [0, 1], **first)
     records = model.__getstate__()["_model"]["records"].copy()
-    for name, value in LATE[optimizer](coef, G).items():
+    for name, value in late_record(optimizer, coef, G).items():
         records[name] = value
     return with_state(model, records=records), X
 

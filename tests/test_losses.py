@@ -14,7 +14,7 @@ from sklearn.metrics import (
 )
 
 from sk_adaptive import AdaptiveSGDClassifier, AdaptiveSGDRegressor
-from sk_adaptive._registry import CLASSIFICATION_LOSSES, REGRESSION_LOSSES
+from sk_adaptive.kernel.losses import CLASSIFICATION_LOSSES, REGRESSION_LOSSES
 
 PARAMETERS = {"epsilon": 0.3, "quantile": 0.8}
 CASES = [("classification", name) for name in CLASSIFICATION_LOSSES]

@@ -28,7 +28,7 @@ from sk_adaptive import AdaptiveSGDClassifier
 
 sys.path.append(sys.argv[2])
 import reference  # it may add to the registry
-from sk_adaptive._registry import OPTIMIZERS
+from sk_adaptive.kernel.optimizers import OPTIMIZERS
 
 N_FEATURES, PAGE, HUGE_PAGE = 2**21, 4096, 2**21
 

@@ -14,7 +14,8 @@ from sklearn.base import clone
 from sklearn.datasets import make_regression
 
 from sk_adaptive import AdaptiveSGDClassifier, AdaptiveSGDRegressor
-from sk_adaptive._registry import CLASSIFICATION_LOSSES, OPTIMIZERS, REGRESSION_LOSSES
+from sk_adaptive.kernel.losses import CLASSIFICATION_LOSSES, REGRESSION_LOSSES
+from sk_adaptive.kernel.optimizers import OPTIMIZERS
 from sk_adaptive.model import mixture as mixtures
 from sk_adaptive.model.hyperparameters import hyperparameters_of
 from sk_adaptive.model.model import Model
@@ -111,6 +112,7 @@ TARGETS = {
 }
 
 
+@pytest.mark.pairs
 @pytest.mark.parametrize("batch_size", [1, 7])
 @pytest.mark.parametrize("targets", TARGETS)
 @every_optimizer

@@ -11,14 +11,15 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
-from comparison import assert_same_model, own_attributes
+from comparison import assert_same_model, own_attributes, relative_difference
 from modes import every_mode, every_optimizer
 from numpy.lib.recfunctions import repack_fields
+from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import SGDClassifier
 
 from sk_adaptive import AdaptiveSGDClassifier, AdaptiveSGDRegressor
-from sk_adaptive._registry import CLASSIFICATION_LOSSES
+from sk_adaptive.kernel.losses import CLASSIFICATION_LOSSES
 from sk_adaptive.model import model as models
 from sk_adaptive.model.saved import VERSION
 from sk_adaptive.training import steps
@@ -72,7 +73,7 @@ def test_ready_rows_are_not_validated_again_and_give_the_same(
         raise AssertionError("validated")
 
     model.partial_fit(X[100:101], y[100:101], sample_weight=np.zeros(1))
-    for name in ("_base.validate_data", "_input._check_sample_weight"):
+    for name in ("estimators.base.validate_data", "data.check._check_sample_weight"):
         monkeypatch.setattr(f"sk_adaptive.{name}", refuse)
     monkeypatch.setattr(estimator, "_validate", refuse)
     monkeypatch.setattr(estimator, "_validate_params", refuse)
@@ -783,3 +784,56 @@ def test_no_progressive_loss_before_there_is_a_model(estimator):
     assert not hasattr(estimator(), "progressive_loss_")
     with pytest.raises(NotFittedError):
         estimator().reset_progressive_loss()
+
+
+# --- coefficients that are assigned before fit ---
+
+
+@every_estimator
+@every_optimizer
+def test_coefficients_assigned_before_fit_are_those_to_start_from(rows, estimator, optimizer):
+    """As programs do that share one model's coefficients among many places."""
+    X, y = rows
+    rng = np.random.default_rng(0)
+    coef, intercept = rng.normal(size=X.shape[1]), np.array([0.3])
+    named = first_call(estimator)
+    parameters = {"optimizer": optimizer, "eta0": 0.1, "eps": 1e-3, "alpha": 1e-4}
+    model = estimator(**parameters, warm_start=True, max_iter=2, tol=None, random_state=0)
+    assert not hasattr(model, "coef_")
+    model.coef_, model.intercept_ = coef, intercept
+    np.testing.assert_array_equal(model.coef_, coef)
+    fitted = clone(model).fit(X, y, coef_init=coef, intercept_init=intercept)
+    assert_same_model(copy.deepcopy(model).fit(X, y), fitted)
+    # a stream goes on from them, whether classes are assigned or passed
+    stream = copy.deepcopy(model).partial_fit(X, y, **named)
+    if named:
+        model.classes_ = np.array(named["classes"])
+        model.coef_ = coef[np.newaxis]
+    raw = X @ coef + intercept[0]
+    expected = np.where(raw > 0, 1, -1) if named else raw
+    np.testing.assert_allclose(copy.deepcopy(model).predict(X), expected)
+    again = copy.deepcopy(model).partial_fit(X, y)
+    assert_same_model(again, stream)
+    from_zero = clone(model).partial_fit(X, y, **named)
+    assert relative_difference(stream.coef_, from_zero.coef_) > 0.01
+    # they are not those of a fit without warm_start
+    cold = clone(model).set_params(warm_start=False)
+    cold.coef_ = coef
+    assert_same_model(cold.fit(X, y), clone(cold).fit(X, y))
+
+
+def test_coefficients_of_another_shape_are_refused_when_they_are_used(rows):
+    X, y = rows
+    model = AdaptiveSGDClassifier(warm_start=True)
+    with pytest.raises(ValueError, match="coef_ is not an array of numbers"):
+        model.coef_ = "many"
+    assert not hasattr(model, "coef_")
+    model.coef_ = np.zeros((1, 3))
+    with pytest.raises(ValueError, match="shape"):
+        model.fit(X, y)
+    model.coef_ = np.zeros((4, X.shape[1]))
+    with pytest.raises(ValueError, match="coef_ has 4 row"):
+        model.partial_fit(X, y, classes=[-1, 1])
+    model.coef_ = np.full((1, X.shape[1]), np.nan)
+    with pytest.raises(ValueError, match="coef_ contains NaN"):
+        model.fit(X, y)

@@ -9,8 +9,9 @@ from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sk_adaptive import AdaptiveSGDClassifier, AdaptiveSGDRegressor
-from sk_adaptive._registry import CLASSIFICATION_LOSSES, OPTIMIZERS, REGRESSION_LOSSES
+from sk_adaptive import AdaptiveGridSearchCV, AdaptiveSGDClassifier, AdaptiveSGDRegressor
+from sk_adaptive.kernel.losses import CLASSIFICATION_LOSSES, REGRESSION_LOSSES
+from sk_adaptive.kernel.optimizers import OPTIMIZERS
 
 skl2onnx = pytest.importorskip("skl2onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -183,3 +184,19 @@ def test_a_model_without_any_weight():
     for form in (model, model.strip_optimizer()):
         (predictions,) = run(form, ROWS)
         np.testing.assert_allclose(predictions.ravel(), form.predict(ROWS), rtol=1e-6)
+
+
+@pytest.mark.parametrize("piped", [False, True])
+def test_a_search_becomes_its_best_estimator(piped):
+    for model, target in (
+        (AdaptiveSGDClassifier(max_iter=3, tol=None), "three strings"),
+        (AdaptiveSGDRegressor(max_iter=3, tol=None), "binary"),
+    ):
+        estimator = make_pipeline(StandardScaler(), model) if piped else model
+        search = AdaptiveGridSearchCV(estimator, cv=0.2).fit(ROWS, TARGETS[target])
+        actual, *_ = run(search, ROWS)
+        expected = search.predict(ROWS)
+        if target == "three strings":
+            np.testing.assert_array_equal(actual, expected)
+        else:
+            np.testing.assert_allclose(actual.ravel(), expected, rtol=1e-5, atol=1e-5)

@@ -7,14 +7,15 @@ import pytest
 import reference
 import scipy.sparse as sp
 from comparison import relative_difference
-from modes import every_mode
+from modes import every_mode, every_optimizer
 from reference import TWINS, schedule_for
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils.class_weight import compute_class_weight
 
 from sk_adaptive import AdaptiveSGDClassifier, AdaptiveSGDRegressor
-from sk_adaptive._registry import CLASSIFICATION_LOSSES, OPTIMIZERS, REGRESSION_LOSSES
+from sk_adaptive.kernel.losses import CLASSIFICATION_LOSSES, REGRESSION_LOSSES
+from sk_adaptive.kernel.optimizers import OPTIMIZERS
 
 N_CLASSES = 5
 
@@ -28,10 +29,10 @@ def rows():
     return X, targets.argmax(axis=1), targets
 
 
+@pytest.mark.pairs
 @pytest.mark.parametrize("penalty", ["l2", "elasticnet", None])
 @pytest.mark.parametrize("batch_size", [1, 7])
-@pytest.mark.parametrize("sparse_update", ["exact", "masked"])
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@every_mode
 def test_one_vs_rest_is_a_binary_model_for_each_class(
     rows, optimizer, sparse_update, batch_size, penalty
 ):
@@ -69,7 +70,7 @@ def test_every_loss_trains_labels_and_classes_alike(rows, loss):
 
 
 @pytest.mark.parametrize("loss", REGRESSION_LOSSES)
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@every_optimizer
 def test_targets_are_a_regression_each(rows, optimizer, loss):
     X, _, targets = rows
     targets = np.abs(targets)
@@ -118,7 +119,7 @@ def test_an_output_learns_the_same_bits_beside_any_others(zipf_rows, parameters,
 
 
 @pytest.mark.parametrize("batch_size", [1, 7])
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@every_optimizer
 def test_softmax_is_exact(zipf_rows, optimizer, batch_size):
     X, X_sparse, _ = zipf_rows
     n_features = X.shape[1]
@@ -232,7 +233,7 @@ def test_labels_that_never_occur_are_no_obstacle(rows):
 
 
 @pytest.mark.parametrize("kind", ["classes", "labels", "targets"])
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@every_optimizer
 def test_chunks_equal_the_whole_and_pickles_go_on(rows, optimizer, kind):
     X, y, targets = rows
     if kind == "targets":
@@ -313,7 +314,7 @@ def test_a_target_matrix_of_one_column_stays_one(rows):
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@every_optimizer
 def test_huge_entries_are_learned_like_others(rows, optimizer, dtype):
     """Where a square may overflow, rows are learned by another path of the code."""
     X, y, _ = rows
@@ -329,7 +330,7 @@ def test_huge_entries_are_learned_like_others(rows, optimizer, dtype):
 
 @pytest.mark.parametrize("batch_size", [1, 4])
 @pytest.mark.parametrize("penalty", ["l2", "elasticnet", None])
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@every_optimizer
 def test_a_step_that_overflows_changes_no_output(rows, optimizer, penalty, batch_size):
     X, _, targets = rows
     parameters = {"optimizer": optimizer, "penalty": penalty, "batch_size": batch_size}

@@ -5,7 +5,7 @@ import pytest
 from comparison import relative_difference
 from reference import TWINS
 
-from sk_adaptive._registry import OPTIMIZERS
+from sk_adaptive.kernel.optimizers import OPTIMIZERS
 
 torch = pytest.importorskip("torch")
 

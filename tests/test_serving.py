@@ -8,13 +8,11 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 from comparison import assert_same_model
+from modes import every_optimizer
 from sklearn.exceptions import NotFittedError
 
 from sk_adaptive import AdaptiveSGDClassifier, AdaptiveSGDRegressor
-from sk_adaptive._registry import OPTIMIZERS
 from sk_adaptive.model import served
-
-every_optimizer = pytest.mark.parametrize("optimizer", OPTIMIZERS)
 
 N_FEATURES = 5000
 KINDS = ("binary", "softmax", "ovr", "labels", "one target", "targets")
@@ -63,6 +61,7 @@ def assert_same_results(actual, expected, X):
         np.testing.assert_array_equal(ours, theirs)
 
 
+@pytest.mark.pairs
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("kind", KINDS)
 @every_optimizer

@@ -7,8 +7,8 @@ import pytest
 from comparison import relative_difference
 
 from sk_adaptive import AdaptiveSGDRegressor
-from sk_adaptive._losses import LogLoss, MultinomialLogLoss
-from sk_adaptive._registry import OPTIMIZERS
+from sk_adaptive.kernel._losses import LogLoss, MultinomialLogLoss
+from sk_adaptive.kernel.optimizers import OPTIMIZERS
 from sk_adaptive.model.hyperparameters import Scales, hyperparameters_of
 from sk_adaptive.model.model import Model
 from sk_adaptive.training.steps import learn_all
@@ -31,7 +31,7 @@ def learned(rows, optimizer, batch_size, n_classes, **numbers):
     training = SimpleNamespace(
         data=X.data,
         indices=X.indices,
-        indptr=X.indptr,
+        indptr=X.indptr.astype(np.int64),
         targets=(y if n_classes == 1 else classes)[:, np.newaxis].astype(np.float64),
         sample_weight=np.empty(0),
         class_weight=np.linspace(0.5, 2, 2 * n_classes).reshape(2, n_classes),

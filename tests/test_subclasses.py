@@ -13,7 +13,7 @@ from sklearn.base import clone
 from sklearn.utils._param_validation import Interval
 
 from sk_adaptive import AdaptiveSGDClassifier, AdaptiveSGDRegressor
-from sk_adaptive._registry import OPTIMIZERS
+from sk_adaptive.kernel.optimizers import OPTIMIZERS
 
 every_optimizer = pytest.mark.parametrize("optimizer", OPTIMIZERS)
 

@@ -8,8 +8,9 @@ import pytest
 
 
 @pytest.mark.full
-def test_what_fails_has_a_reason():
+@pytest.mark.parametrize("name", ["swapped_suites.py", "swapped_search.py"])
+def test_what_fails_has_a_reason(name):
     pytest.importorskip("sklearn", "1.9", reason="the reasons are of the tests of 1.9")
-    script = Path(__file__).with_name("swapped_suites.py")
+    script = Path(__file__).with_name(name)
     run = subprocess.run([sys.executable, script], capture_output=True, text=True)
     assert run.returncode == 0, run.stdout

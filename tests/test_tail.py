@@ -5,7 +5,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from sk_adaptive._tail import Tail
+from sk_adaptive.kernel._tail import Tail
 
 BETAS = [(0.0, 0.9), (0.5, 0.9), (0.9, 0.99), (0.9, 0.999), (0.95, 0.9999), (0.9, 0.999999)]
 STEPS = [1, 2, 63, 64, 65, 100, 511, 512, 1000, 12_345, 100_000, 10**7]

@@ -6,6 +6,7 @@ same class if they are equal as numbers, also above 2^53, where floats skip inte
 
 import copy
 from functools import partial
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -18,6 +19,8 @@ from sk_adaptive import AdaptiveSGDClassifier, AdaptiveSGDRegressor
 
 N_ROWS = 80
 FIRST, LATER = slice(0, N_ROWS // 2), slice(N_ROWS // 2, N_ROWS)
+# where calls with some of the later rows begin and end, the first with a single one
+PIECES = [*range(N_ROWS // 2, N_ROWS // 2 + 6), N_ROWS]
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +38,7 @@ def codes(n_classes):
 
 def words(code):
     """Text that is a number to whoever converts it, in the order of the numbers."""
-    return np.char.zfill(code.astype(str), 2)
+    return np.char.zfill(np.asarray(code).astype(str), 2)
 
 
 # How users have numbers and text; all take codes.
@@ -101,8 +104,8 @@ def test_equal_labels_are_the_same_class_whatever_their_type(X, n_classes, kind)
         model.partial_fit(X[LATER], kind(code[LATER]), classes=kind(every))
         assert_same_model(model, expected)
         model = copy.deepcopy(begun)
-        for row in range(N_ROWS // 2, N_ROWS):
-            model.partial_fit(X[row], kind(code[row : row + 1]))
+        for start, stop in pairwise(PIECES):
+            model.partial_fit(X[start:stop], kind(code[start:stop]))
         assert_same_model(model, expected)
     # to be scored
     score = fitted.score(X[LATER], plain(code[LATER]))
@@ -117,33 +120,37 @@ def test_equal_labels_are_the_same_class_whatever_their_type(X, n_classes, kind)
         assert scores[0] == scores[1]
 
 
-@pytest.mark.parametrize("n_classes", [2, 3, 20])
-@pytest.mark.parametrize("text", TEXT.values(), ids=TEXT)
-def test_text_is_never_a_number(X, text, n_classes):
+@pytest.mark.pairs("number", "n_classes", "text")
+@pytest.mark.parametrize(
+    ("n_classes", "number"),
+    [(n_classes, kind) for n_classes in (2, 3, 20) for kind in FAMILIES["numbers", n_classes]],
+)
+@pytest.mark.parametrize("text", TEXT)
+def test_text_is_never_a_number(X, text, n_classes, number):
     """Not even text that NumPy's conversion of numbers to text gives."""
     code = codes(n_classes)
     every = np.arange(n_classes)
     message = r"`y` has classes not in|not the same as on"
-    for number in FAMILIES["numbers", n_classes].values():
-        for one, other in ((number, text), (text, number)):
-            y, others, classes = one(code), other(code), other(every)
-            begun = new().partial_fit(X, y, classes=one(every))
-            twin = copy.deepcopy(begun)
+    number, text = FAMILIES["numbers", n_classes][number], TEXT[text]
+    for one, other in ((number, text), (text, number)):
+        y, others, classes = one(code), other(code), other(every)
+        begun = new().partial_fit(X, y, classes=one(every))
+        twin = copy.deepcopy(begun)
+        with pytest.raises(ValueError, match=message):
+            new().fit(X, y, X_val=X, y_val=others)
+        for model, *arguments in [
+            (new(), X, y, classes),
+            (begun, X, others),
+            (begun, X[0], other(code[:1])),
+            (begun, X, y, classes),
+        ]:
             with pytest.raises(ValueError, match=message):
-                new().fit(X, y, X_val=X, y_val=others)
-            for model, *arguments in [
-                (new(), X, y, classes),
-                (begun, X, others),
-                (begun, X[0], other(code[:1])),
-                (begun, X, y, classes),
-            ]:
-                with pytest.raises(ValueError, match=message):
-                    model.partial_fit(*arguments)
-            assert_same_model(begun, twin)
-            weights = dict.fromkeys(np.asarray(classes).tolist(), 2.0)
-            for method, *named in (("fit",), ("partial_fit", one(every))):
-                with pytest.raises(ValueError, match="are not in class_weight, whose keys are"):
-                    getattr(new(class_weight=weights), method)(X, y, *named)
+                model.partial_fit(*arguments)
+        assert_same_model(begun, twin)
+        weights = dict.fromkeys(np.asarray(classes).tolist(), 2.0)
+        for method, *named in (("fit",), ("partial_fit", one(every))):
+            with pytest.raises(ValueError, match="are not in class_weight, whose keys are"):
+                getattr(new(class_weight=weights), method)(X, y, *named)
 
 
 # integers that are the same as floats
@@ -467,3 +474,32 @@ def test_a_regressor_s_scorer_without_weights(X):
         for each in (None, weight[LATER])
     ]
     assert len({tuple(each.validation_scores_) for each in scores}) == 1
+
+
+@pytest.mark.parametrize("kind", {**NUMBERS, **BOOLEANS}.values(), ids={**NUMBERS, **BOOLEANS})
+def test_numbers_to_predict_are_of_any_type(X, kind):
+    """But text is none, and what is missing has a place."""
+    y = codes(2 if kind in BOOLEANS.values() else 5)
+
+    def regressor(**parameters):
+        return AdaptiveSGDRegressor(max_iter=2, tol=None, random_state=0, **parameters)
+
+    expected = regressor().fit(X[FIRST], y[FIRST]).partial_fit(X[LATER], y[LATER])
+    model = regressor().fit(X[FIRST], kind(y[FIRST]))
+    for row in range(N_ROWS // 2, N_ROWS):
+        model.partial_fit(X[row], kind(y[row : row + 1]))
+    assert_same_model(model, expected)
+    scores = [
+        regressor(early_stopping=True)
+        .fit(X[FIRST], y[FIRST], X_val=X[LATER], y_val=y_val)
+        .validation_scores_
+        for y_val in (y[LATER], kind(y[LATER]))
+    ]
+    assert scores[0] == scores[1]
+    for text in TEXT.values():
+        with pytest.raises(ValueError, match="could not convert string to float"):
+            model.partial_fit(X, text(np.char.add("x", words(y))))
+    for name in ("missing integers", "missing strings"):
+        with pytest.raises(ValueError, match=r"y contains NaN, or .* at position 0"):
+            model.partial_fit(X, MIXTURES[name](y))
+    assert_same_model(model, expected)

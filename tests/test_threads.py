@@ -12,18 +12,17 @@ import pytest
 import scipy.sparse as sp
 from comparison import assert_same_model
 from joblib import Parallel, delayed, parallel_config
-from modes import every_mode, every_optimizer
+from modes import every_form, every_optimizer
 from threadpoolctl import threadpool_limits
 
 from sk_adaptive import (
+    AdaptiveGridSearchCV,
     AdaptiveSGDClassifier,
-    AdaptiveSGDClassifierCV,
     AdaptiveSGDRegressor,
-    AdaptiveSGDRegressorCV,
 )
 from sk_adaptive import _threads as threads_module
-from sk_adaptive._losses import Hinge
-from sk_adaptive._registry import kernel
+from sk_adaptive.kernel._losses import Hinge
+from sk_adaptive.kernel.optimizers import kernel
 from sk_adaptive.training import parts
 
 N_ROWS, N_FEATURES, N_OUTPUTS = 120, 60, 20
@@ -94,7 +93,9 @@ def parts_of_models(monkeypatch):
 # -- the same bits --
 
 
-@every_mode
+@pytest.mark.pairs
+@every_form
+@every_optimizer
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_no_bit_depends_on_the_number_of_threads(X, monkeypatch, parameters, kind, dtype):
@@ -140,31 +141,26 @@ def test_no_bit_depends_on_it_whatever_else_is_asked_for(X, optimizer, parameter
     assert results[0] == results[1]
 
 
+@pytest.mark.pairs
 @every_optimizer
 @pytest.mark.parametrize("cv", [0.3, 3])
 @pytest.mark.parametrize("n_classes", [0, 2, 3])
 def test_no_bit_of_a_search_depends_on_it(X, optimizer, cv, n_classes):
-    """Also where settings fail or are given up, so that few are left in one thread."""
+    """Also where candidates fail or are given up, so that few are left in one thread."""
     rng = np.random.default_rng(2)
-    estimator = AdaptiveSGDClassifierCV if n_classes else AdaptiveSGDRegressorCV
+    estimator = AdaptiveSGDClassifier if n_classes else AdaptiveSGDRegressor
+    grid = {"eta0": [0.003, 0.01, 0.1, 1.0, 1e300], "alpha": [1e-6, 1e-4, 1e-2]}
     y = rng.integers(n_classes, size=N_ROWS) if n_classes else rng.normal(size=N_ROWS)
     results = []
     for n_jobs in (1, 2, 3, 8):
-        search = estimator(
-            eta0s=[0.003, 0.01, 0.1, 1.0, 1e300],
-            alphas=[1e-6, 1e-4, 1e-2],
-            cv=cv,
-            optimizer=optimizer,
-            max_iter=8,
-            random_state=0,
-            n_jobs=n_jobs,
-        )
+        model = estimator(optimizer=optimizer, max_iter=8, random_state=0)
+        search = AdaptiveGridSearchCV(model, grid, cv=cv, n_jobs=n_jobs)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             search.fit(X, y)
         names = ("mean_test_score", "n_iter", "rank_test_score")
         results.append([search.cv_results_[name].tobytes() for name in names])
-        results[-1] += [search.coef_.tobytes(), np.array(search.loss_curve_).tobytes()]
+        results[-1] += numbers_of(search.best_estimator_, X)
     assert results[1:] == results[:1] * 3
 
 
@@ -182,7 +178,9 @@ def test_coefficients_are_read_by_threads(monkeypatch, n_outputs):
         assert_same_model(*models)
 
 
-@every_mode
+@pytest.mark.pairs
+@every_form
+@every_optimizer
 @pytest.mark.parametrize("kind", ["classes", "softmax", "weighted classes", "labels", "numbers"])
 def test_no_bit_of_a_search_in_partial_fit_depends_on_it(X, monkeypatch, parameters, kind):
     """The weights of its models, which threads learn apart, are those of all together."""

@@ -12,6 +12,7 @@ import time
 import warnings
 import weakref
 from concurrent.futures import ThreadPoolExecutor
+from itertools import product
 
 import joblib
 import numpy as np
@@ -19,31 +20,20 @@ import pytest
 import reference
 import scipy.sparse as sp
 from comparison import assert_same_model, relative_difference, weights_of
+from modes import FORMS, every_form, every_mode, every_optimizer
 from reference import TWINS, schedule_for
 from sklearn import config_context, get_config
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit
 
 from sk_adaptive import AdaptiveSGDClassifier, AdaptiveSGDRegressor
-from sk_adaptive._registry import CLASSIFICATION_LOSSES, OPTIMIZERS
+from sk_adaptive.kernel.losses import CLASSIFICATION_LOSSES
+from sk_adaptive.kernel.optimizers import OPTIMIZERS
 from sk_adaptive.training import steps
 
-# Nothing that the first rows would tell: they are not the same in what is compared.
+# What the first rows would tell: they are not the same in what is compared.
 FIXED = {"eta0": 0.05, "eps": 1e-6}
-MODES = [
-    pytest.param(
-        {"optimizer": optimizer, "sparse_update": sparse_update, **FIXED, **more},
-        id=f"{optimizer}-{sparse_update}-{more['penalty']}",
-    )
-    for optimizer in OPTIMIZERS
-    for sparse_update in ("exact", "masked")
-    for more in (
-        {"penalty": "elasticnet", "alpha": 1e-3, "learning_rate": schedule_for(optimizer)},
-        {"penalty": None},
-    )
-]
-every_mode = pytest.mark.parametrize("parameters", MODES)
-every_optimizer = pytest.mark.parametrize("optimizer", OPTIMIZERS)
+every_penalty = pytest.mark.parametrize("penalty", [None, "elasticnet"])
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +41,17 @@ def rows(zipf_rows):
     """The first sparse rows, and labels."""
     _, X, y = zipf_rows
     return X[:400], y[:400]
+
+
+def with_penalty(parameters, penalty):
+    """The penalty, with a schedule, and none of the numbers that the first rows would tell."""
+    schedule = schedule_for(parameters["optimizer"]) if penalty else "constant"
+    return {**parameters, **FIXED, "penalty": penalty, "alpha": 1e-3, "learning_rate": schedule}
+
+
+@pytest.fixture
+def parameters(parameters, penalty):
+    return with_penalty(parameters, penalty)
 
 
 def start(X, y, **parameters):
@@ -61,6 +62,8 @@ def start(X, y, **parameters):
 # --- calls of partial_fit and epochs of fit ---
 
 
+@pytest.mark.pairs
+@every_penalty
 @every_mode
 @pytest.mark.parametrize("batch_size", [1, 4])
 def test_chunks_are_the_whole_and_an_epoch_of_fit(rows, parameters, batch_size):
@@ -81,6 +84,7 @@ def test_chunks_are_the_whole_and_an_epoch_of_fit(rows, parameters, batch_size):
     assert_same_model(chunks, whole)
 
 
+@every_penalty
 @every_mode
 def test_a_saved_model_goes_on_as_the_original(rows, parameters, tmp_path):
     X, y = rows
@@ -97,7 +101,10 @@ def test_a_saved_model_goes_on_as_the_original(rows, parameters, tmp_path):
         assert_same_model(other.partial_fit(X[200:], y[200:]), model)
 
 
-@every_mode
+@pytest.mark.pairs
+@every_penalty
+@every_form
+@every_optimizer
 def test_skops_needs_to_trust_nothing_but_the_estimator(rows, parameters):
     skops = pytest.importorskip("skops.io")
     X, y = rows
@@ -116,7 +123,10 @@ def test_skops_needs_to_trust_nothing_but_the_estimator(rows, parameters):
 
 def test_a_saved_model_goes_on_in_a_new_process(rows, tmp_path):
     X, y = rows
-    models = [start(X, y, **mode.values[0]) for mode in MODES]
+    models = [
+        start(X, y, **with_penalty({"optimizer": optimizer, "sparse_update": form}, penalty))
+        for optimizer, form, penalty in product(OPTIMIZERS, FORMS, (None, "elasticnet"))
+    ]
     joblib.dump(models, tmp_path / "models.joblib")
     (tmp_path / "saved.pickle").write_bytes(pickle.dumps((models, X[200:], y[200:])))
     program = """
@@ -137,7 +147,10 @@ with open("learned.pickle", "wb") as file:
         assert_same_model(other, model)
 
 
-@every_mode
+@pytest.mark.pairs
+@every_penalty
+@every_form
+@every_optimizer
 @pytest.mark.parametrize("mmap_mode", ["r", "r+", "c"])
 @pytest.mark.parametrize("kind", ["average", "normalize"])
 def test_a_mapped_model_leaves_its_file_as_it_was(rows, parameters, mmap_mode, kind, tmp_path):
@@ -176,7 +189,10 @@ def test_arrays_in_the_memory_of_others_are_not_learned_into(rows):
     assert shared == before
 
 
-@every_mode
+@pytest.mark.pairs
+@every_penalty
+@every_form
+@every_optimizer
 @pytest.mark.parametrize("n_classes", [2, 3])
 def test_a_few_rows_are_predicted_as_many(parameters, n_classes):
     """They are read out by themselves, if no coefficients have been before."""
@@ -211,6 +227,8 @@ def test_fit_forgets_what_was_before(rows):
 # --- weights ---
 
 
+@pytest.mark.pairs
+@every_penalty
 @every_mode
 @pytest.mark.parametrize("batch_size", [1, 4])
 def test_weight_zero_is_absent(rows, parameters, batch_size):
@@ -322,6 +340,7 @@ def test_no_convergence_is_a_warning(rows):
     assert caught[0].filename == __file__
 
 
+@pytest.mark.pairs
 @every_optimizer
 @pytest.mark.parametrize("penalty", [None, "l2", "elasticnet"])
 @pytest.mark.parametrize("batch_size", [1, 20])
@@ -491,6 +510,7 @@ def test_sparsify_changes_no_result(rows, optimizer):
     assert_same_model(model.densify(), twin.partial_fit(X[200:], y[200:]))
 
 
+@every_penalty
 @every_mode
 def test_coefficients_can_be_assigned(rows, parameters):
     X, y = rows
@@ -609,6 +629,8 @@ def test_the_epoch_of_an_overflow_is_the_one_it_happens_in(optimizer):
     assert model.set_params(max_iter=1).fit(X, y).coef_ > 0
 
 
+@pytest.mark.pairs
+@every_penalty
 @every_mode
 @pytest.mark.parametrize("batch_size", [1, 4])
 def test_partial_fit_that_overflows_keeps_the_rows_before(rows, parameters, batch_size):

@@ -6,7 +6,7 @@ from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit
 from sklearn.utils import column_or_1d
 from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
 
-from .._input import integer_classes
+from .check import integer_classes
 from .class_values import (
     all_same,
     as_given,
@@ -243,7 +243,8 @@ class ClassTargets(CategoryTargets):
             )
         if self._class_weight == "balanced":
             counts = np.bincount(codes, minlength=self.classes.size)
-            return codes.size / (self.classes.size * counts)
+            # what does not occur, as in a fold of a search, needs no weight
+            return codes.size / (self.classes.size * np.maximum(counts, 1))
         return factors_of(self._class_weight, self.classes)
 
     def _by_output(self, codes, factors):

@@ -1,8 +1,4 @@
-"""AdaGrad, whose step is in adagrad.h."""
-
-cdef extern from "kernel/adagrad.h":
-    const Passes* adagrad_passes(bint charged, bint aged, bint several) noexcept nogil
-
+"""AdaGrad, whose step is in passes/adagrad.h."""
 
 cdef inline real fraction(int64_t t, uint64_t stride) noexcept nogil:
     """Of step t, from -1/2 to 1/2: a Weyl sequence, more even than random numbers."""
@@ -19,24 +15,11 @@ cdef class Accumulating(Optimizer):
         # a gradient is divided by at least sqrt(eps)
         self.largest_harmless = HARMLESS * min(1.0, sqrt(self.least_eps))
 
-    cdef void intercept_steps(
-        self, double* G, double* unused, const double* g, double* step
-    ) noexcept nogil:
-        cdef const double* rate = &self.rate[0]
-        cdef const double* eps = &self.eps[0]
-        cdef double eta = self.eta
-        cdef Py_ssize_t k
-        for k in range(self.m.n_outputs):
-            G[k] += g[k] * g[k]
-        for k in range(self.m.n_outputs):
-            step[k] = eta * rate[k] * g[k] / sqrt(G[k] + eps[k])
-
 
 @cython.final
 cdef class AdaGrad(Accumulating):
 
-    cdef const Passes* passes_for(self, bint charged, bint aged, bint several):
-        return adagrad_passes(charged, aged, several)
+    rule = "adagrad"
 
     cdef double inverse_metric(self, const unsigned char* record, Py_ssize_t k) noexcept nogil:
         return (<const real*>(record + self.m.layout.first))[k]

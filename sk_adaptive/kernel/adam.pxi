@@ -1,13 +1,9 @@
-"""Adam and AdamW, whose steps are in adam.h. The momentum's tail is that of _tail.pyx."""
-
-cdef extern from "kernel/adam.h":
-    const Passes* adam_passes(bint charged, bint aged, bint several) noexcept nogil
-    const Passes* adamw_passes(bint charged, bint aged, bint several) noexcept nogil
-
+"""Adam and AdamW, whose steps are in passes/adam.h. The momentum's tail is that of _tail.pyx."""
 
 cdef class Adam(Optimizer):
 
-    cdef double b1, b2
+    rule = "adam"
+
     cdef Tail tail
     # the step whose tail the model has
     cdef int64_t prepared_t
@@ -15,12 +11,12 @@ cdef class Adam(Optimizer):
     def __init__(self, *arrays, beta_1, beta_2, **kwargs):
         cdef double decay
         super().__init__(*arrays, **kwargs)
-        decay = self.decay(self.unit_l2)
+        decay = self.decay_of(self.clock_l2)
         for k in range(self.m.n_outputs):
-            if self.m.exact and self.rate[k] * self.decay(self.l2[k]) != decay:
+            if self.m.exact and self.rate[k] * self.decay[k] != decay:
                 raise ValueError("outputs of different decays have different momentum tails")
-        self.b1 = beta_1
-        self.b2 = beta_2
+        self.intercepts.memory_1 = beta_1
+        self.intercepts.memory_2 = beta_2
         self.m.memory_1 = <real>beta_1
         self.m.share_1 = <real>(1 - beta_1)
         self.m.memory_2 = <real>beta_2
@@ -29,33 +25,25 @@ cdef class Adam(Optimizer):
         # records hold the root of the second moment
         self.m.log2_decay_second = 0.5 * log2_of(beta_2)
         self.tail = Tail(
-            beta_1, beta_2, self.unit_eta0, self.power_t, decay,
+            beta_1, beta_2, self.clock_eta0, self.power_t, decay,
             1e-9 if sizeof(real) < 8 else 1e-15, self.m.exact, self.averaged)
         self.m.terms_c = self.tail.c
         self.m.terms_z = self.tail.z
         self.m.n_terms = self.tail.n_terms
         self.prepared_t = -1
 
-    cdef const Passes* passes_for(self, bint charged, bint aged, bint several):
-        return adam_passes(charged, aged, several)
-
-    cdef double decay(self, double l2) noexcept nogil:
-        """The strength of the decay of an output of this l2, applied before each step."""
-        return 0.0
-
     cdef bint charges_its_step(self) noexcept nogil:
         return True
 
     cdef void prepare(self) noexcept nogil:
         cdef int p
-        cdef Py_ssize_t k
-        for k in range(self.m.n_outputs):
-            self.m.kept[k] = <real>(1 - self.eta * self.rate[k] * self.decay(self.l2[k]))
         if self.m.t == self.prepared_t:
             return
         self.prepared_t = self.m.t
         if not self.tail.prepare(self.m.t):
             return  # it is the same as before
+        self.intercepts.step_correction = self.tail.a_0
+        self.intercepts.root_correction = self.tail.z_0
         self.m.step_correction = <real>self.tail.a_0
         self.m.root_correction = <real>self.tail.z_0
         self.m.n_moments = self.tail.n_moments
@@ -71,14 +59,14 @@ cdef class Adam(Optimizer):
     cdef double integral_of_tail(self, Py_ssize_t i, Py_ssize_t k) noexcept nogil:
         return self.rate[k] * self.tail.integral(self.m.first[i], self.m.second[i], self.eps[k])
 
-    cdef void integrate_step(self, const Touch* touch, bint wide) noexcept nogil:
+    cdef void integrate_step(self, const Touch* touch) noexcept nogil:
         # A record is charged for its step, so it does not owe this step's integral. That of an
         # idle coefficient is of the flow, as that of an absent one is.
         cdef Py_ssize_t j, k, i
         cdef double before, g
         cdef const unsigned char* record
         for j in range(touch.n):
-            record = record_of(self, touch, wide, j)
+            record = record_of(self, touch, j)
             before = self.clock.learning_rate_sum - charged_up_to(self, record)
             for k in range(self.m.n_outputs):
                 i = j * self.m.width + k
@@ -92,20 +80,6 @@ cdef class Adam(Optimizer):
                     self.m.first[i], self.m.second[i], self.eps[k])
                 self.integral[i] += self.integral_of_tail(i, k)
 
-    cdef void intercept_steps(
-        self, double* m, double* v, const double* g, double* step
-    ) noexcept nogil:
-        cdef const double* rate = &self.rate[0]
-        cdef const double* eps = &self.eps[0]
-        cdef double eta = self.eta, a_0 = self.tail.a_0, z_0 = self.tail.z_0
-        cdef double b1 = self.b1, b2 = self.b2
-        cdef Py_ssize_t k
-        for k in range(self.m.n_outputs):
-            m[k] = b1 * m[k] + (1 - b1) * g[k]
-            v[k] = b2 * v[k] + (1 - b2) * g[k] * g[k]
-        for k in range(self.m.n_outputs):
-            step[k] = eta * rate[k] * (m[k] * a_0) / (sqrt(v[k]) * z_0 + eps[k])
-
 
 @cython.final
 cdef class AdamW(Adam):
@@ -114,10 +88,9 @@ cdef class AdamW(Adam):
     before the step.
     """
 
-    cdef const Passes* passes_for(self, bint charged, bint aged, bint several):
-        return adamw_passes(charged, aged, several)
+    rule = "adamw"
 
-    cdef double decay(self, double l2) noexcept nogil:
+    cdef double decay_of(self, double l2) noexcept nogil:
         return l2
 
     cdef double growth_of_sum(self, double eta, double l2) noexcept nogil:

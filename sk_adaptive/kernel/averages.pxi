@@ -39,14 +39,9 @@ cdef double integral_of_flow(
 
 
 cdef inline unsigned char* record_of(
-    Optimizer o, const Touch* touch, bint wide, Py_ssize_t j
+    Optimizer o, const Touch* touch, Py_ssize_t j
 ) noexcept nogil:
-    cdef int64_t feature
-    if wide:
-        feature = (<const int64_t*>touch.columns)[j]
-    else:
-        feature = (<const int32_t*>touch.columns)[j]
-    return o.m.memory + feature * o.m.layout.stride
+    return o.m.memory + touch.columns[j] * o.m.layout.stride
 
 
 cdef inline double charged_up_to(Optimizer o, const unsigned char* record) noexcept nogil:
@@ -54,13 +49,13 @@ cdef inline double charged_up_to(Optimizer o, const unsigned char* record) noexc
     return (<const double*>(record + o.m.layout.integrated))[0]
 
 
-cdef void load_integrals(Optimizer o, const Touch* touch, bint wide) noexcept nogil:
+cdef void load_integrals(Optimizer o, const Touch* touch) noexcept nogil:
     """Those after step t, of what has been read whole."""
     cdef Py_ssize_t j, k, i
     cdef const unsigned char* record
     cdef const double* integrals
     for j in range(touch.n):
-        record = record_of(o, touch, wide, j)
+        record = record_of(o, touch, j)
         integrals = <const double*>(record + o.m.layout.integral)
         for k in range(o.m.n_outputs):
             i = j * o.m.width + k
@@ -71,15 +66,17 @@ cdef void load_integrals(Optimizer o, const Touch* touch, bint wide) noexcept no
                 - o.integral_of_tail(i, k))
 
 
-cdef void store_integrals(Optimizer o, const Touch* touch, bint wide) noexcept nogil:
+cdef void store_integrals(
+    Optimizer o, const Touch* touch, double integrated
+) noexcept nogil:
+    """What has been read whole, and changed, as integrated up to this learning-rate sum."""
     cdef Py_ssize_t j, k
     cdef unsigned char* record
     for j in range(touch.n):
-        record = record_of(o, touch, wide, j)
+        record = record_of(o, touch, j)
         for k in range(o.m.n_outputs):
             (<double*>(record + o.m.layout.integral))[k] = o.integral[j * o.m.width + k]
-        (<double*>(record + o.m.layout.integrated))[0] = o.clock.learning_rate_sum + (
-            o.increment if o.charges_its_step() else 0)
+        (<double*>(record + o.m.layout.integrated))[0] = integrated
 
 
 cdef bint is_average_due(Optimizer o) noexcept nogil:
@@ -95,9 +92,9 @@ cdef bint begin_average(Optimizer o) noexcept nogil:
         return False
     while o.clock.t > 0 and start < o.n_features:
         read_sweep(o, &sweep, NULL, start, o.n_features, True)
-        load_integrals(o, &sweep.touch, True)
+        load_integrals(o, &sweep.touch)
         for j in range(sweep.touch.n):
-            integrals = <double*>(record_of(o, &sweep.touch, True, j) + o.m.layout.integral)
+            integrals = <double*>(record_of(o, &sweep.touch, j) + o.m.layout.integral)
             for k in range(o.m.n_outputs):
                 if o.integral[j * o.m.width + k] != 0:
                     integrals[k] -= o.integral[j * o.m.width + k]

@@ -23,8 +23,8 @@ cdef class Batches:
         uint32_t[::1] numbers
         uint32_t* number
         uint64_t base
-        # the features, int32 or int64, and the places
-        void* features
+        # the features and the places
+        int32_t* features
         int32_t* place
 
     def __cinit__(self, Py_ssize_t n_features):
@@ -48,24 +48,24 @@ cdef class Batches:
         n_entries += n_entries // 4 + 1
         free(self.features)
         self.capacity = 0
-        self.features = malloc(n_entries * (sizeof(int64_t) + sizeof(int32_t)))
+        self.features = <int32_t*>malloc(2 * n_entries * sizeof(int32_t))
         if self.features == NULL:
             return False
-        self.place = <int32_t*>(<int64_t*>self.features + n_entries)
+        self.place = self.features + n_entries
         self.capacity = n_entries
         return True
 
 
 cdef bint select_batch(
-    Optimizer o, const Rows* rows, const index* indices, const index* indptr, Py_ssize_t position,
-    Py_ssize_t size, Batches batches, Touch* touch,
+    Optimizer o, const Rows* rows, const int32_t* indices, const int64_t* indptr,
+    Py_ssize_t position, Py_ssize_t size, Batches batches, Touch* touch,
 ) noexcept nogil:
     """Name the records of `size` rows from this place on; False if there is no memory."""
     cdef Py_ssize_t i, j, ahead, last_ahead, n_entries = 0
     cdef int64_t row
     cdef uint32_t known, base, place, n = 0
     cdef uint32_t* number = batches.number
-    cdef index* features
+    cdef int32_t* features
     cdef int32_t* places
     for i in range(size):
         row = rows.order[position + i]
@@ -73,7 +73,7 @@ cdef bint select_batch(
     if not batches.reserve(n_entries):
         return False
     base = <uint32_t>batches.base
-    features = <index*>batches.features
+    features = batches.features
     places = batches.place
     for i in range(size):
         # of a row to come as many as this one has entries, and then the rest
@@ -107,67 +107,3 @@ cdef bint select_batch(
     touch.ahead = features + FEATURES_AHEAD
     touch.n_ahead = max(touch.n - FEATURES_AHEAD, 0)
     return True
-
-
-cdef void predict_in_batch(
-    Optimizer o, const real* x, const int32_t* place, Py_ssize_t n, double* raw_prediction
-) noexcept nogil:
-    """Raw predictions of one row of the batch, without intercepts."""
-    cdef Py_ssize_t j, k, width = o.m.width
-    cdef double total_0 = 0.0, total_1 = 0.0, total_2 = 0.0, total_3 = 0.0
-    cdef const real* w = o.m.w
-    cdef const real* at
-    cdef real* sums = o.m.sums
-    if o.m.n_outputs == 1:
-        j = 0
-        while j + 4 <= n:
-            total_0 += <double>x[j] * <double>w[place[j]]
-            total_1 += <double>x[j + 1] * <double>w[place[j + 1]]
-            total_2 += <double>x[j + 2] * <double>w[place[j + 2]]
-            total_3 += <double>x[j + 3] * <double>w[place[j + 3]]
-            j += 4
-        while j < n:
-            total_0 += <double>x[j] * <double>w[place[j]]
-            j += 1
-        raw_prediction[0] = (total_0 + total_1) + (total_2 + total_3)
-        return
-    memset(sums, 0, width * sizeof(real))
-    for j in range(n):
-        at = w + place[j] * width
-        for k in range(width):
-            sums[k] += x[j] * at[k]
-    for k in range(o.m.n_outputs):
-        raw_prediction[k] = sums[k]
-
-
-cdef void add_gradients(
-    Optimizer o, const real* x, const int32_t* place, Py_ssize_t n, const real* derivative
-) noexcept nogil:
-    """Those of one row of the batch."""
-    cdef Py_ssize_t j, k, width = o.m.width
-    cdef real* g = o.m.g
-    cdef real* at
-    if width == 1:
-        for j in range(n):
-            g[place[j]] += derivative[0] * x[j]
-        return
-    for j in range(n):
-        at = g + place[j] * width
-        for k in range(width):
-            at[k] += derivative[k] * x[j]
-
-
-cdef real largest_size(const real* x, Py_ssize_t n) noexcept nogil:
-    cdef real[8] lane
-    cdef real result = 0
-    cdef Py_ssize_t i
-    cdef int k
-    memset(lane, 0, sizeof(lane))
-    for i in range(n // 8):
-        for k in range(8):
-            lane[k] = absolute(x[8 * i + k]) if absolute(x[8 * i + k]) > lane[k] else lane[k]
-    for i in range(n // 8 * 8, n):
-        lane[0] = max(lane[0], absolute(x[i]))
-    for k in range(8):
-        result = max(result, lane[k])
-    return result

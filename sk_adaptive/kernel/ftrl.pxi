@@ -1,8 +1,4 @@
-"""FTRL-Proximal, whose step is in ftrl.h."""
-
-cdef extern from "kernel/ftrl.h":
-    const Passes* ftrl_passes(bint charged, bint aged, bint several) noexcept nogil
-
+"""FTRL-Proximal, whose step is in passes/ftrl.h."""
 
 cdef inline double mean_of_inverse(double x) noexcept nogil:
     """log(1 + x) / x, which is 1 at 0."""
@@ -23,8 +19,7 @@ cdef inline double mean_of_share(double x) noexcept nogil:
 @cython.final
 cdef class FTRL(Accumulating):
 
-    cdef const Passes* passes_for(self, bint charged, bint aged, bint several):
-        return ftrl_passes(charged, aged, several)
+    rule = "ftrl"
 
     cdef void take_over(self, Optimizer old, Py_ssize_t n) noexcept nogil:
         cdef Py_ssize_t i, k

@@ -4,16 +4,8 @@
 cdef enum:
     MOST_FETCHED_LINES = 64
 
-# The fields of a record that are no moments, see `_state.record_dtype`.
+# The fields of a record that are no moments, see `records.record_dtype`.
 OTHER_FIELDS = {"last_step", "coef", "inverse_metric", "charged", "integral", "integrated"}
-
-
-cdef inline void copy_numbers(double* to, const double* numbers, Py_ssize_t n) noexcept nogil:
-    """memcpy, of few without a call."""
-    if n == 3:
-        to[0], to[1], to[2] = numbers[0], numbers[1], numbers[2]
-    else:
-        memcpy(to, numbers, n * sizeof(double))
 
 
 cdef class Batches
@@ -26,12 +18,12 @@ cdef class Optimizer:
 
     Parameters
     ----------
-    records : ndarray of shape (n_features,), of the dtype of `_state.record_dtype`
+    records : ndarray of shape (n_features,), of the dtype of `records.record_dtype`
         Changed in place.
     intercept : float64 ndarray of shape (3, n_outputs)
         The intercepts and their two moments. Changed in place.
-    clock : ndarray of shape (), of the dtype `_state.CLOCK`
-        Steps done, their learning-rate sum, of the rate of `unit`, and that sum when averaging
+    clock : ndarray of shape (), of the dtype `records.CLOCK`
+        Steps done, their learning-rate sum, of the rate `clock_rate`, and that sum when averaging
         began, infinity if it has not. Changed in place, and nowhere else kept: whoever else
         writes to it is heeded from the next call on.
     n_outputs : int
@@ -50,25 +42,28 @@ cdef class Optimizer:
         Of the intercepts over the learning-rate sum since averaging began. Changed in place.
     intercept_scaling : float
         An intercept is this times the coefficient of a constant feature of this size.
-    unit : (float, float), default=None
+    clock_rate : (float, float), default=None
         The rate eta0 and the strength l2 whose learning-rate sum is that of the records. None:
         those of the first output.
     """
 
+    # the name of the rule of a subclass, see passes/passes.c
+    rule = None
+
     cdef:
         Model m
+        Intercepts intercepts
         const Passes* passes
         readonly object records
         unsigned char[::1] memory
         Clock[::1] shared_clock
         Clock* clock
-        double[:, ::1] intercept, next_intercept
-        double intercept_scaling
+        double[:, ::1] intercept, room_for_intercepts
         Py_ssize_t n_features
-        # the rate and the growth of the learning-rate sum by a step are those of the unit
-        double power_t, eta, increment, unit_eta0, unit_l2
+        # the rate and the strength of L2 of the clock, and the growth of its sum by a step
+        double power_t, increment, clock_eta0, clock_l2
         # by output
-        double[::1] eta0, rate, l1, l2, eps
+        double[::1] eta0, rate, l1, l2, eps, decay
         double least_eps
         real[:, ::1] numbers
         # Gradients and moments up to this size can't make a step overflow.
@@ -86,13 +81,19 @@ cdef class Optimizer:
 
     def __init__(
         self, records, intercept, clock, *, n_outputs, eta0, power_t, l1, l2, eps, exact, average,
-        intercept_integral, intercept_scaling=1.0, unit=None,
+        intercept_integral, intercept_scaling=1.0, clock_rate=None,
     ):
         self.records = records
         self.memory = records.view(np.uint8)
         self.intercept = intercept
-        self.next_intercept = np.empty((5, n_outputs))
-        self.intercept_scaling = intercept_scaling
+        self.room_for_intercepts = np.empty((5, n_outputs))
+        self.intercepts.scaling = intercept_scaling
+        self.intercepts.values = &self.intercept[0, 0]
+        self.intercepts.next = &self.room_for_intercepts[0, 0]
+        self.intercepts.gradient = &self.room_for_intercepts[3, 0]
+        self.intercepts.step = &self.room_for_intercepts[4, 0]
+        # of no step yet
+        self.intercepts.eta = NAN
         self.n_features = records.shape[0]
         # a memoryview has an axis at least
         self.shared_clock = clock.reshape(1)
@@ -106,15 +107,14 @@ cdef class Optimizer:
         self.m.n_outputs = n_outputs
         self.m.width = padded(n_outputs) if n_outputs > 1 else 1
         self.m.exact = exact
-        fields = records.dtype.fields
-        self.passes = self.passes_for("charged" in fields, "last_step" in fields, n_outputs > 1)
+        self.passes = passes_of(type(self).rule, records.dtype, n_outputs > 1)
         self.m.layout = layout_of(records.dtype, n_outputs, self.passes)
         self.m.fetched_size = min(
             self.m.layout.stride, <Py_ssize_t>(MOST_FETCHED_LINES * CACHE_LINE))
         self.eta0, self.l1, self.l2, self.eps = (
             np.array(np.broadcast_to(np.asarray(value, np.float64), n_outputs))
             for value in (eta0, l1, l2, eps))
-        self.unit_eta0, self.unit_l2 = unit or (self.eta0[0], self.l2[0])
+        self.clock_eta0, self.clock_l2 = clock_rate or (self.eta0[0], self.l2[0])
         self.set_numbers()
 
     cdef set_numbers(self):
@@ -129,16 +129,20 @@ cdef class Optimizer:
         self.m.l1 = &self.numbers[2, 0]
         self.m.l2 = &self.numbers[3, 0]
         self.m.eps = &self.numbers[4, 0]
-        self.m.kept = &self.numbers[5, 0]
+        self.m.shrinkage = &self.numbers[5, 0]
         self.m.sums = &self.numbers[6, 0]
         self.rate = (
-            np.divide(self.eta0, self.unit_eta0) if self.unit_eta0 else np.ones(self.m.n_outputs))
+            np.divide(self.eta0, self.clock_eta0) if self.clock_eta0 else np.ones(self.m.n_outputs))
+        self.decay = np.zeros(self.m.n_outputs)
+        self.intercepts.rate = &self.rate[0]
+        self.intercepts.eps = &self.eps[0]
         self.m.has_l1 = False
-        unit = self.growth_of_sum(self.unit_eta0, self.unit_l2)
+        of_clock = self.growth_of_sum(self.clock_eta0, self.clock_l2)
         for k in range(self.m.n_outputs):
             self.eps[k] = max(self.eps[k], <double>REAL_TINY)
-            growth = self.growth_of_sum(self.rate[k] * self.unit_eta0, self.l2[k])
-            share = growth / unit if unit else 1.0
+            self.decay[k] = self.decay_of(self.l2[k])
+            growth = self.growth_of_sum(self.rate[k] * self.clock_eta0, self.l2[k])
+            share = growth / of_clock if of_clock else 1.0
             if self.power_t and abs(share - self.rate[k]) > 1e-15 * share:
                 raise ValueError(
                     "outputs of different decays need a constant learning rate: else their "
@@ -155,19 +159,13 @@ cdef class Optimizer:
 
     # -- what an optimizer defines --
 
-    cdef const Passes* passes_for(self, bint charged, bint aged, bint several):
-        """Those of its rule."""
-        raise NotImplementedError
-
     cdef void prepare(self) noexcept nogil:
         """Compute what all features share after step t, and `largest_harmless`."""
         pass
 
-    cdef void intercept_steps(
-        self, double* first, double* second, const double* g, double* step
-    ) noexcept nogil:
-        """The textbook's step t of each intercept, to be subtracted; moments change."""
-        pass
+    cdef double decay_of(self, double l2) noexcept nogil:
+        """The strength of the decay of an output of this l2, applied before each step."""
+        return 0.0
 
     cdef double growth_of_sum(self, double eta, double l2) noexcept nogil:
         """What a step of the rate eta adds to the learning-rate sum of an output of this l2."""
@@ -181,7 +179,7 @@ cdef class Optimizer:
         """Moments of another optimizer of the class, n numbers of its working set, as this one's."""
         memcpy(self.m.first, old.m.first, n * sizeof(real))
         memcpy(self.m.second, old.m.second, n * sizeof(real))
-        if old.passes.has_metric:
+        if old.passes.has.metric:
             memcpy(self.m.metric, old.m.metric, n * sizeof(real))
         else:
             memset(self.m.metric, 0, n * sizeof(real))
@@ -198,7 +196,7 @@ cdef class Optimizer:
         Both since the record was charged.
         """
         cdef double inverse_metric = 1.0
-        if self.passes.has_charged:
+        if self.passes.has.charged:
             inverse_metric = self.inverse_metric(record, k)
         return integral_of_flow(
             (<const real*>(record + self.m.layout.weight))[k], begin, end,
@@ -206,11 +204,11 @@ cdef class Optimizer:
 
     cdef double inverse_metric(self, const unsigned char* record, Py_ssize_t k) noexcept nogil:
         """Of the charge."""
-        if self.passes.has_metric:
+        if self.passes.has.metric:
             return (<const real*>(record + self.m.layout.metric))[k]
         return 1.0
 
-    cdef void integrate_step(self, const Touch* touch, bint wide) noexcept nogil:
+    cdef void integrate_step(self, const Touch* touch) noexcept nogil:
         """Take into the integrals what the step adds that a record does not owe after it.
 
         The records are still those of before the step.
@@ -220,28 +218,32 @@ cdef class Optimizer:
     # -- time --
 
     cdef double learning_rate(self, int64_t t) noexcept nogil:
-        return self.unit_eta0 if self.power_t == 0 else self.unit_eta0 / pow(<double>t, self.power_t)
+        return self.clock_eta0 if self.power_t == 0 else self.clock_eta0 / pow(<double>t, self.power_t)
 
     cdef void set_time(self, int64_t t) noexcept nogil:
         """Give the passes what they need for step t: the last one of the clock, or the next."""
-        cdef Py_ssize_t k
+        cdef double eta
         self.m.t = t
         self.m.learning_rate_sum = <real>self.clock.learning_rate_sum
         if t > 0:
-            self.eta = self.learning_rate(t)
-            self.increment = self.growth_of_sum(self.eta, self.unit_l2)
-            self.m.increment = <real>self.increment
-            self.m.charged_after_store = <real>(
-                self.clock.learning_rate_sum + (self.increment if self.charges_its_step() else 0))
-            for k in range(self.m.n_outputs):
-                self.m.eta[k] = <real>(self.eta * self.rate[k])
+            eta = self.learning_rate(t)
+            if eta != self.intercepts.eta:
+                self.intercepts.eta = eta
+                self.increment = self.growth_of_sum(eta, self.clock_l2)
+                self.m.increment = <real>self.increment
+                kernel.set_rates(&self.m, eta, &self.rate[0], &self.decay[0])
+            self.m.charged_after_store = <real>self.sum_after_store()
         self.prepare()
+
+    cdef double sum_after_store(self) noexcept nogil:
+        """The learning-rate sum up to which the step in hand charges weights."""
+        return self.clock.learning_rate_sum + (self.increment if self.charges_its_step() else 0)
 
     cdef bint is_harmless(self, double gradient, double moment) noexcept nogil:
         """Whether no number of a step with such sizes can overflow."""
         return (
             gradient < self.largest_harmless and moment < self.largest_harmless
-            and self.unit_eta0 < self.largest_harmless)
+            and self.clock_eta0 < self.largest_harmless)
 
     # -- the working set --
 
@@ -274,7 +276,7 @@ cdef class Optimizer:
         return True
 
     cdef bint learn(
-        self, Touch* touch, bint wide, const double* intercept_gradient, bint harmless
+        self, Touch* touch, const double* intercept_gradient, bint harmless
     ) noexcept nogil:
         """One step on what has been read; False, and nothing done, if it overflows.
 
@@ -284,28 +286,28 @@ cdef class Optimizer:
         cdef bint careful = self.averaged or not harmless, finite = True
         cdef Py_ssize_t k
         if careful and self.m.n_outputs > 1:
-            self.passes.read[wide](&self.m, touch, True)
+            self.passes.read(&self.m, touch, True)
         if self.averaged:
-            load_integrals(self, touch, wide)
+            load_integrals(self, touch)
         self.set_time(self.clock.t + 1)
         if intercept_gradient != NULL:
-            finite = self.step_intercepts(intercept_gradient)
+            finite = self.passes.step_intercepts(&self.m, &self.intercepts, intercept_gradient)
         if careful and finite:
             finite = self.passes.step(&self.m, touch)
         if not finite:
             self.set_time(self.clock.t)
             return False
         if not careful:
-            self.passes.move[wide](&self.m, touch)
+            self.passes.move(&self.m, touch)
         else:
             if self.averaged:
-                self.integrate_step(touch, wide)
-            self.passes.store[wide](&self.m, touch)
+                self.integrate_step(touch)
+            self.passes.store(&self.m, touch)
             if self.averaged:
-                store_integrals(self, touch, wide)
+                store_integrals(self, touch, self.sum_after_store())
         if intercept_gradient != NULL:
-            copy_numbers(
-                &self.intercept[0, 0], &self.next_intercept[0, 0], 3 * self.m.n_outputs)
+            for k in range(3 * self.m.n_outputs):
+                self.intercepts.values[k] = self.intercepts.next[k]
             if self.averaged:
                 for k in range(self.m.n_outputs):
                     self.intercept_integral[k] += self.increment * self.intercept[0, k]
@@ -314,31 +316,16 @@ cdef class Optimizer:
         self.m.learning_rate_sum = <real>self.clock.learning_rate_sum
         return True
 
-    cdef bint step_intercepts(self, const double* gradient) noexcept nogil:
-        """Those after step t, to `next_intercept`; False if one is not finite."""
-        cdef Py_ssize_t n = self.m.n_outputs, k
-        cdef double scale = self.intercept_scaling
-        cdef double* next = &self.next_intercept[0, 0]
-        cdef double* g = next + 3 * n
-        cdef double* step = next + 4 * n
-        copy_numbers(next, &self.intercept[0, 0], 3 * n)
-        for k in range(n):
-            g[k] = scale * gradient[k]
-        self.intercept_steps(next + n, next + 2 * n, g, step)
-        for k in range(n):
-            next[k] -= scale * step[k]
-        return are_finite(next, 3 * n)
-
     # -- what Python reads and changes, see readout.pxi --
 
-    def weights(self, const int64_t[::1] features, real[:, :] out):
+    def weights(self, const int32_t[::1] features, real[:, :] out):
         """Write the weights after step t, charges and tails included, to out (n_outputs, n).
 
         Or their averages, once there is a step in them.
         """
         read_weights(self, features, out)
 
-    def penalties(self, const int64_t[::1] features):
+    def penalties(self, const int32_t[::1] features):
         """Of each output the penalty of the weights of these features after step t.
 
         NaN if one is not finite.
@@ -355,11 +342,33 @@ cdef class Optimizer:
         hand_over(self, other, coef)
 
 
+cdef const Passes* passes_of(rule, dtype, bint several) except NULL:
+    """The passes of a rule for records of this dtype. TypeError if there are none."""
+    cdef const Passes* passes
+    cdef Py_ssize_t i
+    fields = dtype.names
+    step, weight, second, metric, charged = (
+        "last_step" in fields, "coef" in fields, len(moments_of(dtype)) > 1,
+        "inverse_metric" in fields, "charged" in fields)
+    for i in range(kernel.n_passes):
+        passes = &kernel.passes[i]
+        if (passes.rule.decode() == rule and passes.several == several
+                and passes.has.step == step and passes.has.weight == weight
+                and passes.has.second == second and passes.has.metric == metric
+                and passes.has.charged == charged):
+            return passes
+    raise TypeError(f"records of the fields {dtype} are not those of this optimizer")
+
+
+cdef moments_of(dtype):
+    """The names of a record's moments."""
+    return [name for name in dtype.names if name not in OTHER_FIELDS]
+
+
 cdef Layout layout_of(dtype, Py_ssize_t n_outputs, const Passes* passes):
-    """Where a record of this dtype has what. TypeError if the passes are for others."""
+    """Where a record of this dtype has what. TypeError if the passes look elsewhere."""
     cdef Layout layout
-    fields = dtype.fields
-    names = [name for name in dtype.names if name not in OTHER_FIELDS]
+    fields, moments = dtype.fields, moments_of(dtype)
 
     def offset(name):
         return fields[name][1] if name in fields else ABSENT
@@ -367,22 +376,21 @@ cdef Layout layout_of(dtype, Py_ssize_t n_outputs, const Passes* passes):
     layout.stride = dtype.itemsize
     layout.last_step = offset("last_step")
     layout.weight = offset("coef")
-    layout.first = offset(names[0])
-    layout.second = offset(names[1]) if len(names) > 1 else ABSENT
+    layout.first = offset(moments[0])
+    layout.second = offset(moments[1]) if len(moments) > 1 else ABSENT
     layout.metric = offset("inverse_metric")
     layout.charged = offset("charged")
     layout.integral = offset("integral")
     layout.integrated = offset("integrated")
-    expected = [
-        (passes.has_step, layout.last_step, 8), (passes.has_weight, layout.weight, 0),
-        (True, layout.first, 0), (passes.has_second, layout.second, 0),
-        (passes.has_metric, layout.metric, 0), (passes.has_charged, layout.charged, sizeof(real)),
-    ]
+    in_order = [
+        (layout.last_step, 8), (layout.weight, 0), (layout.first, 0), (layout.second, 0),
+        (layout.metric, 0), (layout.charged, sizeof(real))]
     place = 0
-    for is_there, found, size in expected:
-        if found != (place if is_there else ABSENT):
-            raise TypeError(f"records of the fields {dtype} are not those of this optimizer")
-        place += (size or n_outputs * sizeof(real)) if is_there else 0
-    if len(names) > 2 or fields[names[0]][0].base.itemsize != sizeof(real):
-        raise TypeError(f"records of the fields {dtype} are not those of this optimizer")
+    for found, size in in_order:
+        if found not in (ABSENT, place):
+            raise TypeError(f"records of the fields {dtype} are in another order")
+        if found != ABSENT:
+            place += size or n_outputs * sizeof(real)
+    if fields[moments[0]][0].base.itemsize != sizeof(real):
+        raise TypeError(f"records of the fields {dtype} are of another precision")
     return layout

@@ -7,11 +7,11 @@ cdef enum:
 
 cdef struct Sweep:
     Touch touch
-    int64_t[SWEEP] features
+    int32_t[SWEEP] features
 
 
 cdef void name_sweep(
-    Sweep* sweep, const int64_t* features, Py_ssize_t start, Py_ssize_t n_all
+    Sweep* sweep, const int32_t* features, Py_ssize_t start, Py_ssize_t n_all
 ) noexcept nogil:
     """The next features: from `start` on, of the list `features` if it is not NULL.
 
@@ -26,20 +26,20 @@ cdef void name_sweep(
         sweep.touch.n_ahead = min(<Py_ssize_t>SWEEP, n_all - start - sweep.touch.n)
         return
     for j in range(sweep.touch.n):
-        sweep.features[j] = start + j
+        sweep.features[j] = <int32_t>(start + j)
     sweep.touch.columns = sweep.features
 
 
 cdef void read_sweep(
-    Optimizer o, Sweep* sweep, const int64_t* features, Py_ssize_t start, Py_ssize_t n_all,
+    Optimizer o, Sweep* sweep, const int32_t* features, Py_ssize_t start, Py_ssize_t n_all,
     bint whole,
 ) noexcept nogil:
     """Their weights, and if `whole` moments, after step t, to the working set."""
     name_sweep(sweep, features, start, n_all)
-    o.passes.read[1](&o.m, &sweep.touch, whole)
+    o.passes.read(&o.m, &sweep.touch, whole)
 
 
-cdef read_weights(Optimizer o, const int64_t[::1] features, real[:, :] out):
+cdef read_weights(Optimizer o, const int32_t[::1] features, real[:, :] out):
     cdef Sweep sweep
     cdef Py_ssize_t start = 0, j, k, n_all = features.shape[0]
     cdef double span = o.clock.learning_rate_sum - o.clock.average_start
@@ -50,7 +50,7 @@ cdef read_weights(Optimizer o, const int64_t[::1] features, real[:, :] out):
         while start < n_all:
             read_sweep(o, &sweep, &features[0], start, n_all, o.averaged)
             if o.averaged and span > 0:
-                load_integrals(o, &sweep.touch, True)
+                load_integrals(o, &sweep.touch)
                 for j in range(sweep.touch.n * o.m.width):
                     o.m.w[j] = <real>(o.integral[j] / span)
             for k in range(o.m.n_outputs):
@@ -59,7 +59,7 @@ cdef read_weights(Optimizer o, const int64_t[::1] features, real[:, :] out):
             start += SWEEP
 
 
-cdef penalties_of(Optimizer o, const int64_t[::1] features):
+cdef penalties_of(Optimizer o, const int32_t[::1] features):
     cdef Sweep sweep
     cdef Py_ssize_t start = 0, n_all = features.shape[0]
     cdef double[:, ::1] sums
@@ -73,7 +73,7 @@ cdef penalties_of(Optimizer o, const int64_t[::1] features):
         o.set_time(o.clock.t)
         while start < n_all:
             read_sweep(o, &sweep, &features[0], start, n_all, False)
-            add_sizes(o.m.w, sweep.touch.n, o.m.width, &sums[0, 0], &sums[1, 0])
+            kernel.add_sizes(o.m.w, sweep.touch.n, o.m.width, &sums[0, 0], &sums[1, 0])
             start += SWEEP
     for sizes, strength in zip(of_all, (o.l1, 0.5 * np.asarray(o.l2))):
         # infinity times 0 would be no number
@@ -101,7 +101,7 @@ cdef hand_over(Optimizer old, Optimizer new, real[:, ::1] coef):
             read_sweep(old, &sweep, NULL, start, old.n_features, True)
             n = sweep.touch.n * width
             if old.averaged:
-                load_integrals(old, &sweep.touch, True)
+                load_integrals(old, &sweep.touch)
             if replace:
                 for k in range(old.m.n_outputs):
                     for j in range(sweep.touch.n):
@@ -112,7 +112,7 @@ cdef hand_over(Optimizer old, Optimizer new, real[:, ::1] coef):
                 new.take_over(old, padded(n))
                 memcpy(new.m.w, old.m.w, padded(n) * sizeof(real))
                 new.passes.settle(&new.m, sweep.touch.n)
-                new.passes.store[1](&new.m, &sweep.touch)
+                new.passes.store(&new.m, &sweep.touch)
                 if new.averaged:
                     for j in range(sweep.touch.n):
                         for k in range(new.m.n_outputs):
@@ -120,8 +120,7 @@ cdef hand_over(Optimizer old, Optimizer new, real[:, ::1] coef):
                             new.integral[i] = (
                                 (old.integral[i] if old.averaged else 0.0)
                                 + new.integral_of_tail(i, k))
-                    new.increment = 0.0
-                    store_integrals(new, &sweep.touch, True)
+                    store_integrals(new, &sweep.touch, new.clock.learning_rate_sum)
             start += SWEEP
         new.set_time(old.clock.t)
 
@@ -130,7 +129,7 @@ cdef bint has_state(Optimizer o, Py_ssize_t n) noexcept nogil:
     """Whether a number of the working set is not 0."""
     cdef Py_ssize_t i
     for i in range(n):
-        if o.m.w[i] != 0 or o.m.first[i] != 0 or (o.passes.has_second and o.m.second[i] != 0):
+        if o.m.w[i] != 0 or o.m.first[i] != 0 or (o.passes.has.second and o.m.second[i] != 0):
             return True
         if o.averaged and o.integral[i] != 0:
             return True

@@ -9,11 +9,6 @@ cdef enum:
     PLACES_AHEAD = 14
 
 
-ctypedef fused index:
-    int32_t
-    int64_t
-
-
 cdef struct Rows:
     # the entries of a canonical CSR matrix without explicit zeros
     const real* data
@@ -27,7 +22,7 @@ cdef struct Rows:
 
 
 cdef inline int64_t row_at(
-    const Rows* rows, const index* indices, const index* indptr, Py_ssize_t position, bint again
+    const Rows* rows, const int32_t* indices, const int64_t* indptr, Py_ssize_t position, bint again
 ) noexcept nogil:
     """The row at this place, while what rows some places on consist of is fetched.
 
@@ -46,13 +41,13 @@ cdef inline int64_t row_at(
         row = rows.order[position + ENTRIES_AHEAD]
         n = indptr[row + 1] - indptr[row]
         if not again:
-            prefetch_array(indices + indptr[row], n * sizeof(index))
+            prefetch_array(indices + indptr[row], n * sizeof(int32_t))
         prefetch_array(rows.data + indptr[row], n * sizeof(real))
     return rows.order[position]
 
 
 cdef inline void select_row(
-    const Rows* rows, const index* indices, const index* indptr, Py_ssize_t position,
+    const Rows* rows, const int32_t* indices, const int64_t* indptr, Py_ssize_t position,
     Py_ssize_t records_ahead, Touch* touch,
 ) noexcept nogil:
     """Name the records of a row, and those of a row to come."""

@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass, replace
 from typing import NamedTuple
 
-from .._registry import OPTIMIZERS
+from ..kernel.optimizers import OPTIMIZERS
 
 # What alpha="auto" is where everything has the scale 1.
 AUTOMATIC_ALPHA = 3e-7

@@ -6,8 +6,8 @@ from functools import partial
 import numpy as np
 import scipy.sparse as sp
 
-from .._registry import kernel
 from .._threads import LEAST_COEFFICIENTS, Threads, n_threads_of, parts_of
+from ..kernel.optimizers import kernel
 from .hyperparameters import BY_OUTPUT
 from .records import (
     allocate,
@@ -116,7 +116,7 @@ class Model:
         return self.hyperparameters.eta0
 
     def all_features(self):
-        return np.arange(self.n_features, dtype=np.int64)
+        return np.arange(self.n_features, dtype=np.int32)
 
     # -- the kernel --
 
@@ -144,7 +144,7 @@ class Model:
             intercept_scaling=numbers.scales.intercept,
             average=numbers.average,
             intercept_integral=self.intercept_integral,
-            unit=self.clock_rate,
+            clock_rate=self.clock_rate,
             **numbers.parameters,
         )
 
@@ -240,7 +240,7 @@ class Model:
         n_entries = int(X.indptr[-1])
         if n_entries >= X.shape[1] // ENTRY_COST:
             return None
-        features = X.indices[:n_entries].astype(np.int64)
+        features = np.ascontiguousarray(X.indices[:n_entries], np.int32)
         return partial(_product_of_entries, X, self.coefficients(features))
 
     # -- other models made of it --
@@ -327,7 +327,7 @@ class Model:
         ----------
         outputs : int ndarray
             Of all models side by side.
-        features : int64 ndarray
+        features : int32 ndarray
             The features whose records are not those of a new model.
         compact : bool
             Whether these are the only features of the result, numbered in this order.
@@ -349,7 +349,7 @@ class Model:
         part.clock[...] = self.clock
         part.intercept[...] = self.intercept[:, outputs]
         part.intercept_integral[...] = self.intercept_integral[outputs]
-        places = np.arange(features.size) if compact else features
+        places = np.arange(features.size, dtype=np.int32) if compact else features
         take_outputs(self.records, part.records, outputs, features, places)
         return part
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .._scan import copy_pieces
+from ..data._scan import copy_pieces
 
 CACHE_LINE = 64
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .._registry import OPTIMIZERS
+from ..kernel.optimizers import OPTIMIZERS
 from .hyperparameters import LAST_STEP, Hyperparameters
 from .mixture import Mixture
 from .model import Model

@@ -138,7 +138,7 @@ class ServedModel:
         """The row of each of these features, which is 0 for one that has no coefficient."""
         n_kept = self._kept.size
         if features.size > self.n_features // LOOKUP_COST:
-            row = np.zeros(self.n_features, np.int32 if n_kept < 2**31 else np.int64)
+            row = np.zeros(self.n_features, np.int32)
             row[self._kept] = np.arange(1, n_kept + 1)
             return row[features]
         # searchsorted copies all that it searches in if the types differ

@@ -58,7 +58,7 @@ class Checkpoint:
 
     Parameters
     ----------
-    features : int64 ndarray
+    features : int32 ndarray
         The features whose records are not those of a new model.
     """
 
@@ -174,7 +174,7 @@ def fit_epochs(model, training, rows, features, options, validation_score=None, 
     training : TrainingData
     rows : int64 ndarray
         The rows to learn.
-    features : int64 ndarray or None
+    features : int32 ndarray or None
         The features whose weights are not zero for good, whose penalty counts, where records
         have nothing yet. None: all features, whose records may have something.
     options : FitOptions
@@ -298,7 +298,7 @@ def _overflow(epoch, row):
     return NotFinite(f"Floating-point under-/overflow occurred {where}. {OVERFLOW_ADVICE}")
 
 
-def warn_of_few_epochs(what, max_iter):
+def warn_of_few_epochs(what, max_iter, stacklevel=6):
     """Warn whoever called fit that the last epoch was the best."""
     warnings.warn(
         # the words of SGDClassifier, for programs that look for them
@@ -306,8 +306,8 @@ def warn_of_few_epochs(what, max_iter):
         f"max_iter to improve the fit. The {what} was best after the last of "
         f"max_iter={max_iter} epochs.",
         ConvergenceWarning,
-        # the caller of fit, which two decorators wrap
-        stacklevel=6,
+        # of the caller of fit, which two decorators wrap
+        stacklevel=stacklevel,
     )
 
 

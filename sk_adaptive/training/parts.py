@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from .._registry import kernel
 from .._threads import parts_of
+from ..kernel.optimizers import kernel
 from .steps import Learned, TrainingFailure, learn
 
 # To share less than this, entries times outputs, takes longer than to learn it.
@@ -94,7 +94,7 @@ class ModelInParts:
     training : TrainingData
     n_rows : int
         How many rows it will learn.
-    features : int64 ndarray
+    features : int32 ndarray
         The features whose records are not those of a new model, or that occur.
     threads : Threads
     is_new : bool

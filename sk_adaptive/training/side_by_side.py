@@ -7,7 +7,7 @@ import numpy as np
 from ..model.hyperparameters import BY_OUTPUT
 from ..model.model import Model
 from ..model.records import record_dtype
-from .steps import TrainingFailure, learn_all
+from .steps import Learned, TrainingFailure, learn, learn_all
 
 # The others go on in a record of their own once there are so few of them, as to copy it takes
 # a part of an epoch's time.
@@ -24,7 +24,7 @@ class SideBySide:
     starts : sequence of Start
         Of each of them. They can share a record, see `groups_of`.
     training : TrainingData
-    features : int64 ndarray
+    features : int32 ndarray
         The features that occur.
     scale : ndarray of shape (n_features,) or None
         With normalize, the sizes of the features.
@@ -37,6 +37,8 @@ class SideBySide:
         Those that are still learning.
     model : Model
         Whose outputs are those of the first member, then those of the second, and so on.
+    losses : float64 ndarray
+        The weighted losses of the rows that each member has learned last, summed.
     """
 
     def __init__(self, members, starts, training, features, scale, clock_rate):
@@ -55,6 +57,7 @@ class SideBySide:
             scale=scale,
         )
         self.model.clock_rate = clock_rate
+        self.losses = np.zeros(self.members.size)
 
     def learn(self, training, rows, threads=None):
         """Learn these rows in this order, unless `threads` interrupt.
@@ -66,17 +69,29 @@ class SideBySide:
             are what they would be without them.
         """
         failed = []
+        self.losses = np.zeros(self.members.size)
         while rows.size and self.members.size:
-            begin = self.model.t
+            learned = Learned()
             try:
-                learn_all(self.model, training, rows, threads=threads)
+                learn(self.model, training, rows, learned, threads)
+                self._add_losses(learned)
                 break
             except TrainingFailure:
-                rows = rows[(self.model.t - begin) * training.batch_size :]
+                self._add_losses(learned)
+                rows = rows[learned.n_rows :]
                 culprits = self._culprits(training, rows[: training.batch_size])
                 failed += self.members[culprits].tolist()
                 self._keep(np.setdiff1d(np.arange(self.members.size), culprits))
         return failed
+
+    def _add_losses(self, learned):
+        if learned.losses is not None:
+            self.losses += learned.losses.reshape(-1, self._n_outputs).sum(axis=1)
+
+    def penalties(self):
+        """The penalty of each member."""
+        penalties = self.model.penalties(self._features)
+        return penalties.reshape(-1, self._n_outputs).sum(axis=1)
 
     def keep(self, members):
         """Leave the others out, if that saves enough."""
@@ -89,7 +104,7 @@ class SideBySide:
             # A model with one output would go through another pass, which rounds differently. So
             # it learns beside itself.
             places = places.repeat(2)
-        self.members = self.members[places]
+        self.members, self.losses = self.members[places], self.losses[places]
         if places.size:
             self.model = self.model.part(self._of(places), self._features)
         else:
@@ -107,8 +122,8 @@ class SideBySide:
         """The places of the members whose step on these rows would overflow."""
         step = training.part(rows)
         # one at least, as records are somewhere
-        features = np.union1d(step.indices, [0]).astype(np.int64)
-        columns = np.searchsorted(features, step.indices).astype(step.indices.dtype)
+        features = np.union1d(step.indices, np.zeros(1, np.int32))
+        columns = np.searchsorted(features, step.indices).astype(np.int32)
         step = replace(step, indices=columns, n_features=features.size)
         order = np.arange(rows.size, dtype=np.int64)
         culprits, sizes = [], []

@@ -2,7 +2,7 @@
 
 import math
 
-from .._registry import kernel
+from ..kernel.optimizers import kernel
 from ..model.mixture import Mixture
 
 # Entries (times outputs) that the kernel learns between two looks at signals:

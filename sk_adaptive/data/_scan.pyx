@@ -1,0 +1,202 @@
+"""Single passes over arrays, of which NumPy would make several."""
+
+from libc.float cimport DBL_MIN, FLT_MIN
+from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
+from libc.string cimport memcpy
+
+ctypedef fused number:
+    float
+    double
+
+# the bits of a number
+ctypedef fused word:
+    uint32_t
+    uint64_t
+
+# Entries that are looked at together: few enough to stay in the first cache.
+cdef enum:
+    BLOCK = 1 << 11
+
+
+def scan(
+    const word[::1] numbers,
+    const int32_t[::1] indices,
+    const int64_t[::1] indptr,
+    Py_ssize_t n_features,
+    unsigned char[::1] occurs,
+):
+    """Whether a CSR matrix is canonical, and whether its numbers are neither zero nor infinite.
+
+    Parameters
+    ----------
+    numbers : uint32 or uint64 array
+        The bits of float32 or float64 numbers.
+    indices : int32 array
+    indptr : int64 array
+        From 0 to at most the number of indices.
+    n_features : int
+    occurs : array of one bit a feature, or of none
+        The bits of features that occur are set, if the matrix is canonical.
+
+    Returns
+    -------
+    ordered : bool
+        Whether indptr rises, and in each row the indices, from at least 0 to less than n_features.
+    ordinary : bool
+        Whether no number is zero, infinite or NaN; without meaning if not ordered.
+    """
+    cdef Py_ssize_t n_rows = indptr.shape[0] - 1, row = 0, first, start, stop, i
+    cdef bint ordinary = True, ordered = True, marks = occurs.shape[0] > 0
+    with nogil:
+        for i in range(n_rows):
+            ordered &= indptr[i] <= indptr[i + 1]
+        while row < n_rows and ordered:
+            # a row, and those after it as far as they are short
+            first, start = row, indptr[row]
+            row += 1
+            while row < n_rows and indptr[row + 1] - start <= BLOCK:
+                row += 1
+            stop = indptr[row]
+            if start == stop:
+                continue
+            if not rows_are_ordered(&indices[0], &indptr[0], first, row, n_features):
+                ordered = False
+                break
+            ordinary = ordinary and are_ordinary(&numbers[start], stop - start)
+            if marks:
+                for i in range(start, stop):
+                    occurs[indices[i] >> 3] |= <unsigned char>(1 << (indices[i] & 7))
+    return ordered, ordinary
+
+
+cdef inline bint rows_are_ordered(
+    const int32_t* indices, const int64_t* indptr, Py_ssize_t first, Py_ssize_t end,
+    Py_ssize_t n_features,
+) noexcept nogil:
+    # All places where indices fall, less those between two rows. The count has the width of the
+    # indices, for the loop to be vectorised.
+    cdef int32_t n_falls = 0
+    cdef Py_ssize_t i, row, start, stop
+    for i in range(indptr[first], indptr[end] - 1):
+        n_falls += indices[i + 1] <= indices[i]
+    for row in range(first, end):
+        start, stop = indptr[row], indptr[row + 1]
+        if start == stop:
+            continue
+        if indices[start] < 0 or indices[stop - 1] >= n_features:
+            return False
+        if start > indptr[first]:
+            n_falls -= indices[start] <= indices[start - 1]
+    return n_falls == 0
+
+
+cdef inline bint are_ordinary(const word* numbers, Py_ssize_t n) noexcept nogil:
+    # Without its sign, a number is zero if subtracting 1 sets the highest bit, and not finite
+    # if adding 1 to its exponent does.
+    cdef word sign = <word>1 << (31 if word is uint32_t else 63)
+    cdef word exponent = <word>1 << (23 if word is uint32_t else 52)
+    cdef word size, found = 0
+    cdef Py_ssize_t i
+    for i in range(n):
+        size = numbers[i] & ~sign
+        found |= (size - 1) | (size + exponent)
+    return not found & sign
+
+
+def sizes_of_rows(const number[::1] data, const int64_t[::1] indptr, const int64_t[::1] rows):
+    """The largest absolute values of these rows, summed, the squares of their entries, summed.
+
+    And how many of the rows have entries.
+    """
+    cdef Py_ssize_t k, i, start, stop, n = 0
+    cdef double size, largest, sum_of_largest = 0.0, sum_of_squares = 0.0
+    with nogil:
+        for k in range(rows.shape[0]):
+            start, stop = indptr[rows[k]], indptr[rows[k] + 1]
+            largest = 0.0
+            for i in range(start, stop):
+                size = data[i] if data[i] > 0 else -data[i]
+                largest = max(largest, size)
+                sum_of_squares += size * size
+            sum_of_largest += largest
+            n += stop > start
+    return sum_of_largest, sum_of_squares, n
+
+
+def normalised(
+    const number[::1] data,
+    const int32_t[::1] indices,
+    const int64_t[::1] indptr,
+    const int64_t[::1] rows,
+    number[::1] scale,
+    number[::1] out,
+):
+    """Each entry of these rows over the largest size that its feature has had so far.
+
+    Parameters
+    ----------
+    data, indices, indptr : arrays
+        Of a CSR matrix without explicit zeros.
+    rows : int64 array
+        Their order is that of time.
+    scale : array of shape (n_features,)
+        The largest sizes, 0 for none; raised in place. They are never so small that a weight
+        over one might be infinite.
+    out : array
+        Of the shape of data.
+    """
+    cdef Py_ssize_t k, row, i
+    with nogil:
+        for k in range(rows.shape[0]):
+            row = rows[k]
+            for i in range(indptr[row], indptr[row + 1]):
+                out[i] = data[i] / raised(&scale[indices[i]], data[i])
+
+
+def raise_scale(
+    const number[::1] data,
+    const int32_t[::1] indices,
+    const int64_t[::1] indptr,
+    const int64_t[::1] rows,
+    number[::1] scale,
+):
+    """`normalised` without its result: only the sizes are raised."""
+    cdef Py_ssize_t k, row, i
+    with nogil:
+        for k in range(rows.shape[0]):
+            row = rows[k]
+            for i in range(indptr[row], indptr[row + 1]):
+                raised(&scale[indices[i]], data[i])
+
+
+cdef inline number raised(number* scale, number value) noexcept nogil:
+    cdef number size = value if value > 0 else -value
+    cdef number least = <number>((1 << 20) * (FLT_MIN if number is float else DBL_MIN))
+    if size > scale[0]:
+        scale[0] = max(size, least)
+    return scale[0]
+
+
+def copy_pieces(
+    const unsigned char[:, ::1] source,
+    unsigned char[:, ::1] target,
+    const int32_t[::1] source_rows,
+    const int32_t[::1] target_rows,
+    const int64_t[:, ::1] pieces,
+):
+    """Copy pieces of rows into rows.
+
+    Parameters
+    ----------
+    source, target : arrays of bytes
+    source_rows, target_rows : int32 arrays of the same shape
+    pieces : array of shape (n_pieces, 3)
+        Of each where it begins in a row of the source, and of the target, and its size.
+    """
+    cdef Py_ssize_t i, j
+    with nogil:
+        for i in range(source_rows.shape[0]):
+            for j in range(pieces.shape[0]):
+                memcpy(
+                    &target[target_rows[i], pieces[j, 1]], &source[source_rows[i], pieces[j, 0]],
+                    pieces[j, 2])

@@ -1,0 +1,187 @@
+"""The rows of each fold of a search, as a model of ours learns them and is scored on them."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from joblib import Parallel, delayed
+from sklearn.base import clone
+from sklearn.utils import _safe_indexing
+from sklearn.utils.validation import _check_method_params
+
+from ..data.check import check_weights
+from .ours import class_weight_of, rows_of, see, see_again
+from .pipelines import Transformed
+from .scorers import RowsToScore
+
+
+@dataclass
+class Part:
+    """The rows of a fold, for models that differ in nothing that rows are prepared by.
+
+    Attributes
+    ----------
+    model : AdaptiveSGD
+        Has seen what the rows are like, and has learned nothing.
+    training : TrainingData
+    rows : int64 ndarray
+        The rows to learn.
+    features : int64 ndarray
+        All features that occur.
+    estimator : estimator
+        What scorers are to ask, but for its last step.
+    scored : list of RowsToScore
+    seconds : pair of float
+        What it took to fit transformers, and to transform the rows that are scored.
+    """
+
+    model: Any
+    training: Any
+    rows: np.ndarray
+    features: np.ndarray
+    estimator: Any
+    scored: list
+    seconds: tuple = (0.0, 0.0)
+
+
+def _with_weight(training, rows, fold):
+    rows = training.with_weight(rows)
+    if not rows.size:
+        raise ValueError(f"The sample weights of all rows to learn in fold {fold} are zero.")
+    return rows
+
+
+def _weight_of_model(fit_params):
+    unknown = [name for name in fit_params if name != "sample_weight"]
+    if unknown:
+        raise TypeError(
+            f"A search passes sample_weight to the models that it trains, and not {unknown}: they "
+            "start anew, and are validated on the rows that `cv` holds out."
+        )
+    return fit_params.get("sample_weight")
+
+
+class RowsOfFolds:
+    """The rows of a search, fold by fold."""
+
+    def __init__(self, given):
+        self._given = given
+
+    def parts(self, model):
+        """Of each fold the `Part`, or the exception that it raises."""
+        parts = []
+        for fold in range(len(self._given.splits)):
+            try:
+                parts.append(self._part(model, fold))
+            except Exception as error:
+                parts.append(error)
+        return parts
+
+
+class SharedRows(RowsOfFolds):
+    """The rows of a search without transformers, which all folds share.
+
+    Parameters
+    ----------
+    given : Given
+    model : AdaptiveSGD
+    """
+
+    def __init__(self, given, model):
+        super().__init__(given)
+        # what is wrong with all of them
+        X, _ = see(clone(model), given.X, given.y)
+        self._weight = check_weights(_weight_of_model(given.fit_params), X)
+
+    def example(self, model):
+        """A model, and rows that tell of automatic rates and strengths: all of them."""
+        X, y = see(model, self._given.X, self._given.y)
+        training = rows_of(model, X, y, self._weight)
+        return model, training, training.with_weight(np.arange(training.n_rows))
+
+    def parts(self, model):
+        given = self._given
+        try:
+            X, self._y = see(model, given.X, given.y)
+            self._training = rows_of(model, X, self._y, self._weight, find_features=True)
+        except Exception as error:
+            return [error] * len(given.splits)
+        self._features = self._training.features()
+        return super().parts(model)
+
+    def _part(self, model, fold):
+        given, training = self._given, self._training
+        scored = []
+        for rows in given.scored(fold):
+            X, y = _safe_indexing(given.X, rows), _safe_indexing(given.y, rows)
+            data = training.part(rows)
+            data = replace(data, class_weight=class_weight_of(model, self._y[rows]))
+            loss = given.loss_on(data, rows)
+            scored.append(RowsToScore(fold, X, y, X, loss, given.params_of(rows)))
+        learned, _ = given.splits[fold]
+        training = replace(training, class_weight=class_weight_of(model, self._y[learned]))
+        rows = _with_weight(training, learned, fold)
+        return Part(model, training, rows, self._features, model, scored)
+
+
+class TransformedRows(RowsOfFolds):
+    """The rows of a search behind the transformers of a pipeline, which each fold fits anew.
+
+    Parameters
+    ----------
+    given : Given
+    pipeline : Pipeline
+    n_jobs : int or None
+    """
+
+    def __init__(self, given, pipeline, n_jobs):
+        super().__init__(given)
+        X, y = given.X, given.y
+        self._transformed = Parallel(n_jobs=n_jobs)(
+            delayed(_transformed)(
+                clone(pipeline),
+                _safe_indexing(X, learned),
+                _safe_indexing(y, learned),
+                _check_method_params(X, given.fit_params, indices=learned),
+                [_safe_indexing(X, rows) for rows in given.scored(fold)],
+            )
+            for fold, (learned, _) in enumerate(given.splits)
+        )
+
+    def example(self, model):
+        """A model, and rows that tell of automatic rates and strengths: those of the first fold."""
+        part = self._part(model, 0)
+        return part.model, part.training, part.rows
+
+    def _part(self, model, fold):
+        given, transformed, model = self._given, self._transformed[fold], clone(model)
+        if isinstance(transformed, Exception):
+            raise transformed
+        weight = _weight_of_model(transformed.fit_params)
+        # a fold may lack classes
+        X, y = see(model, transformed.X, transformed.y, all_y=given.y)
+        training = rows_of(model, X, y, weight, find_features=True)
+        scored = []
+        for place, rows in enumerate(given.scored(fold)):
+            y_scored, of_model = _safe_indexing(given.y, rows), transformed.others[place]
+            data = rows_of(model, *see_again(model, of_model, y_scored, [X.dtype]), None)
+            loss, params = given.loss_on(data, rows), given.params_of(rows)
+            rows_of_search = transformed.rows[place]
+            scored.append(RowsToScore(fold, rows_of_search, y_scored, of_model, loss, params))
+        return Part(
+            model,
+            training,
+            _with_weight(training, np.arange(training.n_rows, dtype=np.int64), fold),
+            training.features(),
+            transformed.pipeline,
+            scored,
+            (transformed.fit_time, transformed.transform_time),
+        )
+
+
+def _transformed(*arguments):
+    """`Transformed`, or the exception that a transformer has raised."""
+    try:
+        return Transformed(*arguments)
+    except Exception as error:
+        return error

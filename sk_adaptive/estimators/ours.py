@@ -1,0 +1,71 @@
+"""The estimators that a search trains, and all that it asks of them that is private."""
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.utils.validation import _num_samples
+
+from ..training.validation import one_split
+from .base import PRECISIONS, AdaptiveSGD
+from .pipelines import last_step_of
+
+
+def ours(estimator):
+    """The estimator of ours that this is, or that is its last step, and the name of that step.
+
+    Raises
+    ------
+    TypeError
+        If it is another.
+    """
+    name, model = last_step_of(estimator)
+    if not isinstance(model, AdaptiveSGD):
+        raise TypeError(
+            "AdaptiveGridSearchCV trains AdaptiveSGDClassifier and AdaptiveSGDRegressor, alone or "
+            f"as the last step of a Pipeline. Got {estimator!r}. GridSearchCV trains any estimator."
+        )
+    return name, model
+
+
+def see(model, X, y, all_y=None):
+    """X and y checked; the model knows them as those of its first call, and all classes."""
+    X, y = model._validate(X, y, PRECISIONS, reset=True)
+    if all_y is None:
+        y = model._find_targets(y)
+    else:
+        nothing = np.zeros((_num_samples(all_y), 1))
+        _, all_y = clone(model)._validate(nothing, all_y, PRECISIONS, reset=True)
+        model._find_targets(all_y)
+        y = model._targets.check(y)
+    model._targets.check_whole(y)
+    return X, y
+
+
+def see_again(model, X, y, dtypes):
+    """X, in one of these types, and y of a later call, checked."""
+    X, y = model._validate(X, y, dtypes, reset=False)
+    return X, model._targets.check(y)
+
+
+def rows_of(model, X, y, sample_weight, find_features=False):
+    """`TrainingData` of X and y that have been checked."""
+    targets = model._targets
+    return model._training_data(targets, X, y, sample_weight, find_features=find_features)
+
+
+def check(model):
+    """Refuse parameters that are not valid, or don't go together."""
+    model._validate_params()
+    model._check_parameters(for_fit=True)
+
+
+def class_weight_of(model, y):
+    """The class weights, see `TrainingData`, of rows that have these targets, which are checked."""
+    _, class_weight = model._targets.encode(y)
+    return class_weight
+
+
+def one_split_of(model, y, share):
+    """Rows to learn, and a share of all rows to hold out, as early stopping does."""
+    model = clone(model)
+    _, y = see(model, np.zeros((_num_samples(y), 1)), y)
+    return one_split(model._targets, y, share, model.random_state)

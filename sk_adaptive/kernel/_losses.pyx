@@ -1,0 +1,500 @@
+"""Losses: one class each, with all that is known of a loss.
+
+Design
+------
+- A loss sees one target ``y`` and one raw prediction ``p``, the linear model's output, and
+  returns the value and the derivative by ``p`` in one call: both need the same exponential,
+  and the training loop always wants both.
+- The call is virtual. It happens once a row, beside dozens of memory accesses. Specialising the
+  training loop over the loss would gain nothing and cost compile time.
+- With twenty outputs a loop over their exponentials takes a quarter of the time of a row, unless it
+  is vectorised: the loops of `passes/loss_loops.c` are compiled for each set of instructions.
+- Losses of classification take y in {-1, +1}. So do the losses of regression when a classifier
+  uses them: least squares on +-1 targets and so on.
+- Everything is double, also in a float32 model: a row has one raw prediction.
+- Estimators ask the class for everything else: probabilities, the inverse of its link, what a
+  model without coefficients predicts and loses. They know no loss by its name.
+"""
+
+import numpy as np
+from scipy.special import expit, log_expit, log_softmax, xlogy
+
+from ._cpu import instruction_set
+
+from libc.math cimport exp, fabs, log, log1p
+from libc.string cimport memcpy
+
+cdef extern from "passes/_exponential_old.h":
+    double exp_of_negative "ska_exp_double"(double x) noexcept nogil
+
+cdef extern from "passes/loss_loops.h":
+    ctypedef struct LossLoops "ska_loss_loops":
+        void (*log_losses)(
+            const double* p, double* gradients, double* values, Py_ssize_t n) noexcept nogil
+        void (*exponentials)(double* x, Py_ssize_t n) noexcept nogil
+    const LossLoops* loss_loops_of "ska_loss_loops_of"(const char* instruction_set)
+
+cdef const LossLoops* loops = loss_loops_of(instruction_set().encode())
+
+# For a class of any share one of these raw predictions is as good as the best, to a few percent.
+GRID = np.linspace(-20, 20, 401)
+
+# Training starts from the shares of the classes and this much more of each.
+SHARE_ADDED = 0.01
+
+
+cdef class Loss:
+    """A loss function of a target and a raw prediction.
+
+    Attributes
+    ----------
+    log_link : bool
+        Whether predictions are the exponential of raw predictions, and targets not negative.
+    has_probabilities : bool
+        Whether there are `probabilities` and `log_probabilities`.
+    couples_outputs : bool
+        Whether an output's gradient depends on the other outputs.
+    """
+
+    log_link = False
+    has_probabilities = False
+    couples_outputs = False
+
+    cdef double evaluate(self, double y, double p, double* gradient) noexcept nogil:
+        gradient[0] = 0.0
+        return 0.0
+
+    cdef void evaluate_outputs(
+        self, const double* p, double* gradients, double* values, Py_ssize_t n
+    ) noexcept nogil:
+        """Values and derivatives of n outputs, whose targets `gradients` holds at first.
+
+        The value of a loss that couples outputs is that of the first, and the others' are 0. What
+        is behind the last output, up to a multiple of LOSSES_AT_ONCE, may be overwritten, but not
+        by a loss that couples outputs.
+        """
+        cdef Py_ssize_t k
+        for k in range(n):
+            values[k] = self.evaluate(gradients[k], p[k], &gradients[k])
+
+    def __call__(self, y, p):
+        """Value and derivative at arrays of targets and raw predictions.
+
+        Parameters
+        ----------
+        y, p : array-like of the same shape
+            Targets and raw predictions.
+
+        Returns
+        -------
+        value, gradient : ndarrays of the shape of y
+        """
+        y, p = np.broadcast_arrays(np.asarray(y, np.float64), np.asarray(p, np.float64))
+        value = np.empty(y.shape)
+        gradient = np.empty(y.shape)
+        cdef const double[::1] targets = np.ravel(y)
+        cdef const double[::1] raw_predictions = np.ravel(p)
+        cdef double[::1] values = value.reshape(-1)
+        cdef double[::1] derivatives = gradient.reshape(-1)
+        cdef Py_ssize_t i
+        for i in range(targets.shape[0]):
+            values[i] = self.evaluate(targets[i], raw_predictions[i], &derivatives[i])
+        return value, gradient
+
+    def row_losses(self, targets, raw_predictions, class_weight):
+        """The loss of each row, as training sees it.
+
+        Parameters
+        ----------
+        targets, class_weight : float64 ndarrays
+            See `TrainingData`.
+        raw_predictions : array of shape (n_rows, n_outputs)
+
+        Returns
+        -------
+        losses : float64 ndarray of shape (n_rows,)
+        """
+        cdef const double[:, ::1] y = targets
+        cdef const double[:, ::1] p = np.ascontiguousarray(raw_predictions, np.float64)
+        cdef const double[:, ::1] by_class = class_weight
+        cdef const double* of_classes = &by_class[0, 0] if by_class.shape[0] else NULL
+        cdef Py_ssize_t K = p.shape[1], i, k
+        cdef bint coupled = self.couples_outputs
+        cdef double[:, ::1] buffer = np.zeros((4, room_for_losses(K)))
+        cdef double* of_row = &buffer[0, 0]
+        cdef double* gradients = &buffer[1, 0]
+        cdef double* values = &buffer[2, 0]
+        cdef double* factors = &buffer[3, 0]
+        losses = np.zeros(p.shape[0])
+        cdef double[::1] sums = losses
+        with nogil:
+            for i in range(p.shape[0]):
+                memcpy(of_row, &p[i, 0], K * sizeof(double))
+                set_targets(gradients, factors, K, &y[i, 0], y.shape[1], of_classes, coupled, 1.0)
+                self.evaluate_outputs(of_row, gradients, values, K)
+                for k in range(K):
+                    sums[i] += factors[k] * values[k]
+        return losses
+
+    # -- before anything is learned, from targets of regression: shape (n_rows, n_outputs) --
+
+    def fit_intercept_only(self, targets):
+        """What a model without coefficients predicts, one raw prediction for each output.
+
+        The median, whatever the loss: a few outliers do not move it.
+        """
+        return np.median(targets, axis=0)
+
+    def scale(self, targets, constant):
+        """How far raw predictions have to go from a constant, typically."""
+        distance = np.abs(targets - constant).mean(axis=0)
+        # Of constant targets only their size is known.
+        distance = np.where(distance > 0, distance, np.abs(targets).mean(axis=0))
+        return geometric_mean(distance)
+
+    def typical_derivative(self, targets, constant):
+        """The size of the derivative by a raw prediction at a constant.
+
+        Positive, or 0 if these targets teach nothing.
+        """
+        size = np.abs(self(targets, constant)[1]).mean(axis=0)
+        # Of constant targets only their size is known: they are compared with a prediction of 0.
+        prediction_of_0 = -np.inf if self.log_link else 0.0
+        of_size = np.abs(self(targets, prediction_of_0)[1]).mean(axis=0)
+        varies = (size > 0) & (np.ptp(targets, axis=0) > 0)
+        return geometric_mean(np.where(varies, size, of_size))
+
+    def excess(self, targets, constant):
+        """By how much the losses of a constant exceed those of a perfect prediction."""
+        return self(targets, constant)[0]
+
+    # -- the same of classes, whose targets are 1 and -1 --
+
+    def typical_derivative_of_classes(self, n_outputs):
+        """The size of the derivative by the raw prediction of a row's class."""
+        return float(np.abs(self([-1.0, 1.0], 0.0)[1]).max())
+
+    def best_constants(self, positive, negative):
+        """Intercepts to start from, or None: those of a model without coefficients.
+
+        Parameters
+        ----------
+        positive, negative : arrays of shape (n_outputs,)
+            The weights of the rows whose target is 1, and of those whose target is -1.
+        """
+        return None
+
+    def least_loss_of_constants(self, positive, negative, fit_intercept):
+        """The weighted loss of the best constant, or of 0 without intercept.
+
+        Parameters
+        ----------
+        positive, negative : arrays of shape (n_outputs,)
+            The weights of the rows whose target is 1, and of those whose target is -1.
+        fit_intercept : bool
+        """
+        constants = GRID if fit_intercept else np.zeros(1)
+        losses = np.outer(positive, self(1.0, constants)[0])
+        losses += np.outer(negative, self(-1.0, constants)[0])
+        return float(losses.min(axis=1).sum())
+
+
+def geometric_mean(sizes):
+    """Of those that are positive and finite; 1 if none is."""
+    sizes = sizes[(sizes > 0) & np.isfinite(sizes)]
+    if not sizes.size:
+        return 1.0
+    # of one it is that one, without rounding
+    largest = sizes.max()
+    return float(largest * np.exp(np.log(sizes / largest).mean()))
+
+
+cdef class LogLoss(Loss):
+    """log(1 + exp(-y p)): logistic regression."""
+
+    has_probabilities = True
+
+    def best_constants(self, positive, negative):
+        """The log odds, each share a hundredth more: a class may be missing from the first rows."""
+        more = SHARE_ADDED * (positive + negative)
+        return np.log((positive + more) / (negative + more)) if more.all() else None
+
+    cdef double evaluate(self, double y, double p, double* gradient) noexcept nogil:
+        # The exponential of a negative number never overflows, whatever the margin.
+        cdef double z = y * p
+        cdef double e = exp(-fabs(z))
+        if z > 0:
+            gradient[0] = -y * e / (1.0 + e)
+            return log1p(e)
+        gradient[0] = -y / (1.0 + e)
+        return log1p(e) - z
+
+    cdef void evaluate_outputs(
+        self, const double* p, double* gradients, double* values, Py_ssize_t n
+    ) noexcept nogil:
+        cdef double y = gradients[0], z, e
+        if n > 1:
+            loops.log_losses(p, gradients, values, n)
+            return
+        # the same as `evaluate`, but in absolute rounding, and quicker
+        z = y * p[0]
+        e = exp_of_negative(-fabs(z))
+        gradients[0] = -y * (e if z > 0 else 1.0) / (1.0 + e)
+        values[0] = log(1.0 + e) - (z if z < 0 else 0.0)
+
+    def probabilities(self, raw_predictions, exclusive):
+        """Probabilities of classes, of shape (n_rows, n_classes).
+
+        Parameters
+        ----------
+        raw_predictions : float64 ndarray of shape (n_rows, n_outputs)
+            With two classes of the second one only.
+        exclusive : bool
+            Whether a row has exactly one of the classes.
+        """
+        if not exclusive:
+            return expit(raw_predictions)
+        if raw_predictions.shape[1] == 1:
+            return np.hstack([expit(-raw_predictions), expit(raw_predictions)])
+        # those of each class against the rest, over their sum
+        return softmax(log_expit(raw_predictions))
+
+    def log_probabilities(self, raw_predictions, exclusive):
+        """The logarithms of `probabilities`, exact where those are 0 to rounding."""
+        if not exclusive:
+            return log_expit(raw_predictions)
+        if raw_predictions.shape[1] == 1:
+            return log_softmax(
+                np.hstack([np.zeros_like(raw_predictions), raw_predictions]), axis=1)
+        return log_softmax(log_expit(raw_predictions), axis=1)
+
+
+cdef class MultinomialLogLoss(Loss):
+    """-log softmax(p)_y: multinomial logistic regression."""
+
+    has_probabilities = True
+    couples_outputs = True
+
+    cdef void evaluate_outputs(
+        self, const double* p, double* gradients, double* values, Py_ssize_t n
+    ) noexcept nogil:
+        cdef Py_ssize_t k, target = 0
+        cdef double largest = p[0], total = 0.0
+        for k in range(n):
+            largest = p[k] if p[k] > largest else largest
+            target = k if gradients[k] > 0 else target
+        # No exponential of a positive number, and one of zero: neither overflow nor 0 / 0.
+        for k in range(n):
+            gradients[k] = p[k] - largest
+            values[k] = 0.0
+        loops.exponentials(gradients, n)
+        for k in range(n):
+            total += gradients[k]
+        for k in range(n):
+            gradients[k] /= total
+        gradients[target] -= 1.0
+        values[0] = log(total) + largest - p[target]
+
+    def probabilities(self, raw_predictions, exclusive):
+        """See `LogLoss.probabilities`."""
+        return softmax(raw_predictions)
+
+    def log_probabilities(self, raw_predictions, exclusive):
+        """See `LogLoss.log_probabilities`."""
+        return log_softmax(raw_predictions, axis=1)
+
+    def best_constants(self, positive, negative):
+        """The logarithms of the shares, see `LogLoss.best_constants`."""
+        more = SHARE_ADDED * positive.sum()
+        if not more > 0:
+            return None
+        logits = np.log(positive + more)
+        return logits - logits.mean()
+
+    def typical_derivative_of_classes(self, n_outputs):
+        return 1 - 1 / n_outputs
+
+    def least_loss_of_constants(self, positive, negative, fit_intercept):
+        shares = positive / positive.sum() if fit_intercept else 1 / positive.size
+        return float(-xlogy(positive, shares).sum())
+
+
+def softmax(logits):
+    exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return exponentials / exponentials.sum(axis=1, keepdims=True)
+
+
+cdef class Hinge(Loss):
+    """max(0, threshold - y p) with a threshold of 1: the linear SVM."""
+
+    cdef double threshold
+
+    def __cinit__(self):
+        self.threshold = 1.0
+
+    cdef double evaluate(self, double y, double p, double* gradient) noexcept nogil:
+        cdef double z = y * p
+        # At the threshold itself the subgradient is -y: a perceptron that
+        # starts at zero has to move.
+        if z <= self.threshold:
+            gradient[0] = -y
+            return self.threshold - z
+        gradient[0] = 0.0
+        return 0.0
+
+
+cdef class Perceptron(Hinge):
+    """max(0, -y p)."""
+
+    def __cinit__(self):
+        self.threshold = 0.0
+
+
+cdef class SquaredHinge(Loss):
+    """max(0, 1 - y p)^2."""
+
+    cdef double evaluate(self, double y, double p, double* gradient) noexcept nogil:
+        cdef double z = 1.0 - y * p
+        if z > 0:
+            gradient[0] = -2.0 * y * z
+            return z * z
+        gradient[0] = 0.0
+        return 0.0
+
+
+cdef class ModifiedHuber(Loss):
+    """max(0, 1 - y p)^2 where y p >= -1, and -4 y p below (Zhang 2004)."""
+
+    has_probabilities = True
+
+    cdef double evaluate(self, double y, double p, double* gradient) noexcept nogil:
+        cdef double z = y * p
+        if z >= 1.0:
+            gradient[0] = 0.0
+            return 0.0
+        if z >= -1.0:
+            gradient[0] = -2.0 * y * (1.0 - z)
+            return (1.0 - z) * (1.0 - z)
+        gradient[0] = -4.0 * y
+        return -4.0 * z
+
+    def probabilities(self, raw_predictions, exclusive):
+        """See `LogLoss.probabilities`."""
+        probabilities = (np.clip(raw_predictions, -1, 1) + 1) / 2
+        if not exclusive:
+            return probabilities
+        if probabilities.shape[1] == 1:
+            return np.hstack([1 - probabilities, probabilities])
+        # where every class says no, all are as likely
+        probabilities[~probabilities.any(axis=1)] = 1
+        return probabilities / probabilities.sum(axis=1, keepdims=True)
+
+    def log_probabilities(self, raw_predictions, exclusive):
+        """The logarithms of `probabilities`."""
+        with np.errstate(divide="ignore"):
+            return np.log(self.probabilities(raw_predictions, exclusive))
+
+
+cdef class SquaredError(Loss):
+    """(p - y)^2 / 2."""
+
+    cdef double evaluate(self, double y, double p, double* gradient) noexcept nogil:
+        gradient[0] = p - y
+        return 0.5 * (p - y) * (p - y)
+
+
+cdef class Huber(Loss):
+    """(p - y)^2 / 2 within epsilon of the target, linear beyond."""
+
+    cdef double epsilon
+
+    def __cinit__(self, double epsilon):
+        self.epsilon = epsilon
+
+    cdef double evaluate(self, double y, double p, double* gradient) noexcept nogil:
+        cdef double r = p - y
+        if fabs(r) <= self.epsilon:
+            gradient[0] = r
+            return 0.5 * r * r
+        gradient[0] = self.epsilon if r > 0 else -self.epsilon
+        return self.epsilon * (fabs(r) - 0.5 * self.epsilon)
+
+
+cdef class EpsilonInsensitive(Loss):
+    """max(0, |p - y| - epsilon): the linear SVR."""
+
+    cdef double epsilon
+
+    def __cinit__(self, double epsilon):
+        self.epsilon = epsilon
+
+    cdef double evaluate(self, double y, double p, double* gradient) noexcept nogil:
+        cdef double r = p - y
+        if fabs(r) <= self.epsilon:
+            gradient[0] = 0.0
+            return 0.0
+        gradient[0] = 1.0 if r > 0 else -1.0
+        return fabs(r) - self.epsilon
+
+
+cdef class SquaredEpsilonInsensitive(Loss):
+    """max(0, |p - y| - epsilon)^2."""
+
+    cdef double epsilon
+
+    def __cinit__(self, double epsilon):
+        self.epsilon = epsilon
+
+    cdef double evaluate(self, double y, double p, double* gradient) noexcept nogil:
+        cdef double r = p - y
+        cdef double excess = fabs(r) - self.epsilon
+        if excess <= 0:
+            gradient[0] = 0.0
+            return 0.0
+        gradient[0] = 2.0 * excess if r > 0 else -2.0 * excess
+        return excess * excess
+
+
+cdef class Quantile(Loss):
+    """The pinball loss, whose minimiser is the given quantile of the target."""
+
+    cdef double quantile
+
+    def __cinit__(self, double quantile):
+        self.quantile = quantile
+
+    cdef double evaluate(self, double y, double p, double* gradient) noexcept nogil:
+        cdef double r = y - p
+        if r > 0:
+            gradient[0] = -self.quantile
+            return self.quantile * r
+        if r < 0:
+            gradient[0] = 1.0 - self.quantile
+            return (self.quantile - 1.0) * r
+        gradient[0] = 0.0
+        return 0.0
+
+
+cdef class Poisson(Loss):
+    """exp(p) - y p: half the Poisson deviance with a log link, less a constant of y."""
+
+    log_link = True
+
+    cdef double evaluate(self, double y, double p, double* gradient) noexcept nogil:
+        cdef double mean = exp(p)
+        gradient[0] = mean - y
+        return mean - y * p
+
+    def fit_intercept_only(self, targets):
+        """The logarithm of the mean, or 0 for an output whose targets are all zero."""
+        mean = targets.mean(axis=0)
+        return np.log(mean, out=np.zeros_like(mean), where=mean > 0)
+
+    def scale(self, targets, constant):
+        """Of logarithms, whatever the unit of the targets."""
+        return 1.0
+
+    def excess(self, targets, constant):
+        # The loss of a perfect prediction is not zero.
+        perfect = np.log(np.maximum(targets, np.finfo(np.float64).tiny))
+        return self(targets, constant)[0] - self(targets, perfect)[0]

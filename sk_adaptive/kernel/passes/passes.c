@@ -1,0 +1,110 @@
+/* All that is compiled for each set of instructions: the passes of each rule for each kind of record,
+   and the loops. SKA_SET is the name of the set. */
+
+#include "adagrad.h"
+#include "adam.h"
+#include "ftrl.h"
+#include "loops.h"
+#include "one_output.h"
+#include "rmsprop.h"
+#include "several_outputs.h"
+
+/* Intercepts after step t. */
+SKA_INLINE int ska_step_intercepts(
+    const ska_rule *rule, const ska_model *m, const ska_intercepts *i, const double *gradient) {
+    const ptrdiff_t n = m->n_outputs;
+    double *next = i->next;
+    ptrdiff_t k;
+    if (n == 1) /* without a call */
+        memcpy(next, i->values, 3 * sizeof(double));
+    else
+        memcpy(next, i->values, 3 * n * sizeof(double));
+    for (k = 0; k < n; k++)
+        i->gradient[k] = i->scaling * gradient[k];
+    rule->step_intercepts(i, n, next + n, next + 2 * n, i->gradient, i->step);
+    for (k = 0; k < n; k++)
+        next[k] -= i->scaling * i->step[k];
+    return ska_are_finite(next, 3 * n);
+}
+
+/* The kinds of records that there are. */
+#define ALL_KINDS(OF)                                                                              \
+    /* rule,    step, weight, second, metric, charged */                                           \
+    OF(adagrad, 0,    1,      0,      0,      0)                                                   \
+    OF(adagrad, 0,    1,      0,      0,      1)                                                   \
+    OF(rmsprop, 0,    1,      0,      0,      0)                                                   \
+    OF(rmsprop, 0,    1,      0,      1,      1)                                                   \
+    OF(rmsprop, 1,    1,      0,      0,      0)                                                   \
+    OF(rmsprop, 1,    1,      0,      1,      1)                                                   \
+    OF(adam,    0,    1,      1,      0,      0)                                                   \
+    OF(adam,    0,    1,      1,      1,      1)                                                   \
+    OF(adam,    1,    1,      1,      0,      0)                                                   \
+    OF(adam,    1,    1,      1,      1,      1)                                                   \
+    OF(adamw,   0,    1,      1,      0,      0)                                                   \
+    OF(adamw,   0,    1,      1,      0,      1)                                                   \
+    OF(adamw,   1,    1,      1,      0,      0)                                                   \
+    OF(adamw,   1,    1,      1,      0,      1)                                                   \
+    OF(ftrl,    0,    0,      1,      0,      0)
+
+/* The passes for one of them: copies of the inline functions, in which the kind is known. */
+#define NAME(rule, step, charged) rule##_##step##charged
+#define FUNCTIONS(rule, step, weight, second, metric, charged)                                     \
+    static const ska_kind NAME(rule, step, charged) = {                                            \
+        &rule, {step, weight, second, metric, charged}};                                           \
+    static int SKA_JOIN(step_intercepts, NAME(rule, step, charged))(                               \
+        const ska_model *m, const ska_intercepts *i, const double *gradient) {                     \
+        return ska_step_intercepts(&rule, m, i, gradient);                                         \
+    }                                                                                              \
+    FUNCTIONS_OF(NAME(rule, step, charged), one)                                                   \
+    FUNCTIONS_OF(NAME(rule, step, charged), several)
+#define FUNCTIONS_OF(kind, outputs) FUNCTIONS_OF_(kind, outputs)
+#define FUNCTIONS_OF_(kind, outputs)                                                               \
+    static void read_##outputs##_##kind(                                                           \
+        const ska_model *restrict m, ska_touch *restrict touch, int whole) {                       \
+        ska_read_##outputs(&kind, m, touch, whole);                                                \
+    }                                                                                              \
+    static void move_##outputs##_##kind(                                                           \
+        const ska_model *restrict m, const ska_touch *restrict touch) {                            \
+        ska_move_##outputs(&kind, m, touch);                                                       \
+    }                                                                                              \
+    static int step_##outputs##_##kind(                                                            \
+        const ska_model *restrict m, const ska_touch *restrict touch) {                            \
+        return ska_step_##outputs(&kind, m, touch);                                                \
+    }                                                                                              \
+    static void store_##outputs##_##kind(                                                          \
+        const ska_model *restrict m, const ska_touch *restrict touch) {                            \
+        ska_store_##outputs(&kind, m, touch);                                                      \
+    }                                                                                              \
+    static void settle_##outputs##_##kind(const ska_model *m, ptrdiff_t n) {                       \
+        ska_settle_##outputs(&kind, m, n);                                                         \
+    }
+ALL_KINDS(FUNCTIONS)
+
+#define ENTRIES(rule, step, weight, second, metric, charged)                                       \
+    ENTRY(rule, step, weight, second, metric, charged, 0, one)                                     \
+    ENTRY(rule, step, weight, second, metric, charged, 1, several)
+#define ENTRY(rule, step, weight, second, metric, charged, several, outputs)                       \
+    {#rule,                                                                                        \
+     {step, weight, second, metric, charged},                                                      \
+     several,                                                                                      \
+     SKA_JOIN(read_##outputs, NAME(rule, step, charged)),                                          \
+     SKA_JOIN(move_##outputs, NAME(rule, step, charged)),                                          \
+     SKA_JOIN(step_##outputs, NAME(rule, step, charged)),                                          \
+     SKA_JOIN(store_##outputs, NAME(rule, step, charged)),                                         \
+     SKA_JOIN(settle_##outputs, NAME(rule, step, charged)),                                        \
+     SKA_JOIN(step_intercepts, NAME(rule, step, charged))},
+static const ska_passes passes[] = {ALL_KINDS(ENTRIES)};
+
+const ska_kernel SKA_JOIN(SKA_KERNEL, SKA_SET) = {
+    LANES,
+    passes,
+    sizeof passes / sizeof *passes,
+    ska_set_rates,
+    ska_multiply_row,
+    ska_predict_in_batch,
+    ska_add_gradients,
+    ska_largest_size,
+    ska_add_sizes,
+    ska_mean_of_models,
+    ska_reweigh,
+};

@@ -1,0 +1,147 @@
+"""What rows tell before anything is learned: eps, eta0, intercepts, and the unit of tol."""
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..data.check import typical_row
+from ..kernel.optimizers import OPTIMIZERS
+from ..model.hyperparameters import Hyperparameters, Scales, hyperparameters_of
+
+# A typical gradient and a typical coefficient are taken to be within these bounds, for products
+# of two of them to be numbers of the precision.
+BOUNDS = {np.float32: (1e-18, 1e18), np.float64: (1e-153, 1e153)}
+
+
+# Rows whose size is so many times that of the first ones, or less than its inverse, need others.
+FAR = 100.0
+
+
+@dataclass(frozen=True)
+class Start:
+    """How training starts.
+
+    Attributes
+    ----------
+    hyperparameters : Hyperparameters
+    intercept : ndarray of shape (n_outputs,) or None
+        None: 0.
+    """
+
+    hyperparameters: Hyperparameters
+    intercept: np.ndarray | None = None
+
+
+def takes_from_rows(estimator):
+    """Whether rows tell anything: not where both eta0 and eps are numbers."""
+    return isinstance(estimator.eta0, str) or estimator.eps is None
+
+
+def start_of(estimator, training, rows, one_pass):
+    """The start of an estimator on these rows; with normalize they have to be normalised.
+
+    Parameters
+    ----------
+    estimator : AdaptiveSGD
+    training : TrainingData
+    rows : int64 ndarray
+    one_pass : bool
+        Whether each row is learned once, or over and over.
+
+    Returns
+    -------
+    Start
+
+    Raises
+    ------
+    ValueError
+        If the decay of adamw would turn the signs of weights.
+    """
+    if not (takes_from_rows(estimator) and rows.size):
+        # without rows the next call will tell
+        eta0 = 0.0 if isinstance(estimator.eta0, str) else float(estimator.eta0)
+        return Start(hyperparameters_of(estimator, Scales(), eta0))
+    largest, norm = typical_row(training.data, training.indptr, rows)
+    intercept, scale = training.target_type.starting_point(training, rows)
+    gradient = largest * training.target_type.typical_derivative(training, rows)
+    bounds = BOUNDS[training.data.dtype.type]
+    scales = Scales(
+        intercept=float(np.clip(norm, *bounds)),
+        # 0 where these rows teach nothing: then the next call will tell
+        gradient=float(np.clip(gradient, *bounds)) if gradient > 0 else 0.0,
+        coef=float(np.clip(scale / largest, *bounds)),
+        rows_a_step=float(min(training.batch_size, rows.size)),
+    )
+    if isinstance(estimator.eta0, str):
+        rate = automatic_rate(estimator, training, one_pass, scales.rows_a_step)
+        eta0 = rate * scale * (largest / norm) / norm
+    else:
+        eta0 = float(estimator.eta0)
+    hyperparameters = hyperparameters_of(estimator, scales, eta0)
+    check_decay(estimator, hyperparameters)
+    return Start(hyperparameters, intercept)
+
+
+def automatic_rate(estimator, training, one_pass, rows_a_step):
+    """The rate where rows and targets are of the unit 1.
+
+    A step of AdaGrad changes each weight by about the rate, so that of the raw prediction is the
+    rate times the row's 1-norm. `start_of` multiplies by the mean largest entry over the mean
+    squared norm, which is 1 over the number of ones for one-hot rows and shrinks like a weight as
+    the entries grow.
+    """
+    spec, update = OPTIMIZERS[estimator.optimizer], estimator.sparse_update
+    rate, faster = spec.rate[update], 1.0
+    if spec.rate_follows and update == "exact":
+        if training.loss.couples_outputs:
+            # What the rows of other classes leave of the moments is far below eps.
+            rate *= np.sqrt(training.n_outputs / 2)
+        # Fewer steps of the same length are to go as far.
+        faster = np.sqrt(rows_a_step)
+    if one_pass:
+        faster = max(faster, spec.hurry[update] / training.target_type.shorter_steps)
+    return rate * faster
+
+
+def warn_of_other_scales(estimator, training, rows, scales):
+    """Say it where rows are far from those that told the scales, which stay."""
+    told = scales.gradient > 0 and takes_from_rows(estimator)
+    if not told or not rows.size or estimator.normalize:
+        return
+    _, norm = typical_row(training.data, training.indptr, rows)
+    ratio = norm / scales.intercept
+    if not 1 / FAR < ratio < FAR:
+        warnings.warn(
+            f"The entries of these rows are {ratio:.0e} times as large as those of the first call "
+            "of partial_fit, from which eta0 and eps were derived. Give the first call rows like "
+            "those to come, or set eta0 and eps.",
+            UserWarning,
+            # the caller of partial_fit
+            stacklevel=5,
+        )
+
+
+def check_decay(estimator, hyperparameters):
+    """Refuse a decay of adamw that would turn the signs of weights."""
+    eta0 = hyperparameters.eta0
+    if hyperparameters.spec.decoupled and eta0 * hyperparameters.l2 >= 1:
+        found = ", which was found from the rows" if isinstance(estimator.eta0, str) else ""
+        raise ValueError(
+            f"eta0 * alpha must be less than 1 with optimizer={estimator.optimizer!r}, as weights "
+            f"are multiplied by 1 - eta0 * alpha. Got eta0={eta0!r}{found}, "
+            f"alpha={estimator.alpha!r}. alpha='auto' follows the unit of the rows."
+        )
+
+
+def least_gain(estimator, training, rows, validated):
+    """What an epoch has to gain: `tol` in the unit of what decides on stopping, or None."""
+    if estimator.tol is None or (validated and estimator.scoring != "loss"):
+        return estimator.tol
+    loss = training.target_type.least_loss(training, rows)
+    if validated and training.sample_weight.size:
+        # the validation loss is a mean by weight
+        loss /= training.sample_weight[rows].sum()
+    else:
+        loss /= rows.size
+    return estimator.tol * (loss if 0 < loss < np.inf else 1.0)

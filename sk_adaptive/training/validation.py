@@ -1,0 +1,209 @@
+"""Rows that `fit` does not learn: given or set aside, and the score on them."""
+
+from inspect import Parameter, signature
+from itertools import islice
+from numbers import Real
+
+import numpy as np
+import scipy.sparse as sp
+from sklearn.metrics import check_scoring
+
+from .._threads import sparse_products
+
+# early_stopping="auto" sets rows aside where they count as at least so many, see `n_telling`.
+LEAST_ROWS = 50
+
+# Raw predictions of several models are there at once up to so many, or of one model.
+MOST_RAW_PREDICTIONS = 1 << 24
+
+
+def check_validation_data(estimator, X_val, y_val, sample_weight_val):
+    """Refuse a part of the three without the others, or all where they have no use."""
+    if X_val is None and y_val is None:
+        if sample_weight_val is not None:
+            raise ValueError(
+                "sample_weight_val is provided, but X_val and y_val were not provided."
+            )
+        return
+    if y_val is None:
+        raise ValueError("X_val is provided, but y_val was not provided.")
+    if X_val is None:
+        raise ValueError("y_val is provided, but X_val was not provided.")
+    if not estimator.early_stopping:
+        raise ValueError(
+            "X_val and y_val are passed to fit while at the same time early_stopping is False. "
+            "When passing X_val and y_val to fit, early_stopping should be True or 'auto'."
+        )
+
+
+def rows_to_learn(estimator, X, y, training, given, judge):
+    """The rows to learn, a function that scores a model on other rows, or None, and all rows.
+
+    Parameters
+    ----------
+    estimator : AdaptiveSGD
+    X, y : arrays or matrices
+        Validated.
+    training : TrainingData
+        Of X and y.
+    given : tuple or None
+        `X_val` and `y_val` of `fit`, validated, and the `TrainingData` of them.
+    judge : callable
+        Takes a model, and returns an estimator that has learned it.
+
+    Returns
+    -------
+    rows : int64 ndarray
+        Those with a weight.
+    score : callable or None
+        Takes what has coefficients and intercepts.
+    all_rows : int64 ndarray
+        `rows` and those set aside.
+    """
+    all_rows = training.with_weight(np.arange(training.n_rows, dtype=np.int64))
+    if given is not None:
+        sets_aside = False
+    elif estimator.early_stopping == "auto":
+        told_by = estimator.validation_fraction * n_telling(training, all_rows)
+        sets_aside = told_by >= LEAST_ROWS and estimator.tol is not None
+    else:
+        sets_aside = estimator.early_stopping
+    if not sets_aside:
+        if not all_rows.size:
+            raise ValueError("Sample weights must contain at least one non-zero number.")
+        score = None
+        if given is not None:
+            X_val, y_val, validation = given
+            held_out = validation.with_weight(np.arange(validation.n_rows))
+            score = _score(estimator, X_val, y_val, validation, held_out, judge)
+        return all_rows, score, all_rows
+    split = one_split(
+        training.target_type, y, estimator.validation_fraction, estimator.random_state
+    )
+    rows, held_out = parts_with_weight(training, *split)
+    return rows, _score(estimator, X, y, training, held_out, judge), all_rows
+
+
+def n_telling(training, rows):
+    """How many rows of equal say tell as much as these do.
+
+    The say of a row is its weighted gradient before anything is learned, by its raw prediction:
+    ten rows of a rare class are ten and ten more, whatever the class weights and however many
+    the others are; outliers are few.
+    """
+    say = training.target_type.gradients_of_constants(training, rows)
+    largest = say.max(initial=0.0)
+    if not 0 < largest < np.inf:
+        return 0.0
+    say /= largest
+    return float(say.sum() ** 2 / (say @ say))
+
+
+def one_split(target_type, y, fraction, random_state):
+    """Rows to train on, and a fraction of the rows to validate on."""
+    splitter = target_type.splitter(y, fraction)(test_size=fraction, random_state=random_state)
+    return next(splitter.split(np.zeros((y.shape[0], 1)), y))
+
+
+def parts_with_weight(training, rows, held_out):
+    """Those of rows to train on, and of rows to validate on, that have a weight."""
+    rows, held_out = training.with_weight(rows.astype(np.int64)), training.with_weight(held_out)
+    # in the order of SGDClassifier, whose message on weights that are all zero this is
+    for part, what in ((held_out, "validation"), (rows, "training")):
+        if not part.size:
+            raise ValueError(
+                f"The sample weights for {what} set are all zero, consider using a "
+                "different random state."
+            )
+    return rows, held_out
+
+
+def _score(estimator, X, y, training, rows, judge):
+    """The function that scores a model on these rows of X and y."""
+    if estimator.scoring == "loss":
+        return ValidationLoss(training.part(rows), estimator.n_jobs)
+    score = scorer_on(estimator, X[rows], y[rows], weights_for_scorers(training, rows))
+    return lambda parts: score(judge(parts.whole()))
+
+
+def weights_for_scorers(training, rows):
+    """Of these rows, factors of their classes included; None where all are 1."""
+    weight = training.target_type.weights_for_scorers(training)
+    return None if weight is None else weight[rows]
+
+
+class ValidationLoss:
+    """The negative mean loss on rows that are not learned from, without the penalty.
+
+    Parameters
+    ----------
+    rows : TrainingData
+        Of these rows only.
+    n_jobs : int or None
+        Of the threads that predict.
+    """
+
+    def __init__(self, rows, n_jobs):
+        self._rows, self._n_jobs = rows, n_jobs
+        # Only the weights of the features that occur are read.
+        self._features = rows.features()
+        # quicker than a search, and pages that are not touched take no memory
+        column = np.empty(rows.n_features, rows.indices.dtype)
+        column[self._features] = np.arange(self._features.size)
+        self._X = sp.csr_matrix(
+            (rows.data.astype(np.float64), column[rows.indices], rows.indptr),
+            shape=(rows.n_rows, self._features.size),
+        )
+
+    def __call__(self, model):
+        (raw_predictions,) = self.raw_predictions(model)
+        return self.of(raw_predictions)
+
+    def raw_predictions(self, model, n_models=1):
+        """Raw predictions of each of several models side by side: float64, (n_rows, n_outputs)."""
+        coef = model.coefficients(self._features)
+        intercept = model.intercepts()
+        # for many at once one pass over the rows, and for all of them perhaps no room
+        at_once = max(1, MOST_RAW_PREDICTIONS * n_models // (self._rows.n_rows * len(coef)))
+        each = zip(np.split(coef, n_models), np.split(intercept, n_models), strict=True)
+        while batch := list(islice(each, at_once)):
+            weights, constants = map(np.concatenate, zip(*batch, strict=True))
+            products = sparse_products(self._X, weights, self._n_jobs)
+            yield from np.split(products + constants, len(batch), axis=1)
+
+    def of(self, raw_predictions):
+        """That of a model with these raw predictions."""
+        rows = self._rows
+        losses = rows.loss.row_losses(rows.targets, raw_predictions, rows.class_weight)
+        return -float(np.average(losses, weights=rows.weight_or_none))
+
+
+def scorer_on(estimator, X, y, sample_weight):
+    """A function of a model that returns its score by `scoring`, not 'loss', on these rows."""
+    scorer = check_scoring(estimator, estimator.scoring)
+    weights = {}
+    if sample_weight is not None and _takes_weights(estimator, scorer):
+        weights["sample_weight"] = sample_weight
+
+    def score(model):
+        value = scorer(model, X, y, **weights)
+        if not isinstance(value, Real):
+            raise ValueError(f"scoring must return a number, got {value!r} ({type(value)})")
+        return float(value)
+
+    return score
+
+
+def _takes_weights(estimator, scorer):
+    """Whether the scorer of an estimator takes `sample_weight`."""
+    # what a scorer of scikit-learn calls, which takes anything itself
+    function = getattr(scorer, "_score_func", scorer)
+    if estimator.scoring is None:
+        function = estimator.score
+    try:
+        parameters = signature(function).parameters
+    except (TypeError, ValueError):
+        # of a function that does not say
+        return False
+    any_name = any(one.kind is Parameter.VAR_KEYWORD for one in parameters.values())
+    return "sample_weight" in parameters or (any_name and function is scorer)
