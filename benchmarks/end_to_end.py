@@ -119,7 +119,8 @@ def as_table(X):
             of[name] = np.full(X.shape[0], None, dtype=object)
         of[name][rows] = str(feature)
         used[rows] = True
-    return pd.DataFrame(of | columns)
+    fields = {name: pd.Series(values, dtype=object) for name, values in of.items()}
+    return pd.DataFrame(fields | columns)
 
 
 # -- measures --
@@ -209,7 +210,9 @@ def steps(arguments):
     """Time per non-zero of encoders alone."""
     table, _ = clicks(arguments.rows, 0)
     categories, n_entries = table.astype("category"), 26 * arguments.rows
-    fresh = table.map(lambda text: (text + " ")[:-1])
+    fresh = pd.DataFrame(
+        {name: [(t + " ")[:-1] for t in table[name]] for name in table}, dtype=object
+    )
     encoder = OneHotEncoder(handle_unknown="ignore").fit(categories)
     hasher = FeatureHasher(1 << BITS, input_type="string", alternate_sign=False)
     part = table[: max(1, arguments.rows // 10)]
@@ -342,11 +345,13 @@ def main():
         elif part == "text":
             for name in ("sms_spam", "20news"):
                 X, y, test = text_rows(name, arguments)
-                train = [x for x, t in zip(X, test, strict=True) if not t]
-                new = [x for x, t in zip(X, test, strict=True) if t]
-                print(f"# {name}, {len(train):,} rows")
-                job = {"table": train, "y": y[~test]}
-                table_of(part, job, new, y[test], arguments.rounds, arguments.only)
+                # not in the order of the file, which may begin with one class
+                rows = np.random.default_rng(0).permutation(len(y))
+                learned, held_out = rows[~test[rows]], rows[test[rows]]
+                print(f"# {name}, {len(learned):,} rows")
+                job = {"table": [X[k] for k in learned], "y": y[learned]}
+                new = [X[k] for k in held_out]
+                table_of(part, job, new, y[held_out], arguments.rounds, arguments.only)
         else:
             n_new = max(1000, arguments.rows // 4)
             n = arguments.rows + n_new

@@ -163,10 +163,9 @@ cdef class Column:
         return self if self.objects is None else Column.of_array(np.array(self.objects, dtype=np.float64))
 
     def prepare(self, name, role, skips_missing):
-        """Say what it is called and what is made of it; hash a dictionary of fewer entries than rows."""
+        """Say what it is called and what is made of it."""
         self.name = name.encode()
         cdef bytes prefix = self.name + b"="
-        cdef uint32_t *hashes
         self.c.role, self.c.skips_missing = ROLES[role], skips_missing
         memset(&self.c.prefix, 0, sizeof(self.c.prefix))
         self.c.prefix = ska_with_bytes(self.c.prefix, prefix, len(prefix))
@@ -174,15 +173,19 @@ cdef class Column:
         self.c.missing = hash_of(self.name + b" is missing")
         if role == "category" and self.c.entries.kind in (SKA_F32, SKA_F64):
             self.objects = np.array([self.float_at(i) for i in range(self.n_entries)], dtype=object)
-        if not self.c.codes.kind:
-            return
-        if self.objects is not None:
+
+    def hash_dictionary(self):
+        """Hash the entries of a dictionary once, if there are fewer of them than rows."""
+        cdef uint32_t *hashes
+        cdef Py_ssize_t i
+        if self.c.codes.kind and self.objects is not None:
             self.hash_objects()
-        elif self.n_entries <= self.n:
+        elif self.c.codes.kind and self.n_entries <= self.n:
             table = np.empty(self.n_entries, np.uint32)
             hashes = <uint32_t *>address_of(table)
-            for i in range(self.n_entries):
-                hashes[i] = ska_hash_of_entry(&self.c, i)
+            with nogil:
+                for i in range(self.n_entries):
+                    hashes[i] = ska_hash_of_entry(&self.c, i)
             self.c.hashes = hashes
             self.kept = [*self.kept, table]
 

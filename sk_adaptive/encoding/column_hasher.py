@@ -157,6 +157,8 @@ class ColumnHasher(TransformerMixin, BaseEstimator):
         n_entries = 0
         with ThreadPoolExecutor(n_threads, "sk_adaptive") as pool:
             run = pool.map if n_threads > 1 else map
+            pieces = [piece for pieces in table.columns for piece in pieces]
+            list(run(_columns.Column.hash_dictionary, pieces))
             for first, n_rows_here, columns in table.batches():
                 for column in columns:
                     column.hash_objects()
@@ -275,10 +277,8 @@ class ColumnHasher(TransformerMixin, BaseEstimator):
             raise ValueError(f"dtype must be np.float64 or np.float32, got {self.dtype!r}")
         of_numbers, by_column = self.numeric, {}
         if isinstance(self.numeric, dict):
-            of_numbers, by_column = (
-                "value",
-                {str(name): role for name, role in self.numeric.items()},
-            )
+            of_numbers = "value"
+            by_column = {str(name): role for name, role in self.numeric.items()}
         for name, role in by_column.items():
             if role not in _columns.ROLES:
                 raise ValueError(

@@ -15,10 +15,10 @@ from sklearn.utils.validation import _check_method_params, _num_samples
 
 from ..data.check import check_weights
 from ..data.training_data import NO_WEIGHTS
-from ..training.validation import ValidationLoss
+from ..training.validation import ValidationLoss, takes_weights
 from .ours import one_split_of, ours
 from .pipelines import last_step_of
-from .scorers import LossScorer, takes_weights
+from .scorers import LossScorer
 
 
 @dataclass

@@ -1,6 +1,5 @@
 """Scores of a search: the loss as a scorer, and scorers on models that are still in training."""
 
-import inspect
 from dataclasses import dataclass
 from numbers import Number
 from typing import Any
@@ -61,14 +60,6 @@ def scorer_of(scoring):
     if scoring not in get_scorer_names():
         raise ValueError(f"scoring should be {NameOfScorer()}. Got {scoring!r}.")
     return get_scorer(scoring)
-
-
-def takes_weights(scorer):
-    """Whether a scorer, or a function in place of one, takes `sample_weight`."""
-    if isinstance(scorer, _PassthroughScorer):
-        scorer = scorer._estimator.score
-    function = getattr(scorer, "_score_func", scorer)
-    return "sample_weight" in inspect.signature(function).parameters
 
 
 def _asks_predictions_only(scorer):

@@ -14,6 +14,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_method_params
 
 from .._threads import Threads, n_threads_of
+from ..data.class_values import as_given
 from ..training.epochs import warn_of_few_epochs
 from .base import NameOfScorer
 from .callbacks import begin_search
@@ -233,7 +234,7 @@ class AdaptiveGridSearchCV(GridSearchCV):
                 f"This {type(self).__name__} estimator requires y to be passed, but the target y "
                 "is None."
             )
-        X, y = indexable(X, y)
+        X, y = indexable(X, as_given(y, "y"))
         params = _check_method_params(X, params)
         given = given_to(self, X, y, params, scorer)
         weights = {
@@ -273,6 +274,24 @@ class AdaptiveGridSearchCV(GridSearchCV):
         if task is not None:
             task.end()
         return self
+
+    def score(self, X, y=None, **params):
+        """Score the best model, see `scoring`.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features), or what a pipeline takes
+            Rows.
+        y : array-like of shape (n_samples,), or array or sparse matrix (n_samples, n_outputs)
+            Targets, as the estimator takes them.
+        **params : dict of str to object
+            As in GridSearchCV.
+
+        Returns
+        -------
+        score : float
+        """
+        return super().score(X, as_given(y, "y"), **params)
 
     def _get_scorers(self):
         """The scorer, and the name of the score that decides, as in GridSearchCV."""
