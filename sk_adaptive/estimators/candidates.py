@@ -67,7 +67,7 @@ class Search:
             for number, parameters in enumerate(ParameterGrid(param_grid))
         ]
         self._models = [ours(self.with_parameters(candidate))[1] for candidate in self.candidates]
-        self.problems, self._options, self._best = {}, {}, -np.inf
+        self.problems, self._best = {}, -np.inf
         self._fixes_epochs = any(
             f"{self._prefix}max_iter" in candidate.parameters for candidate in self.candidates
         )

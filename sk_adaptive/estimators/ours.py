@@ -1,5 +1,7 @@
 """The estimators that a search trains, and all that it asks of them that is private."""
 
+from itertools import takewhile
+
 import numpy as np
 from sklearn.base import clone
 from sklearn.utils.validation import _num_samples
@@ -9,6 +11,9 @@ from .base import PRECISIONS, AdaptiveSGD
 from .classifier import AdaptiveSGDClassifier
 from .pipelines import last_step_of
 from .regressor import AdaptiveSGDRegressor
+
+OURS = AdaptiveSGDClassifier, AdaptiveSGDRegressor
+PREDICTIONS = "predict", "predict_proba", "predict_log_proba", "decision_function", "score"
 
 
 def ours(estimator):
@@ -25,12 +30,18 @@ def ours(estimator):
             "AdaptiveGridSearchCV trains AdaptiveSGDClassifier and AdaptiveSGDRegressor, alone or "
             f"as the last step of a Pipeline. Got {estimator!r}. GridSearchCV trains any estimator."
         )
-    if type(model).fit not in (AdaptiveSGDClassifier.fit, AdaptiveSGDRegressor.fit):
+    if type(model).fit not in [each.fit for each in OURS]:
         raise TypeError(
             f"{type(model).__name__} has a `fit` of its own, which AdaptiveGridSearchCV does not "
             "call: it trains candidates side by side. GridSearchCV calls it."
         )
     return name, model
+
+
+def predicts_as_ours(model):
+    """Whether no class between the model's and ours predicts, or scores, in a way of its own."""
+    theirs = takewhile(lambda each: each not in OURS, type(model).__mro__)
+    return not any(name in PREDICTIONS for each in theirs for name in vars(each))
 
 
 def see(model, X, y, all_y=None):

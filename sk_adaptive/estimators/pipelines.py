@@ -1,6 +1,7 @@
 """Pipelines that end in an estimator of ours: what its transformers make of rows, once."""
 
 import time
+from contextlib import suppress
 
 from sklearn.base import BaseEstimator
 from sklearn.pipeline import Pipeline
@@ -89,7 +90,8 @@ class Remembering:
 def _remember(pipeline, known):
     """Let all transformers remember what they make of these rows."""
     for _, step in pipeline.steps[:-1]:
-        if hasattr(step, "transform"):
+        # a step may be None or a string, or have no room for more attributes
+        with suppress(AttributeError):
             step.transform = Remembering(step.transform, known)
     if isinstance(pipeline.steps[-1][1], Pipeline):
         _remember(pipeline.steps[-1][1], known)

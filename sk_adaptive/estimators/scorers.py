@@ -10,10 +10,8 @@ from sklearn.metrics._scorer import _BaseScorer, _PassthroughScorer
 from sklearn.utils.metadata_routing import MetadataRequest
 
 from .base import PRECISIONS, NameOfScorer
-from .classifier import AdaptiveSGDClassifier
-from .ours import rows_of, see_again
+from .ours import predicts_as_ours, rows_of, see_again
 from .pipelines import Recorder, last_step_of, with_last_step
-from .regressor import AdaptiveSGDRegressor
 
 
 class LossScorer:
@@ -64,11 +62,9 @@ def scorer_of(scoring):
     return get_scorer(scoring)
 
 
-def _reads_predictions_only(scorer, model):
+def _asks_predictions_only(scorer):
     """Whether a scorer looks at nothing of a model but what it predicts."""
-    if isinstance(scorer, _PassthroughScorer):
-        return type(model).score in (AdaptiveSGDClassifier.score, AdaptiveSGDRegressor.score)
-    return isinstance(scorer, (_BaseScorer, LossScorer))
+    return isinstance(scorer, (_PassthroughScorer, _BaseScorer, LossScorer))
 
 
 @dataclass
@@ -121,8 +117,9 @@ class ScoreSideBySide:
         self._parameters, self._rows = parameters, rows
         self._error_score, self._problems = error_score, problems
         self._is_loss = all(isinstance(scorer, LossScorer) for scorer in scorers.values())
-        self._needs_model = not all(
-            _reads_predictions_only(scorer, model) for scorer in scorers.values()
+        # A scorer may look at whatever a model has, and so may predictions of a subclass.
+        self._needs_model = not self._is_loss and not (
+            predicts_as_ours(model) and all(map(_asks_predictions_only, scorers.values()))
         )
 
     def __call__(self, record, places):
