@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import scipy.sparse as sp
 from comparison import assert_same_model, relative_difference
+from modes import every_optimizer
 from sklearn import config_context
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.exceptions import ConvergenceWarning, FitFailedWarning, NotFittedError
@@ -20,11 +21,8 @@ from sklearn.preprocessing import FunctionTransformer, MaxAbsScaler, StandardSca
 
 from sk_adaptive import AdaptiveGridSearchCV, AdaptiveSGDClassifier, AdaptiveSGDRegressor
 from sk_adaptive.estimators import candidates as of_candidates
-from sk_adaptive.kernel.optimizers import OPTIMIZERS
 from sk_adaptive.training import memory
 from sk_adaptive.training.race import Candidate
-
-every_optimizer = pytest.mark.parametrize("optimizer", OPTIMIZERS)
 
 GRID = {"alpha": [0.0, 1e-2], "eta0": [0.01, 0.03, 0.1]}
 FIXED = {"max_iter": 3, "tol": None, "random_state": 0, "early_stopping": False}
@@ -106,6 +104,7 @@ def test_a_search_is_a_grid_search(rows, optimizer, kind):
     compare(X, y, model.set_params(optimizer=optimizer), scoring="loss", cv=2)
 
 
+@pytest.mark.values
 @pytest.mark.parametrize(
     "parameters",
     [
