@@ -36,6 +36,16 @@ from .stream import PRECISIONS, LearnsStreams
 LARGEST_SEED = np.iinfo(np.int32).max
 
 
+class NameOfScorer(StrOptions):
+    """'loss' and the names of scikit-learn's scorers, which are too many for a message."""
+
+    def __init__(self):
+        super().__init__({"loss", *get_scorer_names()})
+
+    def __str__(self):
+        return "'loss' or a name that sklearn.metrics.get_scorer_names() returns"
+
+
 class AdaptiveSGD(CallbackSupportMixin, LearnsStreams, ModelAttributes):
     """What the classifier and the regressor share."""
 
@@ -62,7 +72,7 @@ class AdaptiveSGD(CallbackSupportMixin, LearnsStreams, ModelAttributes):
         "average": ["boolean", Interval(Integral, 0, None, closed="left")],
         "epsilon": [Interval(Real, 0, None, closed="left")],
         "early_stopping": ["boolean", StrOptions({"auto"})],
-        "scoring": [StrOptions({"loss", *get_scorer_names()}), callable, None],
+        "scoring": [NameOfScorer(), callable, None],
         "refit": ["boolean"],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
