@@ -120,6 +120,15 @@ def load_split(name, arguments, seed=0):
     return name, split if y.dtype.kind == "f" else _without_new_classes(split)
 
 
+def load_texts(name, arguments):
+    """The texts of a set, their classes, and the mask of the given split or None."""
+    X, y, test = _loader(arguments.data)(name)
+    if arguments.quick:
+        rows = _some(np.arange(len(y)))
+        X, y = [X[row] for row in rows], y[rows]
+    return X, y, test
+
+
 def load_stream(name, arguments, seed=0):
     """All rows of a set, in a random order, and its name as in `load_split`.
 

@@ -1,14 +1,17 @@
-"""Tuning rate and strength: all settings in one pass beside a fit for each setting and fold.
+"""Tuning: candidates trained side by side beside a fit for each candidate and fold.
 
 1. `choice`: five rates and three strengths on five folds, with a fixed number of epochs that all
-   settings go through, so that GridSearchCV over the same grid makes the same fits. Its processor
+   candidates go through, so that GridSearchCV over the same grid makes the same fits. Its processor
    time is 1. Also GridSearchCV over SGDClassifier with 15 strengths, the same epochs and folds;
    and the search with its defaults for the number of epochs, which it finds, without and with
-   giving up the hopeless settings.
-2. `panel`, with --data: test loss of the defaults, of the estimator that searches with its
-   defaults, and of LogisticRegression or Ridge tuned over five strengths; what the first two are
+   giving up the hopeless candidates.
+2. `pipelines`, with --data: the same grid for a classifier behind a TfidfVectorizer, which
+   GridSearchCV fits anew for each candidate. Both find the number of epochs: GridSearchCV in each
+   fit. Each search runs once, as GridSearchCV takes minutes.
+3. `panel`, with --data: test loss of the defaults, of the search with its defaults, and
+   of LogisticRegression or Ridge tuned over five strengths; what the first two are
    above the peer, in percent; and the seconds of each, its search included.
-3. `cost`: an epoch of 1 to 32 settings side by side, over an epoch of one; of five strengths of
+4. `cost`: an epoch of 1 to 32 candidates side by side, over an epoch of one; of five strengths of
    the penalty among them, and without a penalty.
 
 Generated rows: 'text' of 20,000 rows of 75 words, 'clicks' of 200,000 rows of 34 ones. Processor
@@ -21,20 +24,23 @@ import warnings
 import _data
 import numpy as np
 from _timing import in_turns, medians
-from defaults import REGRESSIONS, SETS, best_strength, head, make, peer_of, row
+from defaults import SETS, best_strength, head, make, peer_of, row
 from sklearn.base import clone
+from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import SGDClassifier
 from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import Pipeline
 
-from sk_adaptive import AdaptiveSGDClassifier, AdaptiveSGDClassifierCV, AdaptiveSGDRegressorCV
-from sk_adaptive._side_by_side import SideBySide, groups_of, unit_of
+from sk_adaptive import AdaptiveGridSearchCV, AdaptiveSGDClassifier
 from sk_adaptive.kernel.optimizers import OPTIMIZERS
+from sk_adaptive.training.side_by_side import SideBySide, clock_rate_of, groups_of
 from sk_adaptive.training.start import start_of
 
 RATES = (1 / 9, 1 / 3, 1, 3, 9)
 STRENGTHS = (3e-7, 3e-6, 3e-5)
-N_SETTINGS = (1, 2, 4, 8, 16, 32)
+N_CANDIDATES = (1, 2, 4, 8, 16, 32)
 FOLDS = 5
+TEXTS = ("sms_spam", "r52", "20news")
 
 
 def sets(quick):
@@ -48,13 +54,12 @@ def searches(X, y, optimizer, epochs):
     fixed = {"optimizer": optimizer, "max_iter": epochs, "tol": None, "random_state": 0}
     rate = _data.automatic_rate(AdaptiveSGDClassifier(optimizer=optimizer), X, y)
     grid = {"eta0": [factor * rate for factor in RATES], "alpha": list(STRENGTHS)}
-    lists = {f"{name}s": values for name, values in grid.items()}
-    together = AdaptiveSGDClassifierCV(**lists, **fixed, cv=FOLDS, early_stopping=False)
     alone = AdaptiveSGDClassifier(**fixed, early_stopping=False)
+    finds = AdaptiveSGDClassifier(optimizer=optimizer, random_state=0)
     sgd = SGDClassifier(loss="log_loss", max_iter=epochs, tol=None, random_state=0)
-    finding = clone(together).set_params(early_stopping=True, max_iter=100, tol=1e-3)
+    finding = AdaptiveGridSearchCV(finds, grid, cv=FOLDS)
     return {
-        "all settings side by side": together,
+        "all candidates side by side": AdaptiveGridSearchCV(alone, grid, cv=FOLDS),
         "GridSearchCV": GridSearchCV(alone, grid, cv=FOLDS, scoring="neg_log_loss"),
         "GridSearchCV of SGDClassifier": GridSearchCV(
             sgd, {"alpha": np.geomspace(1e-7, 1e-2, 15)}, cv=FOLDS, scoring="neg_log_loss"
@@ -87,7 +92,7 @@ def compare_choice(name, X, y, optimizer, arguments):
         f"scores differ by {difference:.0e}"
     )
     for each, model in models.items():
-        iterations = getattr(model, "best_iteration_", arguments.epochs)
+        iterations = model.best_estimator_.n_iter_
         row(
             name,
             optimizer,
@@ -99,20 +104,55 @@ def compare_choice(name, X, y, optimizer, arguments):
         )
 
 
+def compare_pipelines(name, arguments):
+    """The search of a vectorizer and a classifier, beside GridSearchCV's."""
+    X, y, _ = _data.load_texts(name, arguments)
+    rate = _data.automatic_rate(AdaptiveSGDClassifier(), TfidfVectorizer().fit_transform(X), y)
+    model = Pipeline(
+        [("words", TfidfVectorizer()), ("linear", AdaptiveSGDClassifier(random_state=0))]
+    )
+    grid = {
+        "linear__eta0": [factor * rate for factor in RATES],
+        "linear__alpha": list(STRENGTHS),
+    }
+    own = AdaptiveGridSearchCV(model, grid, cv=FOLDS)
+    seconds = [seconds_of(own, X, y)]
+    if arguments.own:
+        row(name, f"{seconds[0]:.2f}", "", "", f"{own.best_score_:.4f}", "")
+        return
+    peer = GridSearchCV(model, grid, cv=FOLDS, scoring=own.scorer_)
+    seconds.append(seconds_of(peer, X, y))
+    row(
+        name,
+        *(f"{value:.2f}" for value in seconds),
+        f"{seconds[0] / seconds[1]:.3f}",
+        *(f"{search.best_score_:.4f}" for search in (own, peer)),
+    )
+
+
 def panel(arguments):
-    """The default and the searching estimator beside tuned peers."""
-    head("", "peer", "default", "CV", "default, %", "CV, %", "peer, s", "default, s", "CV, s")
+    """The defaults and the search beside tuned peers."""
+    head(
+        "",
+        "peer",
+        "default",
+        "search",
+        "default, %",
+        "search, %",
+        "peer, s",
+        "default, s",
+        "search, s",
+    )
     excess = []
     for name in arguments.sets or SETS:
         _, split = _data.load_split(name, arguments)
-        search = AdaptiveSGDRegressorCV if name in REGRESSIONS else AdaptiveSGDClassifierCV
         begin = time.process_time()
         peer, strength = peer_of(name)
         peer.set_params(**{strength: best_strength(name, split, n_jobs=None)})
         peer.fit(split.X_train, split.y_train)
         seconds = [time.process_time() - begin]
         losses = [_data.loss_of(peer, split.X_test, split.y_test)]
-        for model in (make(name), search(random_state=0)):
+        for model in (make(name), AdaptiveGridSearchCV(make(name))):
             seconds.append(seconds_of(model, split.X_train, split.y_train))
             losses.append(_data.loss_of(model, split.X_test, split.y_test))
         excess.append([100 * (loss / losses[0] - 1) for loss in losses[1:]])
@@ -142,7 +182,9 @@ def seconds_of_epoch(X, y, optimizer, rates, strengths):
     for places in groups_of(starts):
         of_group = [starts[k] for k in places]
         groups.append(
-            SideBySide(places, of_group, training, training.features(), None, unit_of(of_group))
+            SideBySide(
+                places, of_group, training, training.features(), None, clock_rate_of(of_group)
+            )
         )
 
     def learn():
@@ -159,7 +201,7 @@ def compare_cost(name, X, y, optimizer, arguments):
     rate = _data.automatic_rate(AdaptiveSGDClassifier(optimizer=optimizer), X, y)
     for what, strength in (("no penalty", 0.0), ("five strengths", 1e-6)):
         measures = {}
-        for n in N_SETTINGS[: 3 if arguments.quick else None]:
+        for n in N_CANDIDATES[: 3 if arguments.quick else None]:
             rates = rate * np.geomspace(1, 2, n)
             strengths = strength * 3.0 ** (np.arange(n) % 5)
             measures[n] = seconds_of_epoch(X, y, optimizer, rates.tolist(), strengths.tolist())
@@ -175,7 +217,7 @@ def compare_cost(name, X, y, optimizer, arguments):
 
 def main():
     parser = _data.parser(__doc__)
-    parser.add_argument("--parts", nargs="+", choices=("choice", "panel", "cost"))
+    parser.add_argument("--parts", nargs="+", choices=("choice", "pipelines", "panel", "cost"))
     parser.add_argument("--sets", nargs="+", help="'text', 'clicks', or real ones for the panel")
     parser.add_argument("--optimizers", nargs="+", choices=OPTIMIZERS, default=["adagrad"])
     parser.add_argument("--epochs", type=int, default=5)
@@ -184,14 +226,19 @@ def main():
     parser.add_argument(
         "--whole", action="store_true", help="beside SGDClassifier and epochs found"
     )
+    parser.add_argument("--own", action="store_true", help="pipelines without GridSearchCV")
     arguments = parser.parse_args()
     if arguments.quick:
         arguments.rounds = 1
     warnings.simplefilter("ignore")  # of convergence
     parts = arguments.parts or ("choice", "cost")
+    if {"panel", "pipelines"} & {*parts} and arguments.data is None:
+        parser.error(f"give the folder of the data by --data or {_data.FOLDER_VARIABLE}")
+    if "pipelines" in parts:
+        head("texts", "own, s", "GridSearchCV, s", "ratio", "own score", "score")
+        for name in arguments.sets or TEXTS:
+            compare_pipelines(name, arguments)
     if "panel" in parts:
-        if arguments.data is None:
-            parser.error(f"give the folder of the data by --data or {_data.FOLDER_VARIABLE}")
         panel(arguments)
     chosen = arguments.sets or ("text", "clicks")
     for part, compare in (("choice", compare_choice), ("cost", compare_cost)):
@@ -200,7 +247,7 @@ def main():
         if part == "choice":
             head("", "optimizer", "", "seconds", "ratio", "score", "epochs")
         else:
-            head("epochs of", "optimizer", "settings", "ns a non-zero", *map(str, N_SETTINGS))
+            head("epochs of", "optimizer", "candidates", "ns a non-zero", *map(str, N_CANDIDATES))
         for name, X, y in sets(arguments.quick):
             if name in chosen:
                 X = X.astype(np.float32) if arguments.float32 else X

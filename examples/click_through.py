@@ -27,7 +27,7 @@ from sklearn.feature_extraction import FeatureHasher
 from sklearn.linear_model import SGDClassifier
 from sklearn.metrics import log_loss
 
-from sk_adaptive import AdaptiveSGDClassifier
+from sk_adaptive import AdaptiveSGDClassifier, ColumnHasher
 
 N_INTEGERS, N_CATEGORIES = 13, 26
 COLUMNS = [f"I{i}" for i in range(1, N_INTEGERS + 1)] + [
@@ -44,27 +44,20 @@ class BadLine(ValueError):
     """A line that is not what its format says."""
 
 
-def bucket(text):
-    """An integer as a category: small ones stay apart, large ones share ever wider buckets."""
-    value = int(text)
-    return str(value) if value <= 2 else f"b{int(math.log(value) ** 2)}"
-
-
 def parse_criteo(line):
-    """The label and the "column=value" tokens of a line: what is missing has none."""
+    """The label and the values of a line, None where one is missing."""
     label, *fields = line.split("\t")
     if len(fields) != len(COLUMNS):
         raise BadLine(f"expected {len(COLUMNS) + 1} tab-separated fields, found {len(fields) + 1}")
     if label not in ("0", "1"):
         raise BadLine(f"the label is {label!r}, not 0 or 1")
-    tokens = []
-    for i, (column, text) in enumerate(zip(COLUMNS, fields, strict=True)):
-        if text:
-            try:
-                tokens.append(f"{column}={bucket(text) if i < N_INTEGERS else text}")
-            except ValueError:
-                raise BadLine(f"column {column} is {text!r}, not an integer") from None
-    return int(label), tokens
+    values = [text or None for text in fields]
+    for i, text in enumerate(values[:N_INTEGERS]):
+        try:
+            values[i] = None if text is None else int(text)
+        except ValueError:
+            raise BadLine(f"column {COLUMNS[i]} is {text!r}, not an integer") from None
+    return int(label), values
 
 
 def parse_svmlight(line):
@@ -87,7 +80,7 @@ def parse_svmlight(line):
 
 
 def read_file(path):
-    """The kind of hasher input, and an iterator of (label, tokens or pairs), line by line."""
+    """The kind of rows, see `encoder`, and an iterator of (label, row), line by line."""
     opener = gzip.open if path.suffix == ".gz" else open
     # some programs begin a file with a byte-order mark, which is not a part of the first line
     file = opener(path, "rt", encoding="utf-8-sig", errors="replace")
@@ -107,7 +100,27 @@ def read_file(path):
                 except BadLine as error:
                     raise BadLine(f"{path}, line {number}: {error}") from None
 
-    return "string" if is_criteo else "pair", rows()
+    return "integers and categories" if is_criteo else "pairs", rows()
+
+
+def encoder(kind, n_features):
+    """What makes a sparse matrix of a list of rows.
+
+    Parameters
+    ----------
+    kind : {"pairs", "categories", "integers and categories"}
+        Rows are pairs of an index and a value, or have a value for each column. Integers become
+        bins of their logarithm.
+    n_features : int
+    """
+    if kind == "pairs":
+        # all signs positive: a one stays a one
+        hasher = FeatureHasher(n_features, input_type="pair", alternate_sign=False)
+        return hasher.transform
+    integers = range(N_INTEGERS) if kind == "integers and categories" else ()
+    numeric = {f"x{i}": "log_bins" for i in integers}
+    hasher = ColumnHasher(n_features, numeric=numeric, missing="ignore")
+    return lambda rows: hasher.transform(np.array(list(rows), dtype=object))
 
 
 def generate_rows(n_rows, drift, seed):
@@ -132,10 +145,7 @@ def generate_rows(n_rows, drift, seed):
             margin += math.cos(angle) * start[i][column] + math.sin(angle) * end[i][column]
         labels = rng.random(n) < 1 / (1 + np.exp(-margin))
         for label, row in zip(labels.tolist(), values.tolist(), strict=True):
-            yield (
-                int(label),
-                [f"{column}={value}" for column, value in zip(COLUMNS, row, strict=True)],
-            )
+            yield int(label), row
 
 
 class Progressive:
@@ -170,7 +180,7 @@ def chunks(rows, largest):
         yield chunk
 
 
-def run(rows, hasher, models, largest_chunk, every):
+def run(rows, encode, models, largest_chunk, every):
     """Learn the stream and print the table."""
     names = ["rate only", *models]
     tracks = [Progressive(model) for model in models.values()]
@@ -192,7 +202,7 @@ def run(rows, hasher, models, largest_chunk, every):
             track.recent = 0.0
 
     for chunk in chunks(rows, largest_chunk):
-        X = hasher.transform(row for _, row in chunk)
+        X = encode([row for _, row in chunk])
         y = np.array([label for label, _ in chunk])
         for track in tracks:
             track.take(X, y)
@@ -248,15 +258,11 @@ def main():
 
     try:
         if arguments.path is None:
-            kind = "string"
+            kind = "categories"
             rows = generate_rows(arguments.rows or 200_000, arguments.drift, arguments.seed)
         else:
             kind, rows = read_file(arguments.path)
             rows = islice(rows, arguments.rows)
-        # all signs positive: a one stays a one
-        hasher = FeatureHasher(
-            1 << arguments.bits, input_type=kind, dtype=np.float32, alternate_sign=False
-        )
         models = {
             "adaptive SGD": AdaptiveSGDClassifier(
                 optimizer=arguments.optimizer,
@@ -268,7 +274,7 @@ def main():
                 loss="log_loss", learning_rate="constant", eta0=0.01, random_state=0
             ),
         }
-        run(rows, hasher, models, arguments.chunk, arguments.every)
+        run(rows, encoder(kind, 1 << arguments.bits), models, arguments.chunk, arguments.every)
     except (BadLine, OSError, EOFError) as error:
         sys.exit(f"error: {error}")
 

@@ -26,9 +26,8 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
-from sklearn.feature_extraction import FeatureHasher
 
-from sk_adaptive import AdaptiveSGDClassifier
+from sk_adaptive import AdaptiveSGDClassifier, ColumnHasher
 
 try:
     import resource
@@ -63,7 +62,7 @@ def generate(path, n_rows, seed=0):
 
 
 def read_rows(path, target):
-    """Tokens "column=value" of one row after the other, and its label."""
+    """The values of one row after the other, None where one is missing, and its label."""
     opener = gzip.open if path.suffix == ".gz" else open
     # some programs begin a file with a byte-order mark, which is not a part of the first name
     with opener(path, "rt", newline="", encoding="utf-8-sig", errors="replace") as file:
@@ -77,15 +76,15 @@ def read_rows(path, target):
             label = row.pop(target)
             if label not in ("0", "1"):
                 sys.exit(f"{where}: {target!r} is {label!r}, not 0 or 1")
-            yield [f"{name}={value}" for name, value in row.items() if value], int(label)
+            yield [value or None for value in row.values()], int(label)
 
 
 def read_chunks(path, target, size):
-    """Tokens of so many rows at a time, and their labels."""
+    """The values of so many rows at a time, and their labels."""
     rows = read_rows(path, target)
     while chunk := list(islice(rows, size)):
-        tokens, labels = zip(*chunk, strict=True)
-        yield tokens, np.array(labels)
+        values, labels = zip(*chunk, strict=True)
+        yield np.array(values, dtype=object), np.array(labels)
 
 
 def save(path, model):
@@ -99,7 +98,7 @@ def save(path, model):
 
 
 def run(path, target, model, model_path, n_features, chunk, every):
-    hasher = FeatureHasher(n_features, input_type="string", dtype=np.float32, alternate_sign=False)
+    hasher = ColumnHasher(n_features, missing="ignore", dtype=np.float32)
     print(f"{path.stat().st_size / 1e6:.1f} MB of rows")
     print(f"{'rows':>10}{'progressive loss':>18}{'rows/s':>10}{'peak MB':>9}")
     seen = reported = 0
@@ -112,8 +111,8 @@ def run(path, target, model, model_path, n_features, chunk, every):
         # the next line is of the rows to come
         model.reset_progressive_loss()
 
-    for tokens, labels in read_chunks(path, target, chunk):
-        model.partial_fit(hasher.transform(tokens), labels, classes=[0, 1])
+    for values, labels in read_chunks(path, target, chunk):
+        model.partial_fit(hasher.transform(values), labels, classes=[0, 1])
         seen += len(labels)
         if seen - reported >= every:
             report()

@@ -20,10 +20,9 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 from _gallery import COLOURS, use_style
-from click_through import generate_rows, read_file
+from click_through import encoder, generate_rows, read_file
 from sklearn.base import clone
 from sklearn.calibration import calibration_curve
-from sklearn.feature_extraction import FeatureHasher
 from sklearn.linear_model import LogisticRegression, SGDClassifier
 from sklearn.metrics import log_loss
 
@@ -32,8 +31,8 @@ from sk_adaptive import AdaptiveSGDClassifier
 use_style()
 N_ROWS, CHUNK, WINDOW = 40_000, 1000, 2500
 streams = {
-    "customs stay": ("string", generate_rows(N_ROWS, drift=0, seed=0)),
-    "customs change": ("string", generate_rows(N_ROWS, drift=np.pi / 3, seed=0)),
+    "customs stay": ("categories", generate_rows(N_ROWS, drift=0, seed=0)),
+    "customs change": ("categories", generate_rows(N_ROWS, drift=np.pi / 3, seed=0)),
 }
 if len(sys.argv) > 1:
     streams = {sys.argv[1]: read_file(Path(sys.argv[1]))}
@@ -86,7 +85,7 @@ def predict_in_batches(X, y):
 results = {}
 for title, (kind, stream) in streams.items():
     labels, rows = zip(*islice(stream, N_ROWS), strict=True)
-    X = FeatureHasher(2**18, input_type=kind, alternate_sign=False).transform(rows)
+    X = encoder(kind, 2**18)(rows)
     y = np.array(labels)
     probabilities = {
         name: predict_then_learn(clone(model), X, y) for name, (model, *_) in online_models.items()

@@ -19,10 +19,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 from _gallery import COLOURS, use_style
 from out_of_core import generate, read_chunks
-from sklearn.feature_extraction import FeatureHasher
 from sklearn.metrics import log_loss
 
-from sk_adaptive import AdaptiveSGDClassifier
+from sk_adaptive import AdaptiveSGDClassifier, ColumnHasher
 
 use_style()
 
@@ -35,7 +34,7 @@ use_style()
 # size of the hashed rows if they were kept.
 
 N_ROWS, CHUNK = 60_000, 2000
-hasher = FeatureHasher(2**18, input_type="string", alternate_sign=False)
+hasher = ColumnHasher(2**18, missing="ignore")
 model = AdaptiveSGDClassifier()
 losses, peaks, hashed, as_read = [], [], [], []
 with tempfile.TemporaryDirectory() as folder:
@@ -44,15 +43,15 @@ with tempfile.TemporaryDirectory() as folder:
     print(f"{N_ROWS:,} rows")
     tracemalloc.start()
     before = 0
-    for tokens, clicks in read_chunks(path, "click", CHUNK):
+    for values, clicks in read_chunks(path, "click", CHUNK):
         as_read.append(tracemalloc.get_traced_memory()[0] - before)
-        X = hasher.transform(tokens)
+        X = hasher.transform(values)
         hashed.append(X.data.nbytes + X.indices.nbytes + X.indptr.nbytes)
         model.partial_fit(X, clicks, classes=[0, 1])
         losses.append(model.progressive_loss_)
         model.reset_progressive_loss()
         peaks.append(tracemalloc.get_traced_memory()[1])
-        del tokens, clicks, X
+        del values, clicks, X
         tracemalloc.reset_peak()
         before = tracemalloc.get_traced_memory()[0]
     tracemalloc.stop()

@@ -3,9 +3,9 @@ Rate and strength as a map
 ==========================
 
 How much do the learning rate and the strength of the penalty matter, and how do they depend on
-each other and on the number of epochs? Here are 42 settings, each scored by cross-validation after
-every epoch. ``AdaptiveSGDClassifierCV`` trains them side by side, so an epoch reads the rows of a
-fold once, and not 42 times. Its ``cv_results_`` has the form of GridSearchCV's, and so becomes a
+each other and on the number of epochs? Here are 42 candidates, each scored by cross-validation
+after every epoch. ``AdaptiveGridSearchCV`` trains them side by side, so an epoch reads the rows of
+a fold once, and not 42 times. Its ``cv_results_`` has the form of GridSearchCV's, and so becomes a
 table by pandas or, as here, a map by ``reshape``.
 """
 
@@ -18,7 +18,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.metrics import log_loss
 from sklearn.model_selection import train_test_split
 
-from sk_adaptive import AdaptiveSGDClassifier, AdaptiveSGDClassifierCV
+from sk_adaptive import AdaptiveGridSearchCV, AdaptiveSGDClassifier
 
 use_style()
 texts, spam = read_messages()
@@ -37,22 +37,25 @@ X_test = vectorizer.transform([texts[i] for i in test])
 default = AdaptiveSGDClassifier(random_state=0).fit(X_train, spam[train])
 automatic = AdaptiveSGDClassifier(max_iter=1, tol=None).fit(X_train, spam[train]).eta0_
 factors, strengths = 3.0 ** np.arange(-2, 5), 10.0 ** np.arange(-7, -1)
-search = AdaptiveSGDClassifierCV(
-    eta0s=automatic * factors, alphas=strengths, max_iter=20, tol=None, prune=False, random_state=0
+search = AdaptiveGridSearchCV(
+    AdaptiveSGDClassifier(max_iter=20, tol=None, early_stopping=True, random_state=0),
+    {"alpha": strengths, "eta0": automatic * factors},
+    prune=False,
 )
 begin = time.perf_counter()
 search.fit(X_train, spam[train])
+best = search.best_estimator_
 print(
-    f"{len(search.cv_results_['params'])} settings, {search.n_splits_} folds and 20 epochs in "
-    f"{time.perf_counter() - begin:.1f} s: {search.best_params_['eta0'] / automatic:.2g} times the "
-    f"automatic rate, alpha={search.best_params_['alpha']:.0e}, {search.best_iteration_} epochs"
+    f"{len(search.cv_results_['params'])} candidates, {search.n_splits_} folds and 20 epochs in "
+    f"{time.perf_counter() - begin:.1f} s: {best.eta0 / automatic:.2g} times the automatic rate, "
+    f"alpha={best.alpha:.0e}, {best.max_iter} epochs"
 )
 
 # %%
 # The map
 # -------
 #
-# On the left the least mean log loss of each setting, on the right after how many epochs it was.
+# On the left the least mean log loss of each candidate, on the right after how many epochs it was.
 
 shape = strengths.size, factors.size
 maps = {
@@ -85,7 +88,7 @@ plt.show()
 
 # %%
 # A larger rate needs fewer epochs, up to where it learns single messages by heart. As long as the
-# penalty is small, and every setting may have the number of epochs that suits it, the map is flat
+# penalty is small, and every candidate may have the number of epochs that suits it, the map is flat
 # around the automatic rate. So the defaults, which find the epochs and one of three rates, leave
 # little to gain.
 

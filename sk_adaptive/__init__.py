@@ -5,6 +5,7 @@ from importlib.util import find_spec as _find_spec
 if _find_spec("sk_adaptive._cyutility") is None:
     raise ImportError("sk_adaptive is not compiled: install it, and import it from elsewhere")
 
+from .encoding import ColumnHasher, TextHasher
 from .estimators.classifier import AdaptiveSGDClassifier
 from .estimators.regressor import AdaptiveSGDRegressor
 from .estimators.search import AdaptiveGridSearchCV
@@ -13,5 +14,7 @@ __all__ = [
     "AdaptiveGridSearchCV",
     "AdaptiveSGDClassifier",
     "AdaptiveSGDRegressor",
+    "ColumnHasher",
+    "TextHasher",
 ]
 __version__ = "0.2.0"

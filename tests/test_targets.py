@@ -13,9 +13,10 @@ import pandas as pd
 import pytest
 import scipy.sparse as sp
 from comparison import assert_same_model
+from sklearn.base import clone
 from sklearn.metrics import accuracy_score, adjusted_rand_score, make_scorer
 
-from sk_adaptive import AdaptiveSGDClassifier, AdaptiveSGDRegressor
+from sk_adaptive import AdaptiveGridSearchCV, AdaptiveSGDClassifier, AdaptiveSGDRegressor
 
 N_ROWS = 80
 FIRST, LATER = slice(0, N_ROWS // 2), slice(N_ROWS // 2, N_ROWS)
@@ -190,6 +191,20 @@ def test_integers_are_compared_as_integers(X, kind, n_classes):
             model.partial_fit(X[0], [stranger])
 
 
+@pytest.mark.filterwarnings("ignore:A column-vector y was passed")
+@pytest.mark.parametrize("kinds", [NUMBERS, TEXT, LARGE], ids=["numbers", "text", "large"])
+def test_a_search_takes_labels_of_any_type(X, kinds):
+    """Splits are stratified, and scorers compare, as for any other type."""
+    code, results = codes(5), []
+    plain = AdaptiveGridSearchCV(new(), {"eta0": [0.1, 1.0]}, cv=3)
+    for kind in kinds.values():
+        for scoring in ("loss", "accuracy", None):
+            search = clone(plain).set_params(scoring=scoring).fit(X, kind(code))
+            results.append((scoring, *search.cv_results_["mean_test_score"]))
+            results.append((scoring, search.score(X, kind(code))))
+    assert len(set(results)) == 6
+
+
 @pytest.mark.filterwarnings("ignore:invalid value encountered in cast:RuntimeWarning")
 def test_the_sign_and_the_last_bit_of_a_number_count(X):
     """Of numbers whose bits are those of a class, or which a conversion makes one."""
@@ -237,6 +252,7 @@ def test_text_beside_anything_else_is_refused(X, mixture):
         lambda: model.partial_fit(X[:2], mixture(np.arange(2))),
         lambda: model.partial_fit(X, words(code), classes=mixture(np.arange(2))),
         lambda: model.fit(X, words(code), X_val=X, y_val=mixture(code)),
+        lambda: AdaptiveGridSearchCV(new()).fit(X, mixture(code)),
     ):
         with pytest.raises(ValueError, match=message):
             call()

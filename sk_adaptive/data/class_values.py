@@ -17,6 +17,8 @@ def as_given(y, name):
         refuse_mixture(y, name)
         if y and isinstance(y[0], str):
             return np.array(y, dtype=object)
+    elif isinstance(y, np.ndarray) and y.dtype.kind == "T":
+        return y.astype(object)
     elif hasattr(y, "isna"):
         missing = np.asarray(y.isna())
         if missing.any():
@@ -27,9 +29,11 @@ def as_given(y, name):
         dtypes = [y.dtype] if y.ndim == 1 else list(y.dtypes)
         dtypes = [getattr(dtype, "numpy_dtype", None) for dtype in dtypes]
         if dtypes and all(dtype is not None and dtype.kind in "biu" for dtype in dtypes):
-            return y.to_numpy(np.result_type(*dtypes))
-    elif isinstance(y, np.ndarray) and y.dtype.kind == "T":
-        return y.astype(object)
+            return y.astype(np.result_type(*dtypes))
+    if getattr(getattr(y, "dtype", None), "kind", None) == "O":
+        values = np.asarray(y)
+        if is_text(values):
+            refuse_mixture(values.ravel(), name)
     return y
 
 

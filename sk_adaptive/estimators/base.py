@@ -1,12 +1,10 @@
-"""What both estimators are: parameters, fit, partial_fit and raw predictions."""
+"""What both estimators are: parameters, fit and raw predictions."""
 
 from functools import cache
 from numbers import Integral, Real
-from operator import attrgetter, is_
 
 import numpy as np
 import scipy.sparse as sp
-from sklearn import get_config
 from sklearn.metrics import get_scorer_names
 from sklearn.utils import _safe_indexing, check_random_state
 from sklearn.utils._param_validation import (
@@ -17,42 +15,38 @@ from sklearn.utils._param_validation import (
 from sklearn.utils.extmath import safe_sparse_dot
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from .._threads import Threads, n_threads_of, sparse_products
-from ..data.check import ROWS_OF_RATE, check_structure, in_precision, is_in_order, is_ready
+from .._threads import n_threads_of, sparse_products
+from ..data.check import check_structure, in_precision, is_in_order, is_ready
 from ..data.class_values import as_given
 from ..data.training_data import training_data
 from ..kernel.optimizers import OPTIMIZERS
-from ..model.hyperparameters import hyperparameters_of
-from ..model.mixture import Mixture, as_it_goes_on, stream_model
 from ..model.model import Model
-from ..model.served import ServedModel
-from ..training.epochs import OVERFLOW_ADVICE, FitOptions, fit_epochs, warn_of_few_epochs
-from ..training.parts import ModelInParts, can_share, is_enough
+from ..training.epochs import FitOptions, fit_epochs, warn_of_few_epochs
 from ..training.refit import RATES, find_and_refit
 from ..training.start import (
-    check_decay,
     least_gain,
     start_of,
-    takes_from_rows,
-    warn_of_other_scales,
 )
-from ..training.steps import Learned, TrainingFailure, learn_all
 from ..training.validation import check_validation_data, rows_to_learn
 from .attributes import ModelAttributes, initial_values
 from .callbacks import CallbackSupportMixin, begin_fit
-from .locking import parameter_constraints, parameter_names, unchanged_if_it_fails
+from .locking import parameter_constraints, parameter_names
+from .stream import PRECISIONS, LearnsStreams
 
 LARGEST_SEED = np.iinfo(np.int32).max
 
-PRECISIONS = [np.float64, np.float32]
+
+class NameOfScorer(StrOptions):
+    """'loss' and the names of scikit-learn's scorers, which are too many for a message."""
+
+    def __init__(self):
+        super().__init__({"loss", *get_scorer_names()})
+
+    def __str__(self):
+        return "'loss' or a name that sklearn.metrics.get_scorer_names() returns"
 
 
-@cache
-def _parameters_getter(estimator_class):
-    return attrgetter(*parameter_names(estimator_class))
-
-
-class AdaptiveSGD(CallbackSupportMixin, ModelAttributes):
+class AdaptiveSGD(CallbackSupportMixin, LearnsStreams, ModelAttributes):
     """What the classifier and the regressor share."""
 
     _parameter_constraints: dict = {
@@ -78,7 +72,7 @@ class AdaptiveSGD(CallbackSupportMixin, ModelAttributes):
         "average": ["boolean", Interval(Integral, 0, None, closed="left")],
         "epsilon": [Interval(Real, 0, None, closed="left")],
         "early_stopping": ["boolean", StrOptions({"auto"})],
-        "scoring": [StrOptions({"loss", *get_scorer_names()}), callable, None],
+        "scoring": [NameOfScorer(), callable, None],
         "refit": ["boolean"],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
@@ -159,8 +153,8 @@ class AdaptiveSGD(CallbackSupportMixin, ModelAttributes):
 
     def _check_parameters(self, for_fit):
         """What the constraints on single parameters can't say."""
-        if not for_fit:
-            self._check_early_stopping_of_stream()
+        if not for_fit and self.early_stopping != "auto" and self.early_stopping:
+            raise ValueError("early_stopping should be False with partial_fit, or 'auto'")
         schedules = OPTIMIZERS[self.optimizer].learning_rates
         if self.learning_rate not in schedules:
             raise ValueError(
@@ -169,10 +163,6 @@ class AdaptiveSGD(CallbackSupportMixin, ModelAttributes):
             )
         if self.penalty == "elasticnet" and self.l1_ratio is None:
             raise ValueError("l1_ratio must be set when penalty is 'elasticnet'")
-
-    def _check_early_stopping_of_stream(self):
-        if self.early_stopping != "auto" and self.early_stopping:
-            raise ValueError("early_stopping should be False with partial_fit, or 'auto'")
 
     def _fit(self, X, y, sample_weight, coef_init, intercept_init, validation_data):
         """The whole of fit, but for the guard that takes back what fails.
@@ -315,125 +305,11 @@ class AdaptiveSGD(CallbackSupportMixin, ModelAttributes):
         )
         self.__dict__.pop("_assigned", None)
 
-    def _partial_fit(self, X, y, sample_weight, classes=None):
-        """The whole of partial_fit."""
-        with self._lock:
-            with unchanged_if_it_fails(self):
-                stopped = self._learn(*self._prepare(X, y, sample_weight, classes))
-            try:
-                if stopped is not None:
-                    raise stopped
-            finally:
-                # Its traceback refers to this frame, and so to the rows: a cycle.
-                del stopped
-        return self
+    # -- prediction --
 
-    def _prepare(self, X, y, sample_weight, classes):
-        """Make the model what the parameters of now ask for; return what to learn, and the rows."""
-        if self._assigned_before_fit("coef_") is not None:
-            self._begin_with_assigned(classes)
-        first_call = "_model" not in self.__dict__
-        if not first_call and isinstance(self._model, ServedModel):
-            raise ValueError(
-                f"This {type(self).__name__} can't learn on: strip_optimizer() has left it without "
-                "what the optimizer remembers. Go on with a copy from before, or train anew by fit."
-            )
-        # The same objects are the same values: they are immutable, or, as class_weight, looked
-        # into at each call.
-        parameters = _parameters_getter(type(self))(self)
-        checked = None if first_call else self._cache.get("parameters")
-        unchanged = checked is not None and all(map(is_, parameters, checked))
-        if not unchanged:
-            if not get_config()["skip_parameter_validation"]:
-                self._validate_params()
-            self._check_parameters(for_fit=False)
-        if first_call:
-            X, y = self._validate(X, y, PRECISIONS, reset=True)
-            y = self._find_targets(y, classes, complete=False)
-            targets = self._targets
-        else:
-            targets = self._targets
-            X, y = self._validate_again(X, y, targets)
-            if classes is not None:
-                targets.check_classes(classes)
-        training = self._training_data(targets, X, y, sample_weight)
-        rows = training.with_weight(np.arange(training.n_rows, dtype=np.int64))
-        if not first_call:
-            self._check_outputs(training)
-        if not unchanged:
-            self._check_comparable(training)
-            model = (self._first_model if first_call else self._next_model)(training, rows)
-            if model is not self.__dict__.get("_model"):
-                self._adopt(model)
-            if isinstance(model, Mixture):
-                # the loss may be another
-                model.weigh_by(training)
-            # Until rows have taught something, each call looks again.
-            if self._is_settled(model.hyperparameters):
-                self._cache["parameters"] = parameters
-        if not first_call and self._model.t < ROWS_OF_RATE:
-            warn_of_other_scales(self, training, rows, self._model.hyperparameters.scales)
-        return training, rows
-
-    def _check_comparable(self, training):
-        """Refuse a search where losses do not tell which of two rates is better."""
-        if self.eta0 == "search" and not training.target_type.compares_models(training):
-            raise ValueError(
-                "eta0='search' compares the losses of rates in partial_fit, and "
-                f"loss={self.loss!r} is 0 for a model that predicts 0: set eta0 to 'auto' or "
-                "a number."
-            )
-
-    def _is_settled(self, hyperparameters):
-        """Whether rows have told what they are to tell."""
-        return hyperparameters.scales.gradient > 0 or not takes_from_rows(self)
-
-    def _check_outputs(self, training):
-        n_outputs = self._model.n_outputs
-        if training.n_outputs != n_outputs:
-            raise ValueError(
-                f"y has {training.n_outputs} output(s), but the model has {n_outputs}."
-            )
-
-    def _first_model(self, training, rows):
-        """The model before anything is learned."""
-        start = self._start_partial_fit(training, rows)
-        self._sparse_coef = False
-        shape = training.n_features, training.n_outputs
-        model = stream_model(start.hyperparameters, *shape, training.data.dtype)
-        return _with_intercept_of(start, model)
-
-    def _next_model(self, training, rows):
-        """The model as it goes on after a change of parameters."""
-        model = self._model
-        before = model.hyperparameters
-        # A rate that rows or "adaptive" have settled stays; a new number replaces it.
-        settled = isinstance(self.eta0, str) or self.learning_rate == "adaptive"
-        eta0 = before.eta0 if settled else float(self.eta0)
-        hyperparameters = hyperparameters_of(self, before.scales, eta0)
-        if self._is_settled(hyperparameters) and model.is_same_kind(hyperparameters):
-            check_decay(self, hyperparameters)
-            return model.successor(hyperparameters)
-        start = self._start_partial_fit(training, rows, model.scale)
-        return _with_intercept_of(start, as_it_goes_on(model, start.hyperparameters))
-
-    def _start_partial_fit(self, training, rows, scale=None):
-        """The start on rows that are not normalised yet, after those that had this scale."""
-        if self.normalize:
-            n_features, dtype = training.n_features, training.data.dtype
-            scale = np.zeros(n_features, dtype) if scale is None else scale.copy()
-            training = training.normalised(rows, scale)
-        return start_of(self, training, rows, one_pass=True)
-
-    def _validate_again(self, X, y, targets):
-        """X and y, checked, of a call that is not the first."""
-        dtype = self._model.dtype
-        if self._is_ready(X, [dtype]):
-            ready = targets.ready(y, X.shape[0])
-            if ready is not None:
-                return X, ready
-        X, y = self._validate(X, y, [dtype], reset=False)
-        return X, targets.check(y)
+    def _is_ready(self, X, dtypes):
+        # rows of a model that knows names have to have them, or get a warning
+        return "feature_names_in_" not in self.__dict__ and is_ready(X, self.n_features_in_, dtypes)
 
     def _begin_with_assigned(self, classes=None):
         """Be a model of the coefficients that were assigned before `fit`, where all is known of it.
@@ -445,77 +321,6 @@ class AdaptiveSGD(CallbackSupportMixin, ModelAttributes):
             self.n_features_in_ = model.n_features
             self._sparse_coef = False
             self._adopt(model)
-
-    def _is_ready(self, X, dtypes):
-        # rows of a model that knows names have to have them, or get a warning
-        return "feature_names_in_" not in self.__dict__ and is_ready(X, self.n_features_in_, dtypes)
-
-    def _learn(self, training, rows):
-        """Train the model on rows of a partial_fit.
-
-        Returns what ended that early, if steps had been done by then: they stay done. The
-        kernel has done them on the arrays of the model, whatever happens next.
-        """
-        model = self._model
-        self._cache.pop("coef", None)
-        self.n_iter_ = 1
-        begin, stopped = model.t, None
-        scale, scale_before, raw = model.scale, None, training
-        try:
-            if scale is not None:
-                model.own_arrays()
-                scale = model.scale
-                scale_before = scale[raw.indices]
-                training = raw.normalised(rows, scale)
-            if not self._learn_shared(training, rows):
-                learn_all(model, training, rows, model.progressive_loss)
-        except TrainingFailure as failure:
-            stopped = ValueError(
-                f"Floating-point under-/overflow occurred at row {failure.row}. The rows before it "
-                f"have been learned, it has not. {OVERFLOW_ADVICE}"
-            )
-        except BaseException as exception:
-            stopped = exception
-        try:
-            if stopped is not None and scale_before is not None:
-                # rows that were not learned leave no trace
-                scale[raw.indices] = scale_before
-                raw.normalised(rows[: (model.t - begin) * raw.batch_size], scale)
-            if stopped is not None and model.t == begin:
-                raise stopped
-            return stopped
-        finally:
-            del stopped  # as its traceback refers to this frame
-
-    def _learn_shared(self, training, rows):
-        """Let threads learn rows of a partial_fit; False, and nothing done, if they can't."""
-        model = self._model
-        # known sooner than the number of threads, in a call that learns one row
-        if not is_enough(training, rows.size, model.n_models):
-            return False
-        if isinstance(model, Mixture) and not model.complete:
-            # models that are out learn no more
-            return False
-        with Threads(n_threads_of(self.n_jobs)) as threads:
-            if not can_share(training, rows.size, threads, model.n_models):
-                return False
-            features, learned = training.features(), Learned()
-            parts = ModelInParts(model, training, rows.size, features, threads, False)
-            try:
-                parts.learn(rows, learned)
-            except TrainingFailure:
-                # Each part has stopped elsewhere. Those that were to be learned are again.
-                return False
-
-            def become():
-                parts.whole_by_this_thread()
-                learned.add_to(model.progressive_loss, rows, training)
-
-            # in a thread that Ctrl-C does not end in the middle of it
-            threads.run_one(become)
-        return True
-
-    # -- prediction --
 
     def _raw_predictions(self, X, *names):
         """X @ coef_.T + intercept_, and the attributes of these names of the same model.
@@ -567,9 +372,3 @@ def _check_shape_of_before(model, training, takes_coefficients):
             "warm_start=True starts from the coefficients of the previous call. They have the "
             f"shape {before}, but this X and y need {now}. Set warm_start=False to start anew."
         )
-
-
-def _with_intercept_of(start, model):
-    if start.intercept is not None and not model.intercept.any():
-        model.set_intercepts(start.intercept)
-    return model

@@ -132,6 +132,8 @@ class Search:
             n_candidates = sum(map(len, of_transformers))
             for group in of_transformers:
                 self._train(group, n_candidates, threads, task)
+        # the memory is needed for all rows
+        self._rows = None
         if task is not None:
             task.end_search()
 
@@ -266,9 +268,13 @@ class Search:
     def tell_of_failures(self):
         """Warn of fits that failed, or raise where all have, as GridSearchCV does."""
         first, fits = {}, []
+        scored = any(scores for candidate in self.candidates for scores in candidate.scores)
         for candidate in self.candidates:
-            for fold, course in enumerate(candidate.courses):
-                error = course.error
+            errors = [course.error for course in candidate.courses]
+            for fold, error in enumerate(errors):
+                if not scored:
+                    # those that ended as they had failed in another fold
+                    error = error or next(filter(None, errors))
                 if error is not None:
                     told = f"{type(error).__name__}: {error}"
                     where = f"first with {candidate.parameters} in fold {fold}"

@@ -4,9 +4,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from joblib import Parallel, delayed
 from sklearn.base import clone
 from sklearn.utils import _safe_indexing
+from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import _check_method_params
 
 from ..data.check import check_weights
@@ -113,7 +113,8 @@ class SharedRows(RowsOfFolds):
         given, training = self._given, self._training
         scored = []
         for rows in given.scored(fold):
-            X, y = _safe_indexing(given.X, rows), _safe_indexing(given.y, rows)
+            X = _safe_indexing(given.X, rows) if given.has_scorers else None
+            y = _safe_indexing(given.y, rows)
             data = training.part(rows)
             data = replace(data, class_weight=class_weight_of(model, self._y[rows]))
             loss = given.loss_on(data, rows)

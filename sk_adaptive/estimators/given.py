@@ -15,10 +15,10 @@ from sklearn.utils.validation import _check_method_params, _num_samples
 
 from ..data.check import check_weights
 from ..data.training_data import NO_WEIGHTS
-from ..training.validation import ValidationLoss
+from ..training.validation import ValidationLoss, takes_weights
 from .ours import one_split_of, ours
 from .pipelines import last_step_of
-from .scorers import LossScorer, takes_weights
+from .scorers import LossScorer
 
 
 @dataclass
@@ -39,6 +39,8 @@ class Given:
         The sample weights of the losses of rows that are scored.
     scores_training : bool
         Whether rows that are learned are scored, too.
+    has_scorers : bool
+        Whether there is a score that is not the loss, and asks for predictions.
     """
 
     X: Any
@@ -48,6 +50,7 @@ class Given:
     score_params: dict
     loss_weight: Any
     scores_training: bool
+    has_scorers: bool
 
     def scored(self, fold):
         """Numbers of the rows that are scored in a fold: those held out, and perhaps the others."""
@@ -104,8 +107,16 @@ def given_to(search, X, y, params, scorer):
     for fold, (_, held_out) in enumerate(splits):
         if weight is not None and not np.any(weight[held_out]):
             raise ValueError(f"The sample weights of all rows held out in fold {fold} are zero.")
-    scores_training = bool(search.return_train_score)
-    return Given(X, y, splits, fit_params, score_params, weight, scores_training)
+    return Given(
+        X,
+        y,
+        splits,
+        fit_params,
+        score_params,
+        weight,
+        scores_training=bool(search.return_train_score),
+        has_scorers=len(losses) < len(scorers),
+    )
 
 
 def scorers_in(scorer):

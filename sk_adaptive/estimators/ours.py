@@ -6,7 +6,9 @@ from sklearn.utils.validation import _num_samples
 
 from ..training.validation import one_split
 from .base import PRECISIONS, AdaptiveSGD
+from .classifier import AdaptiveSGDClassifier
 from .pipelines import last_step_of
+from .regressor import AdaptiveSGDRegressor
 
 
 def ours(estimator):
@@ -22,6 +24,11 @@ def ours(estimator):
         raise TypeError(
             "AdaptiveGridSearchCV trains AdaptiveSGDClassifier and AdaptiveSGDRegressor, alone or "
             f"as the last step of a Pipeline. Got {estimator!r}. GridSearchCV trains any estimator."
+        )
+    if type(model).fit not in (AdaptiveSGDClassifier.fit, AdaptiveSGDRegressor.fit):
+        raise TypeError(
+            f"{type(model).__name__} has a `fit` of its own, which AdaptiveGridSearchCV does not "
+            "call: it trains candidates side by side. GridSearchCV calls it."
         )
     return name, model
 

@@ -1,19 +1,19 @@
 """Scores of a search: the loss as a scorer, and scorers on models that are still in training."""
 
-import inspect
 from dataclasses import dataclass
 from numbers import Number
 from typing import Any
 
 import numpy as np
-from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.metrics import get_scorer, get_scorer_names
 from sklearn.metrics._scorer import _BaseScorer, _PassthroughScorer
 from sklearn.utils.metadata_routing import MetadataRequest
 
-from .base import PRECISIONS
+from .base import PRECISIONS, NameOfScorer
+from .classifier import AdaptiveSGDClassifier
 from .ours import rows_of, see_again
 from .pipelines import Recorder, last_step_of, with_last_step
+from .regressor import AdaptiveSGDRegressor
 
 
 class LossScorer:
@@ -60,26 +60,14 @@ def scorer_of(scoring):
     if scoring == "loss":
         return LossScorer()
     if scoring not in get_scorer_names():
-        # the names are many
-        raise ValueError(
-            f"{scoring!r} is not a valid scoring value: it should be 'loss', or one of the names "
-            "that sklearn.metrics.get_scorer_names() returns."
-        )
+        raise ValueError(f"scoring should be {NameOfScorer()}. Got {scoring!r}.")
     return get_scorer(scoring)
-
-
-def takes_weights(scorer):
-    """Whether a scorer, or a function in place of one, takes `sample_weight`."""
-    if isinstance(scorer, _PassthroughScorer):
-        scorer = scorer._estimator.score
-    function = getattr(scorer, "_score_func", scorer)
-    return "sample_weight" in inspect.signature(function).parameters
 
 
 def _reads_predictions_only(scorer, model):
     """Whether a scorer looks at nothing of a model but what it predicts."""
     if isinstance(scorer, _PassthroughScorer):
-        return type(model).score in (ClassifierMixin.score, RegressorMixin.score)
+        return type(model).score in (AdaptiveSGDClassifier.score, AdaptiveSGDRegressor.score)
     return isinstance(scorer, (_BaseScorer, LossScorer))
 
 

@@ -14,7 +14,9 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_method_params
 
 from .._threads import Threads, n_threads_of
+from ..data.class_values import as_given
 from ..training.epochs import warn_of_few_epochs
+from .base import NameOfScorer
 from .callbacks import begin_search
 from .candidates import Search
 from .given import given_to, scorers_in
@@ -79,8 +81,8 @@ class AdaptiveGridSearchCV(GridSearchCV):
         whenever those on the rows held out are.
     prune : bool, default=True
         Whether to give up candidates that are hopeless: from the third epoch on, those whose mean
-        score would stay below the best one so far even if it went on as steeply as in the second
-        half of its epochs, for as many epochs again. Used only where the number of epochs is found.
+        score would stay below the best one so far even if it rose, in as many epochs again, as much
+        as in the second half of its epochs. Used only where the number of epochs is found.
 
     Attributes
     ----------
@@ -159,8 +161,7 @@ class AdaptiveGridSearchCV(GridSearchCV):
         for name, constraint in {
             **GridSearchCV._parameter_constraints,
             "param_grid": [dict, list, StrOptions({"auto"})],
-            # a name that is none is refused without a list of all names
-            "scoring": [str, callable, list, tuple, dict, None],
+            "scoring": [NameOfScorer(), callable, list, tuple, dict, None],
             "cv": ["cv_object", Interval(Real, 0, 1, closed="neither")],
             "prune": ["boolean"],
         }.items()
@@ -233,7 +234,7 @@ class AdaptiveGridSearchCV(GridSearchCV):
                 f"This {type(self).__name__} estimator requires y to be passed, but the target y "
                 "is None."
             )
-        X, y = indexable(X, y)
+        X, y = indexable(X, as_given(y, "y"))
         params = _check_method_params(X, params)
         given = given_to(self, X, y, params, scorer)
         weights = {
@@ -273,6 +274,24 @@ class AdaptiveGridSearchCV(GridSearchCV):
         if task is not None:
             task.end()
         return self
+
+    def score(self, X, y=None, **params):
+        """Score the best model, see `scoring`.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features), or what a pipeline takes
+            Rows.
+        y : array-like of shape (n_samples,), or array or sparse matrix (n_samples, n_outputs)
+            Targets, as the estimator takes them.
+        **params : dict of str to object
+            As in GridSearchCV.
+
+        Returns
+        -------
+        score : float
+        """
+        return super().score(X, as_given(y, "y"), **params)
 
     def _get_scorers(self):
         """The scorer, and the name of the score that decides, as in GridSearchCV."""

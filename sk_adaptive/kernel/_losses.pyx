@@ -17,21 +17,22 @@ Design
 """
 
 import numpy as np
-from scipy.special import expit, log_expit, log_softmax, xlogy
+from scipy.special import expit, log_expit, log_softmax, softmax, xlogy
 
 from ._cpu import instruction_set
 
 from libc.math cimport exp, fabs, log, log1p
 from libc.string cimport memcpy
 
-cdef extern from "passes/_exponential_old.h":
-    double exp_of_negative "ska_exp_double"(double x) noexcept nogil
+cdef extern from "passes/exponential.h":
+    double exp_of_negative "ska_exp_of_negative"(double x) noexcept nogil
 
 cdef extern from "passes/loss_loops.h":
     ctypedef struct LossLoops "ska_loss_loops":
         void (*log_losses)(
             const double* p, double* gradients, double* values, Py_ssize_t n) noexcept nogil
-        void (*exponentials)(double* x, Py_ssize_t n) noexcept nogil
+        void (*softmax_loss)(
+            const double* p, double* gradients, double* values, Py_ssize_t n) noexcept nogil
     const LossLoops* loss_loops_of "ska_loss_loops_of"(const char* instruction_set)
 
 cdef const LossLoops* loops = loss_loops_of(instruction_set().encode())
@@ -257,7 +258,7 @@ cdef class LogLoss(Loss):
         if raw_predictions.shape[1] == 1:
             return np.hstack([expit(-raw_predictions), expit(raw_predictions)])
         # those of each class against the rest, over their sum
-        return softmax(log_expit(raw_predictions))
+        return softmax(log_expit(raw_predictions), axis=1)
 
     def log_probabilities(self, raw_predictions, exclusive):
         """The logarithms of `probabilities`, exact where those are 0 to rounding."""
@@ -278,26 +279,11 @@ cdef class MultinomialLogLoss(Loss):
     cdef void evaluate_outputs(
         self, const double* p, double* gradients, double* values, Py_ssize_t n
     ) noexcept nogil:
-        cdef Py_ssize_t k, target = 0
-        cdef double largest = p[0], total = 0.0
-        for k in range(n):
-            largest = p[k] if p[k] > largest else largest
-            target = k if gradients[k] > 0 else target
-        # No exponential of a positive number, and one of zero: neither overflow nor 0 / 0.
-        for k in range(n):
-            gradients[k] = p[k] - largest
-            values[k] = 0.0
-        loops.exponentials(gradients, n)
-        for k in range(n):
-            total += gradients[k]
-        for k in range(n):
-            gradients[k] /= total
-        gradients[target] -= 1.0
-        values[0] = log(total) + largest - p[target]
+        loops.softmax_loss(p, gradients, values, n)
 
     def probabilities(self, raw_predictions, exclusive):
         """See `LogLoss.probabilities`."""
-        return softmax(raw_predictions)
+        return softmax(raw_predictions, axis=1)
 
     def log_probabilities(self, raw_predictions, exclusive):
         """See `LogLoss.log_probabilities`."""
@@ -317,11 +303,6 @@ cdef class MultinomialLogLoss(Loss):
     def least_loss_of_constants(self, positive, negative, fit_intercept):
         shares = positive / positive.sum() if fit_intercept else 1 / positive.size
         return float(-xlogy(positive, shares).sum())
-
-
-def softmax(logits):
-    exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return exponentials / exponentials.sum(axis=1, keepdims=True)
 
 
 cdef class Hinge(Loss):

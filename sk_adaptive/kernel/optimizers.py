@@ -99,7 +99,7 @@ class OptimizerSpec:
         By ``sparse_update``: ``eps=None`` is this times a typical gradient to the power of
         `eps_power`.
     rate : dict of float
-        By ``sparse_update``: ``eta0="auto"`` is this times what `_start.automatic_rate` makes of
+        By ``sparse_update``: ``eta0="auto"`` is this times what `start.automatic_rate` makes of
         the rows.
     hurry : dict of float
         By ``sparse_update``: how many times as much suits a single pass over rows of classes.

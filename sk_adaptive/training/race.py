@@ -107,15 +107,15 @@ class Candidate:
     def is_hopeless(self, best):
         """Whether it will hardly come to this score.
 
-        Learning curves flatten. This one would stay below if it went on as steeply as in the
-        second half so far, for as many epochs again.
+        Learning curves flatten, as logarithms at least. This one would stay below if it rose, in as
+        many epochs again, as much as in the second half so far.
         """
         n = len(self.means)
         if n < EPOCHS_OF_GRACE:
             return False
         half = (n - 1) // 2
-        gain = (self.means[-1] - self.means[half - 1]) / (n - half)
-        return max(self.means) + n * max(gain, 0.0) < best
+        gain = self.means[-1] - self.means[half - 1]
+        return max(self.means) + max(gain, 0.0) < best
 
 
 class Fold:

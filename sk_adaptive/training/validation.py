@@ -7,6 +7,7 @@ from numbers import Real
 import numpy as np
 import scipy.sparse as sp
 from sklearn.metrics import check_scoring
+from sklearn.metrics._scorer import _PassthroughScorer
 
 from .._threads import sparse_products
 
@@ -182,7 +183,7 @@ def scorer_on(estimator, X, y, sample_weight):
     """A function of a model that returns its score by `scoring`, not 'loss', on these rows."""
     scorer = check_scoring(estimator, estimator.scoring)
     weights = {}
-    if sample_weight is not None and _takes_weights(estimator, scorer):
+    if sample_weight is not None and takes_weights(scorer):
         weights["sample_weight"] = sample_weight
 
     def score(model):
@@ -194,15 +195,15 @@ def scorer_on(estimator, X, y, sample_weight):
     return score
 
 
-def _takes_weights(estimator, scorer):
-    """Whether the scorer of an estimator takes `sample_weight`."""
+def takes_weights(scorer):
+    """Whether a scorer, or a function in place of one, takes `sample_weight`."""
+    if isinstance(scorer, _PassthroughScorer):
+        scorer = scorer._estimator.score
     # what a scorer of scikit-learn calls, which takes anything itself
     function = getattr(scorer, "_score_func", scorer)
-    if estimator.scoring is None:
-        function = estimator.score
     try:
         parameters = signature(function).parameters
-    except (TypeError, ValueError):
+    except ValueError:
         # of a function that does not say
         return False
     any_name = any(one.kind is Parameter.VAR_KEYWORD for one in parameters.values())

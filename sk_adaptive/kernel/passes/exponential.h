@@ -1,4 +1,5 @@
-/* Exponentials to rounding, without branches and tables.
+/* Exponentials and a logarithm, to rounding. They have no branch and no table, unlike the library's,
+   so that loops over them are vectorised.
 
    Adding 1.5 * 2^52 (single precision: 2^23) rounds a number to a whole one, n, and leaves n in
    the lowest bits, which are shifted to where the exponent is. The rest is a polynomial, summed in
@@ -9,6 +10,46 @@
 #define SKA_EXPONENTIAL_H
 
 #include "vectors.h"
+
+/* -- of single numbers, in double precision -- */
+
+/* exp(x) for x <= 0; 1e-304 below -700. x = n ln 2 + r with |r| <= ln 2 / 2, and the Taylor series of
+   exp(r) - 1. */
+SKA_INLINE double ska_exp_of_negative(double x) {
+    const double rounder = 6755399441055744.0, bounded = x > -700.0 ? x : -700.0;
+    const double t = bounded * 1.4426950408889634 + rounder, n = t - rounder;
+    /* ln 2, the leading bits, and the rest */
+    double r = bounded - n * 0.693147180369123816490, rr, r4, p, scale;
+    uint64_t bits;
+    r = r - n * 1.90821492927058770002e-10;
+    rr = r * r;
+    r4 = rr * rr;
+    p = (1.0 / 479001600.0 + 1.0 / 6227020800.0 * r) * rr
+        + (1.0 / 3628800.0 + 1.0 / 39916800.0 * r);
+    p = p * r4 + ((1.0 / 40320.0 + 1.0 / 362880.0 * r) * rr + (1.0 / 720.0 + 1.0 / 5040.0 * r));
+    p = p * r4 + ((1.0 / 24.0 + 1.0 / 120.0 * r) * rr + (0.5 + 1.0 / 6.0 * r));
+    p = r + rr * p;
+    memcpy(&bits, &t, sizeof bits);
+    bits = (bits << 52) + 0x3ff0000000000000;
+    memcpy(&scale, &bits, sizeof bits);
+    return scale * p + scale;
+}
+
+/* log(1 + x) for 0 <= x <= 1: 2 artanh(f / (2 + f)) with 1 + f half of 1 + x where that is nearer to
+   1. */
+SKA_INLINE double ska_log_of_1_plus(double x) {
+    const double far = x > 0.4142135623730950488 ? 1.0 : 0.0;
+    const double f = far > 0.0 ? 0.5 * (x - 1.0) : x;
+    const double s = f / (2.0 + f);
+    const double z = s * s;
+    const double zz = z * z, z4 = zz * zz;
+    double q = 1.0 / 23.0 * zz + (1.0 / 19.0 + 1.0 / 21.0 * z);
+    q = q * z4 + ((1.0 / 15.0 + 1.0 / 17.0 * z) * zz + (1.0 / 11.0 + 1.0 / 13.0 * z));
+    q = q * z4 + ((1.0 / 7.0 + 1.0 / 9.0 * z) * zz + (1.0 / 3.0 + 1.0 / 5.0 * z));
+    return far * 0.693147180559945309417 + (2.0 * s + 2.0 * s * z * q);
+}
+
+/* -- of vectors -- */
 
 /* Powers below 2^this are 0: they change nothing, and products with them would be denormal, which
    processors are slow at. Logarithms of bases are not less than SKA_LEAST_LOGARITHM. */
@@ -33,18 +74,7 @@ SKA_INLINE dvec ska_power_of_two(dvec n, dvec f) {
     const dvec p_10 = 4.4549605981865186e-10 * f + 7.072585949269223e-09;
     dvec p = (p_8 + ff * p_10) * ffff + (p_4 + ff * p_6);
     p = p * ffff + (p_0 + ff * p_2);
-#ifdef SKA_VECTORS
-    return (dvec)((dbits)p + ((dbits)n << 52));
-#else
-    {
-        uint64_t bits, shift;
-        memcpy(&bits, &p, sizeof bits);
-        memcpy(&shift, &n, sizeof shift);
-        bits += shift << 52;
-        memcpy(&p, &bits, sizeof p);
-        return p;
-    }
-#endif
+    return d_of_words(d_words(p) + (d_words(n) << 52));
 }
 
 /* Ages of LANES features: whole numbers as doubles. */
@@ -135,54 +165,49 @@ SKA_INLINE vec ska_growth_of_small(vec x) {
     return (((real)(1. / 5040) * xx + p_4) * xx + p_2) * xx + p_0;
 }
 
-/* exp(x) - 1 for x <= 0, which below the bound is -1 to rounding. */
+/* exp(x) - 1 for x <= 0, not less than SKA_LEAST_LOG: x = n ln 2 + f, and the Taylor series. */
+#ifdef SKA_SINGLE
+#define SKA_LEAST_LOG -87.0f
+#else
+#define SKA_LEAST_LOG -700.0
+#endif
 SKA_INLINE vec ska_expm1_of_negative(vec x) {
+    /* 1 / k! */
+    static const real share[] = {
+        1, 1, 0.5, (real)(1. / 6), (real)(1. / 24), (real)(1. / 120), (real)(1. / 720),
+        (real)(1. / 5040), (real)(1. / 40320), (real)(1. / 362880), (real)(1. / 3628800),
+        (real)(1. / 39916800), (real)(1. / 479001600), (real)(1. / 6227020800)};
 #ifdef SKA_SINGLE
-    const real bound = -87.0f, rounder = 12582912.0f, log2_e = 1.44269504f;
+    const real rounder = 12582912.0f, log2_e = 1.44269504f;
     const real ln2_high = 0.693359375f, ln2_low = -2.12194440e-4f;
+    const int mantissa = 23, n_terms = 7;
+    const uint32_t one = 0x3f800000;
 #else
-    const real bound = -700.0, rounder = 6755399441055744.0, log2_e = 1.4426950408889634;
+    const real rounder = 6755399441055744.0, log2_e = 1.4426950408889634;
     const real ln2_high = 0.693147180369123816490, ln2_low = 1.90821492927058770002e-10;
+    const int mantissa = 52, n_terms = 13;
+    const uint64_t one = 0x3ff0000000000000;
 #endif
-    const vec y = v_max(x, v_all(bound)), rounded = y * log2_e + rounder, n = rounded - rounder;
-    const vec f = (y - n * ln2_high) - n * ln2_low;
-    vec p, scale;
-#ifdef SKA_SINGLE
-    p = (real)(1. / 5040) * f + (real)(1. / 720);
-#else
-    p = (real)(1. / 6227020800) * f + (real)(1. / 479001600);
-    p = p * f + (real)(1. / 39916800);
-    p = p * f + (real)(1. / 3628800);
-    p = p * f + (real)(1. / 362880);
-    p = p * f + (real)(1. / 40320);
-    p = p * f + (real)(1. / 5040);
-    p = p * f + (real)(1. / 720);
-#endif
-    p = p * f + (real)(1. / 120);
-    p = p * f + (real)(1. / 24);
-    p = p * f + (real)(1. / 6);
-    p = p * f + (real)0.5;
+    const vec rounded = x * log2_e + rounder, n = rounded - rounder;
+    const vec f = (x - n * ln2_high) - n * ln2_low;
+    const vec scale = v_of_words((v_words(rounded) << mantissa) + one);
+    vec p = v_all(share[n_terms]);
+    int k;
+    for (k = n_terms - 1; k >= 2; k--)
+        p = p * f + share[k];
     p = f + f * f * p;
-#if defined(SKA_VECTORS) && defined(SKA_SINGLE)
-    scale = (vec)(((bits)rounded << 23) + 0x3f800000);
-#elif defined(SKA_VECTORS)
-    scale = (vec)(((bits)rounded << 52) + 0x3ff0000000000000);
-#elif defined(SKA_SINGLE)
-    {
-        uint32_t bits;
-        memcpy(&bits, &rounded, sizeof bits);
-        bits = (bits << 23) + 0x3f800000u;
-        memcpy(&scale, &bits, sizeof scale);
-    }
-#else
-    {
-        uint64_t bits;
-        memcpy(&bits, &rounded, sizeof bits);
-        bits = (bits << 52) + 0x3ff0000000000000u;
-        memcpy(&scale, &bits, sizeof scale);
-    }
-#endif
     return scale * p + (scale - 1);
+}
+
+/* (1 - exp(-u)) / u for u >= 0, the mean of an exponential decay over the time u. What is as good as
+   an infinite time becomes a finite one. */
+SKA_INLINE vec ska_mean_of_decay(vec *u) {
+    vec of_large;
+    if (!SKA_RARELY(v_any_above(*u, (real)0.015625)))
+        return ska_growth_of_small(-*u);
+    *u = v_min(*u, v_all(-SKA_LEAST_LOG));
+    of_large = -ska_expm1_of_negative(-*u) / *u;
+    return v_select(v_above(*u, v_all((real)0.015625)), of_large, ska_growth_of_small(-*u));
 }
 
 #endif

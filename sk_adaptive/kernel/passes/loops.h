@@ -4,7 +4,6 @@
 #define SKA_LOOPS_H
 
 #include "exponential.h"
-#include "_exponential_old.h"
 #include "loss_loops.h"
 
 /* Whether all of n numbers are finite. As compilers leave the order of sums alone there are several
@@ -190,7 +189,7 @@ static void ska_reweigh(
             least = losses[model];
     for (model = 0; model < n_models; model++) {
         const double exponent = -rate * (losses[model] - least);
-        weights[model] *= ska_exp_double(exponent < 0 ? exponent : 0);
+        weights[model] *= ska_exp_of_negative(exponent < 0 ? exponent : 0);
     }
     for (model = 0; model < n_models; model++)
         total += weights[model];

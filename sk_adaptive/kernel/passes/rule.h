@@ -65,16 +65,7 @@ SKA_INLINE int ska_n_words(const ska_kind *kind) {
 /* w after the penalty's flow dw/dtau = -(l2 w + l1 sign w), stopped at zero, for the time tau. */
 SKA_INLINE vec ska_flow(vec w, vec tau, const ska_output_numbers *h, int has_l1) {
     vec u = h->l2 * tau;
-    vec share; /* (1 - exp(-u)) / u */
-    if (SKA_RARELY(v_any_above(u, (real)0.015625))) {
-        /* beyond that a weight is 0 to rounding */
-        u = v_min(u, v_all((real)(sizeof(real) == 8 ? 700 : 87)));
-        share = v_select(
-            v_above(u, v_all((real)0.015625)), -ska_expm1_of_negative(-u) / u,
-            ska_growth_of_small(-u));
-    } else {
-        share = ska_growth_of_small(-u);
-    }
+    const vec share = ska_mean_of_decay(&u);
     if (!has_l1)
         return w - w * (u * share);
     {

@@ -40,9 +40,11 @@
 #ifdef SKA_SINGLE
 #define V_(name) SKA_JOIN(SKA_WIDE(name), ps)
 typedef int32_t bits __attribute__((vector_size(SKA_VECTOR_SIZE)));
+typedef uint32_t words __attribute__((vector_size(SKA_VECTOR_SIZE)));
 #else
 #define V_(name) SKA_JOIN(SKA_WIDE(name), pd)
 typedef int64_t bits __attribute__((vector_size(SKA_VECTOR_SIZE)));
+typedef uint64_t words __attribute__((vector_size(SKA_VECTOR_SIZE)));
 #endif
 typedef real vec __attribute__((vector_size(SKA_VECTOR_SIZE)));
 enum { LANES = SKA_VECTOR_SIZE / sizeof(real) };
@@ -114,6 +116,11 @@ SKA_INLINE void v_store_part(real *to, vec a, int n) {
 #else
 
 typedef real vec;
+#ifdef SKA_SINGLE
+typedef uint32_t words;
+#else
+typedef uint64_t words;
+#endif
 typedef int mask;
 enum { LANES = 1 };
 
@@ -174,9 +181,23 @@ SKA_INLINE int v_is_zero(vec a) {
 #ifdef SKA_VECTORS
 typedef double dvec __attribute__((vector_size(SKA_VECTOR_SIZE)));
 typedef int64_t dbits __attribute__((vector_size(SKA_VECTOR_SIZE)));
+typedef uint64_t dwords __attribute__((vector_size(SKA_VECTOR_SIZE)));
 #else
 typedef double dvec;
+typedef uint64_t dwords;
 #endif
+
+/* The bits of numbers, and numbers of bits. */
+#define SKA_REINTERPRET(name, from, to)                                                            \
+    SKA_INLINE to name(from a) {                                                                   \
+        to b;                                                                                      \
+        memcpy(&b, &a, sizeof b);                                                                  \
+        return b;                                                                                  \
+    }
+SKA_REINTERPRET(v_words, vec, words)
+SKA_REINTERPRET(v_of_words, words, vec)
+SKA_REINTERPRET(d_words, dvec, dwords)
+SKA_REINTERPRET(d_of_words, dwords, dvec)
 
 /* A sum of products in double precision. */
 #if defined(SKA_VECTORS) && defined(SKA_SINGLE)
