@@ -910,8 +910,8 @@ class Watch:
 
     max_propagation_depth = None
 
-    def __init__(self, stop_at=None):
-        self.stop_at, self.names = stop_at, []
+    def __init__(self, stop_at=None, raise_at=None):
+        self.stop_at, self.raise_at, self.names = stop_at, raise_at, []
 
     def setup(self, estimator, context):
         self.names = []
@@ -925,6 +925,8 @@ class Watch:
     def on_fit_task_end(self, estimator, context):
         parent = "nothing" if context.parent is None else context.parent.task_name
         self.names.append((parent, context.task_name))
+        if self.names[-1] == self.raise_at:
+            raise RuntimeError("no more")
         return self.names.count(self.stop_at) == 1 and self.names[-1] == self.stop_at
 
 
@@ -948,6 +950,21 @@ def test_callbacks_are_told_of_every_epoch_and_may_stop_both_parts(rows, finds):
     assert np.all(own.cv_results_["n_iter"] == 1)
     own = search_of(model).set_callbacks(Watch(("fit", "epoch"))).fit(X, y)
     assert (own.best_estimator_.n_iter_, own.best_estimator_.stopped_by_) == (1, "callback")
+
+
+@pytest.mark.skipif(
+    not hasattr(AdaptiveGridSearchCV, "set_callbacks"), reason="scikit-learn older than 1.9"
+)
+@pytest.mark.parametrize(
+    "task", [("candidates", "epoch"), ("fit", "search"), ("fit", "refit"), ("nothing", "fit")]
+)
+def test_a_callback_that_raises_changes_nothing(rows, task):
+    X, y = rows
+    own = search_of().fit(X, y).set_callbacks(Watch(raise_at=task))
+    before = dict(vars(own))
+    with pytest.raises(RuntimeError, match="no more"):
+        own.fit(X, y)
+    assert vars(own) == before
 
 
 def test_labels_may_be_sparse(rows):

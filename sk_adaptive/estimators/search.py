@@ -237,10 +237,9 @@ class AdaptiveGridSearchCV(GridSearchCV):
         X, y = indexable(X, as_given(y, "y"))
         params = _check_method_params(X, params)
         given = given_to(self, X, y, params, scorer)
-        weights = {
-            name: params[name] for name in ("sample_weight",) if params.get(name) is not None
-        }
-        task = begin_search(self, self.refit, X=X, y=y, metadata=weights or None)
+        weight = params.get("sample_weight")
+        metadata = None if weight is None else {"sample_weight": weight}
+        task = begin_search(self, self.refit, X=X, y=y, metadata=metadata)
         search = Search(self, given, scorers_in(scorer))
         if self.verbose:
             n_splits, n_candidates = len(given.splits), len(search.candidates)
@@ -268,11 +267,15 @@ class AdaptiveGridSearchCV(GridSearchCV):
                 warn_of_few_epochs("mean score of the best candidate", candidate.n_iter, 4)
 
         # -- publish --
-        for attribute in FITTED:
-            self.__dict__.pop(attribute, None)
-        self.__dict__.update(found)
-        if task is not None:
-            task.end()
+        before = self.__dict__
+        kept = {name: value for name, value in before.items() if name not in FITTED}
+        self.__dict__ = {**kept, **found}
+        try:
+            if task is not None:
+                task.end()
+        except BaseException:
+            self.__dict__ = before
+            raise
         return self
 
     def score(self, X, y=None, **params):
