@@ -77,28 +77,37 @@ def foods(n_rows, seed=0):
     """Animals, foods and ten columns of noise; herbivores eat plants, carnivores meat."""
     rng = np.random.default_rng(seed)
     diet, kind = rng.integers(2, size=(2, n_rows))
-    names = np.array([[f"{d}-{k}" for k in range(1000)] for d in ("Herbivore", "Carnivore")])
-    meals = np.array([[f"{d}-{k}" for k in range(1000)] for d in ("Plant", "Meat")])
+
+    def column(names, codes):
+        return pd.Categorical.from_codes(codes.astype(np.int16), names)
+
     table = {
-        "A": names[diet, rng.integers(1000, size=n_rows)],
-        "B": meals[kind, rng.integers(1000, size=n_rows)],
+        "A": column(
+            [f"{d}-{k}" for d in ("Herbivore", "Carnivore") for k in range(1000)],
+            1000 * diet + rng.integers(1000, size=n_rows),
+        ),
+        "B": column(
+            [f"{d}-{k}" for d in ("Plant", "Meat") for k in range(1000)],
+            1000 * kind + rng.integers(1000, size=n_rows),
+        ),
     }
     for name in "CDEFGHIJKL":
-        values = np.array([f"{name}{k}" for k in range(10_000)])
-        table[name] = values[rng.integers(10_000, size=n_rows)]
-    return pd.DataFrame(table).astype(object), (diet == kind).astype(int)
+        names = [f"{name}{k}" for k in range(10_000)]
+        table[name] = column(names, rng.integers(10_000, size=n_rows))
+    return pd.DataFrame(table), (diet == kind).astype(int)
 
 
 def write_wabbit(path, table, y):
     """Vowpal Wabbit's text: a namespace of one letter for each column."""
-    columns = []
-    for letter, name in zip(LETTERS, table, strict=False):
-        values = table[name]
-        is_number = values.dtype.kind in "if"
-        columns.append([f"|{letter} {f'n:{v}' if is_number else v}" for v in values.tolist()])
     with open(path, "w", encoding="utf-8") as file:
-        for label, *parts in zip(np.where(y, "1", "-1"), *columns, strict=True):
-            file.write(f"{label} {' '.join(parts)}\n")
+        for start in range(0, len(y), 100_000):
+            part, columns = table[start : start + 100_000], []
+            for letter, name in zip(LETTERS, part, strict=False):
+                of_number = "n:" if part[name].dtype.kind in "if" else ""
+                columns.append([f"|{letter} {of_number}{v}" for v in part[name].tolist()])
+            labels = np.where(y[start : start + 100_000], "1", "-1")
+            for label, *fields in zip(labels, *columns, strict=True):
+                file.write(f"{label} {' '.join(fields)}\n")
 
 
 def as_table(X):
@@ -132,9 +141,8 @@ def measure(part, name, folder):
         job, new, y_new = pickle.load(file)
     call = peers_of(part)[name]
     kind = next((k for k in ("category", "str") if f", {k}" in name), "object")
-    if part != "text" and kind != "object":
-        to = "category" if kind == "category" else "str"
-        strings = {c: to for c in job["table"] if job["table"][c].dtype == object}
+    if part != "text":
+        strings = {c: kind for c in job["table"] if job["table"][c].dtype.kind not in "if"}
         new = new.astype(strings)
         job["table"] = job["table"].astype(strings)
     if part == "file":

@@ -1,8 +1,9 @@
-"""Which cases of a product have every pair of values: what `pytest.mark.pairs` leaves of a test.
+"""Which cases of a product are enough: what `pytest.mark.pairs` and `values` leave of a test.
 
 A bug is nearly always one of a value or of two values together. Where a test runs for each
 optimizer, precision, penalty and so on, the default run has cases enough for each two values of
-two of its decorators to meet in one of them; `python -m pytest -m full` has all others.
+two of its decorators to meet in one of them; with `values` for each value to be in one, where
+decorators have nothing to do with each other. `python -m pytest -m full` has all others.
 """
 
 import heapq
@@ -12,14 +13,14 @@ from itertools import combinations
 import pytest
 
 
-def cover(cases):
-    """The indices of cases that have every pair of values that there is in all of them.
+def cover(cases, size=2):
+    """The indices of cases that have every pair of values that there is, or each value for size 1.
 
     Greedily: next is the case with most new pairs, of these the one whose values have been taken
     least often, of these the first. A case is a sequence of hashable values, one for each factor.
     """
     cases = [tuple(enumerate(case)) for case in cases]
-    pairs = [set(combinations(case, min(len(case), 2))) for case in cases]
+    pairs = [set(combinations(case, min(len(case), size))) for case in cases]
     covered, taken, chosen = set(), Counter(), []
 
     def place(index):
@@ -40,14 +41,14 @@ def cover(cases):
     return sorted(chosen)
 
 
-def choice(test):
+def choice(test, mark):
     """What a test has of each factor: as its mark names them, or else one for each decorator.
 
     A factor is the name of an argument, or several names with commas, as pytest has it.
     """
-    decorators = [mark.args[0] for mark in test.iter_markers("parametrize")]
+    decorators = [decorator.args[0] for decorator in test.iter_markers("parametrize")]
     chosen = []
-    for names in test.get_closest_marker("pairs").args or decorators:
+    for names in mark.args or decorators:
         names = names.replace(",", " ").split() if isinstance(names, str) else names
         # the values are the same objects in each test, and need not be hashable
         chosen.append(tuple(id(test.callspec.params[name]) for name in names))
@@ -55,13 +56,15 @@ def choice(test):
 
 
 def leave_pairs(tests):
-    """Mark as `full` all tests of a function that has the mark `pairs`, but for a cover."""
+    """Mark as `full` all tests of a function that has one of the marks, but for a cover."""
     of_function = {}
     for test in tests:
-        if test.get_closest_marker("pairs"):
-            of_function.setdefault(test.nodeid.partition("[")[0], []).append(test)
-    for cases in of_function.values():
-        kept = set(cover([choice(test) for test in cases]))
-        for index, test in enumerate(cases):
+        for name, size in (("pairs", 2), ("values", 1)):
+            if mark := test.get_closest_marker(name):
+                key = test.nodeid.partition("[")[0], size
+                of_function.setdefault(key, []).append((test, choice(test, mark)))
+    for (_, size), cases in of_function.items():
+        kept = set(cover([chosen for _, chosen in cases], size))
+        for index, (test, _) in enumerate(cases):
             if index not in kept:
                 test.add_marker(pytest.mark.full)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 from comparison import assert_same_model
+from modes import every_optimizer
 from sklearn.base import clone
 from sklearn.feature_extraction.text import HashingVectorizer
 from sklearn.linear_model import SGDClassifier, SGDRegressor
@@ -30,7 +31,6 @@ import dask_ml.model_selection
 from dask_ml.wrappers import Incremental, ParallelPostFit
 
 CLASSIFIERS = [AdaptiveSGDClassifier, SGDClassifier]
-every_optimizer = pytest.mark.parametrize("optimizer", OPTIMIZERS)
 
 
 @pytest.fixture(autouse=True)

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 import scipy.sparse as sp
 from comparison import assert_same_model, own_attributes
+from modes import every_optimizer
 
 from sk_adaptive import AdaptiveSGDClassifier, AdaptiveSGDRegressor
 from sk_adaptive.kernel.optimizers import OPTIMIZERS
@@ -20,7 +21,6 @@ from sk_adaptive.kernel.optimizers import OPTIMIZERS
 CLASSIFIER, REGRESSOR = AdaptiveSGDClassifier, AdaptiveSGDRegressor
 BOTH = ("fit", "partial_fit")
 ALL = (*BOTH, "predict")
-every_optimizer = pytest.mark.parametrize("optimizer", OPTIMIZERS)
 
 N_ROWS, N_FEATURES = 60, 20
 # a column that no row has: a feature without state
@@ -579,6 +579,7 @@ def bad_call(model, method, fault, rows, first_call=False):
     getattr(model, method)(X, y, **named)
 
 
+@pytest.mark.values("name", "optimizer")
 @pytest.mark.parametrize(
     ("name", "optimizer"),
     [(name, optimizer) for name, fault in FAULTS.items() for optimizer in fault.optimizers],
@@ -598,6 +599,7 @@ def test_a_fault_costs_nobody_a_model(rows, pairs, name, optimizer):
             pairs[estimator, optimizer] = model, twin
 
 
+@pytest.mark.values("name", "optimizer")
 @pytest.mark.parametrize(
     ("name", "optimizer"),
     [

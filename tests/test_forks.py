@@ -12,12 +12,11 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 from comparison import assert_same_model
+from modes import every_optimizer
 
 from sk_adaptive import AdaptiveSGDClassifier
-from sk_adaptive.kernel.optimizers import OPTIMIZERS
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
-every_optimizer = pytest.mark.parametrize("optimizer", OPTIMIZERS)
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 import scipy.sparse as sp
 from comparison import assert_same_model
+from modes import every_optimizer
 from sklearn.base import clone
 
 from sk_adaptive import AdaptiveSGDClassifier, AdaptiveSGDRegressor
@@ -105,7 +106,7 @@ def bytes_of(X):
 
 
 @pytest.mark.parametrize("name", FORMATS)
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@every_optimizer
 def test_every_format_trains_alike_and_stays_as_it_was(rows, optimizer, name):
     X, y = rows
     parameters = {"optimizer": optimizer, "max_iter": 3, "tol": None, "random_state": 0}
@@ -178,7 +179,7 @@ def test_read_only_memory_maps(rows, tmp_path):
     assert_same_model(model.fit(mapped, y_mapped, sample_weight=weight), expected)
 
 
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@every_optimizer
 def test_mapped_rows_are_learned_where_they_are(optimizer, tmp_path):
     """So a matrix may be larger than the memory."""
     n_rows, n_features, width = 30_000, 5000, 100
@@ -215,7 +216,7 @@ def test_mapped_rows_are_learned_where_they_are(optimizer, tmp_path):
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS)
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@every_optimizer
 @pytest.mark.parametrize(
     ("given", "kept"),
     [(np.float32, np.float32), (np.float64, np.float64), (np.float16, np.float64)]
@@ -280,7 +281,7 @@ def test_dummies_of_categories(rows):
     assert_same_model(model, twin)
 
 
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@every_optimizer
 def test_single_precision_is_close_to_double(rows, optimizer):
     X, y = rows
     parameters = {"optimizer": optimizer, "max_iter": 3, "tol": None, "random_state": 0}
@@ -355,7 +356,7 @@ def test_natural_rate_where_there_is_none():
     assert rate_of(np.full((2, 2), 1e200)) == 1e-200
 
 
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@every_optimizer
 @pytest.mark.parametrize("sparse_update", ["exact", "masked"])
 def test_automatic_rate_is_a_multiple_of_the_natural_one(rows, optimizer, sparse_update):
     X, y = rows

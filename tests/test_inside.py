@@ -8,6 +8,7 @@ import pytest
 import reference
 import scipy.sparse as sp
 from comparison import assert_same_model, relative_difference
+from modes import every_optimizer
 from reference import TWINS, schedule_for
 
 from sk_adaptive import AdaptiveSGDClassifier, AdaptiveSGDRegressor
@@ -148,7 +149,7 @@ def test_new_settings_leave_the_moments(rows, optimizer, update):
     np.testing.assert_allclose(model.effective_learning_rate_, expected, rtol=1e-9)
 
 
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@every_optimizer
 @pytest.mark.parametrize("estimator", [AdaptiveSGDClassifier, AdaptiveSGDRegressor])
 @pytest.mark.parametrize("n_outputs", [1, 3])
 def test_what_is_handed_out_as_a_copy_is_read_only(rows, estimator, optimizer, n_outputs):

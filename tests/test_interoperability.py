@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 import scipy.sparse as sp
 from comparison import assert_same_model, own_attributes
+from modes import every_optimizer
 from scipy.stats import loguniform
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
@@ -40,8 +41,6 @@ from sklearn.utils import estimator_html_repr
 
 from sk_adaptive import AdaptiveSGDClassifier, AdaptiveSGDRegressor
 from sk_adaptive.kernel.optimizers import OPTIMIZERS
-
-every_optimizer = pytest.mark.parametrize("optimizer", OPTIMIZERS)
 
 
 @pytest.fixture(scope="module")

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from comparison import relative_difference
 from learned_by_set import CASES
+from modes import every_form, every_optimizer
 
 from sk_adaptive.kernel._cpu import instruction_sets
-from sk_adaptive.kernel.optimizers import OPTIMIZERS
 
 # Of each precision: its rounding, times what the steps of an epoch may make of it.
 TOLERANCE = {"float64": 1e-12, "float32": 1e-3}
@@ -44,8 +44,8 @@ def learned(zipf_rows, tmp_path_factory):
 
 
 @pytest.mark.parametrize("dtype", TOLERANCE)
-@pytest.mark.parametrize("sparse_update", ["exact", "masked"])
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@every_form
+@every_optimizer
 def test_all_sets_learn_the_same(learned, optimizer, sparse_update, dtype):
     for case, (first, *others) in product(CASES, [list(learned.values())]):
         name = f"{optimizer} {sparse_update} {dtype} {case}"

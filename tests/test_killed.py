@@ -9,8 +9,7 @@ import learner
 import numpy as np
 import pytest
 from comparison import assert_same_model
-
-from sk_adaptive.kernel.optimizers import OPTIMIZERS
+from modes import every_optimizer
 
 pytestmark = pytest.mark.skipif(
     "forkserver" not in multiprocessing.get_all_start_methods(),
@@ -33,7 +32,7 @@ def processes(tmp_path_factory):
 
 
 @pytest.mark.parametrize("n_kills", [4, pytest.param(50, marks=pytest.mark.full)])
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@every_optimizer
 def test_killed_at_any_moment(processes, tmp_path, optimizer, n_kills):
     def process(name, n_batches=N_BATCHES, **named):
         arguments = (tmp_path / name, optimizer, n_batches, EVERY)

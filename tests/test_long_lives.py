@@ -8,12 +8,12 @@ import pytest
 import reference
 import scipy.sparse as sp
 from comparison import assert_same_model, relative_difference, weights_of
+from modes import every_optimizer
 from reference import TWINS, schedule_for
 
 from sk_adaptive import AdaptiveSGDClassifier, AdaptiveSGDRegressor
 from sk_adaptive.kernel.optimizers import OPTIMIZERS
 
-every_optimizer = pytest.mark.parametrize("optimizer", OPTIMIZERS)
 # those whose dense reference has a penalty
 PENALISED = [name for name in OPTIMIZERS if "l2" in TWINS[name].penalties]
 NUMBERS = {"rho": 0.99, "beta_1": 0.9, "beta_2": 0.999, "eps": 1e-8}

@@ -5,13 +5,13 @@ import warnings
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from modes import every_optimizer
 from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sk_adaptive import AdaptiveGridSearchCV, AdaptiveSGDClassifier, AdaptiveSGDRegressor
 from sk_adaptive.kernel.losses import CLASSIFICATION_LOSSES, REGRESSION_LOSSES
-from sk_adaptive.kernel.optimizers import OPTIMIZERS
 
 skl2onnx = pytest.importorskip("skl2onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -161,7 +161,7 @@ def test_what_is_refused():
         )
 
 
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@every_optimizer
 @pytest.mark.parametrize("kind", ["binary", "three classes", "labels"])
 def test_features_without_a_weight_are_left_out(optimizer, kind):
     """So that the converted model is as small as its coefficients are few."""

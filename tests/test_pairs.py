@@ -33,8 +33,13 @@ def test_pairs_that_there_are_not_are_not_missed():
     assert set().union(*map(pairs_of, chosen)) == set().union(*map(pairs_of, cases))
 
 
-def test_each_value_of_a_single_factor_is_taken():
+def test_each_value_is_taken_where_pairs_are_not_asked_for():
     assert cover([("a",), ("b",), ("a",)]) == [0, 1]
+    cases = list(product(range(7), "abc"))
+    chosen = [cases[index] for index in cover(cases, size=1)]
+    assert [number for number, _ in chosen] == list(range(7))
+    # in turns
+    assert sorted([letter for _, letter in chosen]) == list("aaabbcc")
 
 
 def test_a_test_runs_for_its_pairs_and_all_others_are_full(pytester):
@@ -64,12 +69,18 @@ def test_by_decorator(a, b, c, d):
 def test_by_name(a, b, c, d):
     pass
 
+@pytest.mark.values
+@pytest.mark.parametrize("a", range(5))
+@pytest.mark.parametrize("b", [[], {}])
+def test_of_values(a, b):
+    pass
+
 @pytest.mark.parametrize("a", range(3))
 def test_of_another_kind(a):
     pass
 """,
     )
     chosen = pytester.inline_run("-m", "not full", "-W", "ignore")
-    assert chosen.countoutcomes() == [10 + 8 + 3, 0, 0]
+    assert chosen.countoutcomes() == [10 + 8 + 5 + 3, 0, 0]
     others = pytester.inline_run("-m", "full", "-W", "ignore")
-    assert others.countoutcomes() == [8 + 8, 0, 0]
+    assert others.countoutcomes() == [8 + 8 + 5, 0, 0]

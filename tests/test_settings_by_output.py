@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from comparison import relative_difference
+from modes import every_optimizer
 
 from sk_adaptive import AdaptiveSGDRegressor
 from sk_adaptive.kernel._losses import LogLoss, MultinomialLogLoss
@@ -49,7 +50,7 @@ def learned(rows, optimizer, batch_size, n_classes, **numbers):
 
 @pytest.mark.parametrize("n_classes", [1, 3])
 @pytest.mark.parametrize("batch_size", [1, 7])
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@every_optimizer
 def test_models_side_by_side_are_what_each_would_be_alone(
     zipf_rows, optimizer, batch_size, n_classes
 ):

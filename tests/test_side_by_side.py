@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from comparison import relative_difference
+from modes import every_optimizer
 from sklearn.model_selection import ParameterGrid
 
 from sk_adaptive import AdaptiveSGDClassifier, AdaptiveSGDRegressor
@@ -12,8 +13,6 @@ from sk_adaptive.kernel.optimizers import OPTIMIZERS
 from sk_adaptive.training import side_by_side
 from sk_adaptive.training.side_by_side import SideBySide, clock_rate_of, groups_of
 from sk_adaptive.training.start import start_of
-
-every_optimizer = pytest.mark.parametrize("optimizer", OPTIMIZERS)
 
 GRID = {"alpha": [0.0, 1e-2], "eta0": [0.01, 0.03, 0.1]}
 FIXED = {"max_iter": 3, "tol": None, "random_state": 0}

@@ -8,14 +8,12 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 from comparison import assert_same_model, own_attributes
+from modes import every_optimizer
 from reference import schedule_for
 from sklearn.base import clone
 from sklearn.utils._param_validation import Interval
 
 from sk_adaptive import AdaptiveSGDClassifier, AdaptiveSGDRegressor
-from sk_adaptive.kernel.optimizers import OPTIMIZERS
-
-every_optimizer = pytest.mark.parametrize("optimizer", OPTIMIZERS)
 
 
 class NoParameter(AdaptiveSGDClassifier):

@@ -13,6 +13,7 @@ import pytest
 import scipy.sparse as sp
 import sklearn
 from comparison import assert_same_model, own_attributes
+from modes import every_optimizer
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import accuracy_score, get_scorer, log_loss, make_scorer
@@ -40,7 +41,6 @@ KINDS = {
     "numbers": "regressor",
 }
 every_kind = pytest.mark.parametrize("kind", KINDS)
-every_optimizer = pytest.mark.parametrize("optimizer", OPTIMIZERS)
 
 
 @pytest.fixture(scope="module")

@@ -56,7 +56,7 @@ class ColumnHasher(TransformerMixin, BaseEstimator):
     ----------
     n_features_in_ : int
         Number of columns of the table that `fit` has seen.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Their names, if all are strings. After `fit`, `transform` wants the same columns, in any
         order.
 

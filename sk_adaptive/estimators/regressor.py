@@ -45,7 +45,9 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
         The penalty on the coefficients; the intercept has none. It is not part of the gradients
         that the optimizer sees. A proximal step in the optimizer's own metric applies it, also for
         the time that a feature was absent. With 'adamw' it is the decoupled weight decay. The
-        formula of 'ftrl' contains the penalties of all steps so far.
+        formula of 'ftrl' contains the penalties of all steps so far. 'l1' by itself is no
+        selection of features: with ``alpha='auto'`` it is so weak that most coefficients stay.
+        Zeros need a larger `alpha`, as a search finds it, and 'ftrl' keeps the fewest.
     alpha : float or 'auto', default='auto'
         Strength of the penalty, in [0, inf). 'auto' is 3e-7 in the units of the rows of the first
         call, so that units do not matter: the penalty's gradient on a coefficient of typical size

@@ -27,36 +27,47 @@ SKA_INLINE int ska_step_intercepts(
     return ska_are_finite(next, 3 * n);
 }
 
-/* The kinds of records that there are. */
-#define ALL_KINDS(OF)                                                                              \
-    /* rule,    step, weight, second, metric, charged */                                           \
-    OF(adagrad, 0,    1,      0,      0,      0)                                                   \
-    OF(adagrad, 0,    1,      0,      0,      1)                                                   \
-    OF(rmsprop, 0,    1,      0,      0,      0)                                                   \
-    OF(rmsprop, 0,    1,      0,      1,      1)                                                   \
-    OF(rmsprop, 1,    1,      0,      0,      0)                                                   \
-    OF(rmsprop, 1,    1,      0,      1,      1)                                                   \
-    OF(adam,    0,    1,      1,      0,      0)                                                   \
-    OF(adam,    0,    1,      1,      1,      1)                                                   \
-    OF(adam,    1,    1,      1,      0,      0)                                                   \
-    OF(adam,    1,    1,      1,      1,      1)                                                   \
-    OF(adamw,   0,    1,      1,      0,      0)                                                   \
-    OF(adamw,   0,    1,      1,      0,      1)                                                   \
-    OF(adamw,   1,    1,      1,      0,      0)                                                   \
-    OF(adamw,   1,    1,      1,      0,      1)                                                   \
-    OF(ftrl,    0,    0,      1,      0,      0)
-
-/* The passes for one of them: copies of the inline functions, in which the kind is known. */
-#define NAME(rule, step, charged) rule##_##step##charged
-#define FUNCTIONS(rule, step, weight, second, metric, charged)                                     \
-    static const ska_kind NAME(rule, step, charged) = {                                            \
-        &rule, {step, weight, second, metric, charged}};                                           \
-    static int SKA_JOIN(step_intercepts, NAME(rule, step, charged))(                               \
+#define INTERCEPTS(rule)                                                                           \
+    static int rule##_intercepts_after_step(                                                       \
         const ska_model *m, const ska_intercepts *i, const double *gradient) {                     \
         return ska_step_intercepts(&rule, m, i, gradient);                                         \
-    }                                                                                              \
+    }
+INTERCEPTS(adagrad)
+INTERCEPTS(rmsprop)
+INTERCEPTS(adam)
+INTERCEPTS(adamw)
+INTERCEPTS(ftrl)
+
+/* The kinds of records that there are, and whether moments age unless they are masked. */
+#define ALL_KINDS(OF)                                                                              \
+    /* rule,    step, weight, second, metric, charged, ages */                                     \
+    OF(adagrad, 0,    1,      0,      0,      0,       0)                                          \
+    OF(adagrad, 0,    1,      0,      0,      1,       0)                                          \
+    OF(rmsprop, 0,    1,      0,      0,      0,       1)                                          \
+    OF(rmsprop, 0,    1,      0,      1,      1,       1)                                          \
+    OF(rmsprop, 1,    1,      0,      0,      0,       1)                                          \
+    OF(rmsprop, 1,    1,      0,      1,      1,       1)                                          \
+    OF(adam,    0,    1,      1,      0,      0,       1)                                          \
+    OF(adam,    0,    1,      1,      1,      1,       1)                                          \
+    OF(adam,    1,    1,      1,      0,      0,       1)                                          \
+    OF(adam,    1,    1,      1,      1,      1,       1)                                          \
+    OF(adamw,   0,    1,      1,      0,      0,       1)                                          \
+    OF(adamw,   0,    1,      1,      0,      1,       1)                                          \
+    OF(adamw,   1,    1,      1,      0,      0,       1)                                          \
+    OF(adamw,   1,    1,      1,      0,      1,       1)                                          \
+    OF(ftrl,    0,    0,      1,      0,      0,       0)
+
+/* The passes for one of them: copies of the inline functions, in which the kind is known. Those of
+   several outputs do not depend on `step`, see `ska_does_age`. */
+#define NAME(rule, step, charged) rule##_##step##charged
+#define FUNCTIONS(rule, step, weight, second, metric, charged, ages)                               \
+    static const ska_kind NAME(rule, step, charged) = {                                            \
+        &rule, {step, weight, second, metric, charged}};                                           \
     FUNCTIONS_OF(NAME(rule, step, charged), one)                                                   \
-    FUNCTIONS_OF(NAME(rule, step, charged), several)
+    IF_##step##ages(FUNCTIONS_OF(NAME(rule, step, charged), several))
+#define IF_00(code) code
+#define IF_11(code) code
+#define IF_01(code)
 #define FUNCTIONS_OF(kind, outputs) FUNCTIONS_OF_(kind, outputs)
 #define FUNCTIONS_OF_(kind, outputs)                                                               \
     static void read_##outputs##_##kind(                                                           \
@@ -80,19 +91,19 @@ SKA_INLINE int ska_step_intercepts(
     }
 ALL_KINDS(FUNCTIONS)
 
-#define ENTRIES(rule, step, weight, second, metric, charged)                                       \
-    ENTRY(rule, step, weight, second, metric, charged, 0, one)                                     \
-    ENTRY(rule, step, weight, second, metric, charged, 1, several)
-#define ENTRY(rule, step, weight, second, metric, charged, several, outputs)                       \
+#define ENTRIES(rule, step, weight, second, metric, charged, ages)                                 \
     {#rule,                                                                                        \
      {step, weight, second, metric, charged},                                                      \
-     several,                                                                                      \
-     SKA_JOIN(read_##outputs, NAME(rule, step, charged)),                                          \
-     SKA_JOIN(move_##outputs, NAME(rule, step, charged)),                                          \
-     SKA_JOIN(step_##outputs, NAME(rule, step, charged)),                                          \
-     SKA_JOIN(store_##outputs, NAME(rule, step, charged)),                                         \
-     SKA_JOIN(settle_##outputs, NAME(rule, step, charged)),                                        \
-     SKA_JOIN(step_intercepts, NAME(rule, step, charged))},
+     0,                                                                                            \
+     ENTRIES_OF(rule, NAME(rule, step, charged), one)},                                            \
+    {#rule,                                                                                        \
+     {step, weight, second, metric, charged},                                                      \
+     1,                                                                                            \
+     ENTRIES_OF(rule, NAME(rule, ages, charged), several)},
+#define ENTRIES_OF(rule, kind, outputs)                                                            \
+    SKA_JOIN(read_##outputs, kind), SKA_JOIN(move_##outputs, kind),                                \
+        SKA_JOIN(step_##outputs, kind), SKA_JOIN(store_##outputs, kind),                           \
+        SKA_JOIN(settle_##outputs, kind), rule##_intercepts_after_step
 static const ska_passes passes[] = {ALL_KINDS(ENTRIES)};
 
 const ska_kernel SKA_JOIN(SKA_KERNEL, SKA_SET) = {

@@ -89,10 +89,8 @@ SKA_INLINE vec ska_last_digit(vec x) { return (x + x * (real)(0.75 * REAL_EPSILO
 SKA_INLINE void ska_refresh(
     const ska_kind *kind, const ska_model *m, const ska_output_numbers *h, ska_lanes *c,
     vec decay_first, vec decay_second, vec owed) {
-    if (kind->has.step) {
-        c->first *= decay_first;
-        c->second *= decay_second;
-    }
+    c->first *= decay_first;
+    c->second *= decay_second;
     if (kind->has.charged) {
         if (kind->rule->metric_is_first)
             owed *= c->first;

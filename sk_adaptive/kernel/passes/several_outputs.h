@@ -75,15 +75,20 @@ SKA_INLINE void ska_next_gradients(ska_gradients *g) {
     g->derivative += g->derivative_step;
 }
 
+/* Whether moments age: all outputs of a record do together, so that passes for those that might serve
+   for those that do not, too. */
+SKA_INLINE int ska_does_age(const ska_kind *kind, const ska_model *m) {
+    return kind->has.step && m->layout.last_step != SKA_ABSENT;
+}
+
 /* LANES outputs of a record from number k on. What `numbers` points at is the record, or so many
    numbers behind it as outputs are passed over. */
 SKA_INLINE void ska_load(
     const ska_kind *kind, const ska_model *m, const unsigned char *numbers, ptrdiff_t k, int n_lanes,
     ska_lanes *c) {
-    const ptrdiff_t weight = ska_word_of_weight(kind) * sizeof(real);
     c->w = c->second = c->metric = v_all(0);
     if (kind->has.weight)
-        c->w = ska_load_numbers((const real *)(numbers + weight), k, n_lanes);
+        c->w = ska_load_numbers((const real *)(numbers + m->layout.weight), k, n_lanes);
     c->first = ska_load_numbers((const real *)(numbers + m->layout.first), k, n_lanes);
     if (kind->has.second)
         c->second = ska_load_numbers((const real *)(numbers + m->layout.second), k, n_lanes);
@@ -94,9 +99,8 @@ SKA_INLINE void ska_load(
 SKA_INLINE void ska_store_outputs(
     const ska_kind *kind, const ska_model *m, unsigned char *numbers, ptrdiff_t k, int n_lanes,
     const ska_lanes *c) {
-    const ptrdiff_t weight = ska_word_of_weight(kind) * sizeof(real);
     if (kind->has.weight)
-        ska_store_numbers((real *)(numbers + weight), k, n_lanes, c->w);
+        ska_store_numbers((real *)(numbers + m->layout.weight), k, n_lanes, c->w);
     ska_store_numbers((real *)(numbers + m->layout.first), k, n_lanes, c->first);
     if (kind->has.second)
         ska_store_numbers((real *)(numbers + m->layout.second), k, n_lanes, c->second);
@@ -105,7 +109,7 @@ SKA_INLINE void ska_store_outputs(
 }
 
 SKA_INLINE void ska_store_time(const ska_kind *kind, const ska_model *m, unsigned char *record) {
-    if (kind->has.step)
+    if (ska_does_age(kind, m))
         *(int64_t *)record = m->t;
     if (kind->has.charged)
         *(real *)(record + m->layout.charged) = m->charged_after_store;
@@ -147,6 +151,7 @@ SKA_INLINE void ska_read_block(
     const ska_touch mine = *given, *touch = &mine;
     const ptrdiff_t n = touch->n, first = block * (SKA_FEW * LANES), n_turns = ska_n_turns(m, touch);
     const int last_lanes = ska_lanes_from(first + (few - 1) * LANES, m->n_outputs);
+    const int aged = ska_does_age(kind, m);
     ska_output_numbers h[SKA_FEW];
     vec largest_moment = v_all(0), sum[SKA_FEW];
     real largest_x = 0;
@@ -159,9 +164,8 @@ SKA_INLINE void ska_read_block(
     }
     for (j = 0; j < n; j++, at += m->width) {
         const unsigned char *record = ska_record_of(m, touch, j);
-        const vec decay_first = v_all(kind->has.step ? m->decay_first[j] : 1);
-        const vec decay_second =
-            v_all(kind->has.step && kind->has.second ? m->decay_second[j] : 1);
+        const vec decay_first = v_all(aged ? m->decay_first[j] : 1);
+        const vec decay_second = v_all(aged && kind->has.second ? m->decay_second[j] : 1);
         vec owed = v_all(0);
         const real x_j = touch->x != NULL ? touch->x[j] : 0;
         if (j == turn && j < touch->n_ahead) {
@@ -203,7 +207,7 @@ SKA_INLINE void ska_read_several(
     const ska_kind *kind, const ska_model *restrict m, ska_touch *restrict touch, int whole) {
     ptrdiff_t k;
     int block;
-    if (kind->has.step)
+    if (ska_does_age(kind, m))
         ska_find_decays(kind, m, touch);
     for (block = 0; block < ska_n_blocks(m); block++)
         switch (ska_vectors_of(m, block)) {
@@ -223,6 +227,7 @@ SKA_INLINE void ska_move_block(
     const ptrdiff_t n = touch->n, first = block * (SKA_FEW * LANES), n_turns = ska_n_turns(m, touch);
     const int last_lanes = ska_lanes_from(first + (few - 1) * LANES, m->n_outputs);
     const int is_last = block + 1 == ska_n_blocks(m);
+    const int aged = ska_does_age(kind, m);
     ska_output_numbers h[SKA_FEW];
     ska_gradients g = ska_gradients_of(m, touch, first);
     ptrdiff_t j, at = first, turn = ska_n_blocks(m) + block;
@@ -232,6 +237,8 @@ SKA_INLINE void ska_move_block(
         h[i] = ska_numbers_from(m, first + i * LANES);
     for (j = 0; j < n; j++, at += m->width, ska_next_gradients(&g)) {
         unsigned char *record = ska_record_of(m, touch, j);
+        const vec decay_first = v_all(aged ? m->decay_first[j] : 1);
+        const vec decay_second = v_all(aged && kind->has.second ? m->decay_second[j] : 1);
         if (j == turn && j < touch->n_ahead) {
             ska_fetch(m, touch, j);
             turn += n_turns;
@@ -241,10 +248,8 @@ SKA_INLINE void ska_move_block(
             ska_lanes c;
             const int n_lanes = i + 1 < few ? LANES : last_lanes;
             ska_load(kind, m, record + first * sizeof(real), i * LANES, n_lanes, &c);
-            if (kind->has.step)
-                c.first *= v_all(m->decay_first[j]);
-            if (kind->has.step && kind->has.second)
-                c.second *= v_all(m->decay_second[j]);
+            c.first *= decay_first;
+            c.second *= decay_second;
             c.w = v_load(m->w + at + i * LANES);
             kind->rule->step(
                 m, &h[i], &c, *g.x * v_load(g.derivative + i * LANES), kind->has.charged);
