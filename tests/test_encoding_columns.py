@@ -392,7 +392,7 @@ def test_a_pipeline_from_a_table_to_probabilities(strings):
     assert model.fit(strings, y).score(strings, y) > 0.95
     restored = pickle.loads(pickle.dumps(model))
     np.testing.assert_array_equal(restored.predict_proba(strings), model.predict_proba(strings))
-    assert "n_features" in model[0]._repr_html_()
+    assert "ColumnHasher" in model[0]._repr_html_()
     assert model[0].feature_names_in_.tolist() == list(strings)
 
 

@@ -95,7 +95,9 @@ def test_lone_surrogates():
 def test_embedded_nul():
     values = ["a\0", "a", "\0", "", "\0\0\0\0a"]
     for kind in (object, "category", "string"):
-        assert_hashed(pd.DataFrame({"c": values}, dtype=kind), [[f"c={value}"] for value in values])
+        table = pd.DataFrame({"c": values}, dtype=kind)
+        # older pandas take "a" and "a\\0" for the same category
+        assert_hashed(table, [[f"c={value}"] for value in table["c"]])
 
 
 def test_a_string_of_ten_megabytes():

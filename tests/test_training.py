@@ -50,8 +50,8 @@ def with_penalty(parameters, penalty):
 
 
 @pytest.fixture
-def parameters(parameters, penalty):
-    return with_penalty(parameters, penalty)
+def parameters(optimizer, sparse_update, penalty):
+    return with_penalty({"optimizer": optimizer, "sparse_update": sparse_update}, penalty)
 
 
 def start(X, y, **parameters):

@@ -65,7 +65,7 @@ class TrainingData:
         return self.sample_weight if self.sample_weight.size else None
 
     def with_weight(self, rows):
-        """Those of these rows that have a weight: a row without is no row at all."""
+        """The rows among these that have a weight: a row without is no row at all."""
         return rows[self.sample_weight[rows] > 0] if self.sample_weight.size else rows
 
     def normalised(self, rows, scale):
@@ -82,7 +82,7 @@ class TrainingData:
         return scale
 
     def part(self, rows):
-        """The same of some of the rows."""
+        """Training data of some of the rows."""
         shape = (self.n_rows, self.n_features)
         matrix = sp.csr_matrix((self.data, self.indices, self.indptr), shape=shape)[rows]
         return replace(
@@ -96,7 +96,7 @@ class TrainingData:
         )
 
     def of_outputs(self, first, last):
-        """The same for some of the outputs, of a loss that does not couple them."""
+        """Training data of some of the outputs, of a loss that does not couple them."""
         class_weight = np.ascontiguousarray(self.class_weight[:, first:last])
         return replace(
             self,

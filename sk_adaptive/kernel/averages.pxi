@@ -50,7 +50,7 @@ cdef inline double charged_up_to(Optimizer o, const unsigned char* record) noexc
 
 
 cdef void load_integrals(Optimizer o, const Touch* touch) noexcept nogil:
-    """Those after step t, of what has been read whole."""
+    """Load the integrals of weights after step t, of what has been read whole."""
     cdef Py_ssize_t j, k, i
     cdef const unsigned char* record
     cdef const double* integrals

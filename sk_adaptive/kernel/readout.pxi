@@ -34,7 +34,7 @@ cdef void read_sweep(
     Optimizer o, Sweep* sweep, const int32_t* features, Py_ssize_t start, Py_ssize_t n_all,
     bint whole,
 ) noexcept nogil:
-    """Their weights, and if `whole` moments, after step t, to the working set."""
+    """Read weights after step t, and if `whole` moments, to the working set."""
     name_sweep(sweep, features, start, n_all)
     o.passes.read(&o.m, &sweep.touch, whole)
 

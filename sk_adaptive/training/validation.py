@@ -107,7 +107,7 @@ def one_split(target_type, y, fraction, random_state):
 
 
 def parts_with_weight(training, rows, held_out):
-    """Those of rows to train on, and of rows to validate on, that have a weight."""
+    """The rows to train on, and the rows to validate on, that have a weight."""
     rows, held_out = training.with_weight(rows.astype(np.int64)), training.with_weight(held_out)
     # in the order of SGDClassifier, whose message on weights that are all zero this is
     for part, what in ((held_out, "validation"), (rows, "training")):
@@ -173,7 +173,7 @@ class ValidationLoss:
             yield from np.split(products + constants, len(batch), axis=1)
 
     def of(self, raw_predictions):
-        """That of a model with these raw predictions."""
+        """The negative mean loss of a model with these raw predictions."""
         rows = self._rows
         losses = rows.loss.row_losses(rows.targets, raw_predictions, rows.class_weight)
         return -float(np.average(losses, weights=rows.weight_or_none))
