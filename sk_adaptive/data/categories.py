@@ -340,7 +340,7 @@ class TwoClassTargets(Signs, ClassTargets):
         return np.where(training.targets > 0, *training.class_weight[::-1])[:, 0]
 
     def decode(self, raw_predictions):
-        return self.classes.take(raw_predictions.ravel() > 0)
+        return self.classes[(raw_predictions.ravel() > 0).astype(np.intp)]
 
 
 class LabelTargets(Signs, CategoryTargets):

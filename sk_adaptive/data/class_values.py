@@ -81,9 +81,9 @@ def codes_of(values, classes):
     same = None
     if values.dtype.kind != classes.dtype.kind:
         values, same = _in_type_of(classes, values)
-    # the last class that is not greater, or the first
-    codes = classes[1:].searchsorted(values, side="right")
-    known = classes[codes] == values
+    # the first class that is not less; behind the last where all are
+    codes = classes.searchsorted(values)
+    known = classes.take(codes, mode="clip") == values
     return codes, known if same is None else known & same
 
 

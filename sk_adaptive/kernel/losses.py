@@ -28,6 +28,9 @@ class LossSpec:
 
     def loss_of(self, estimator):
         """The loss with the parameters of an estimator."""
+        if not self.parameters:
+            # in a third of the time, in each call that learns a row
+            return self.make()
         return self.make(*[getattr(estimator, name) for name in self.parameters])
 
 
