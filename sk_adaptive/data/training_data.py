@@ -81,6 +81,12 @@ class TrainingData:
         raise_scale(self.data, self.indices, self.indptr, rows, scale)
         return scale
 
+    def rows_like(self, X):
+        """The rows as an array or a matrix, whichever X is."""
+        matrix = type(X) if sp.issparse(X) else sp.csr_matrix
+        rows = matrix((self.data, self.indices, self.indptr), (self.n_rows, self.n_features))
+        return rows if sp.issparse(X) else rows.toarray()
+
     def part(self, rows):
         """The same of some of the rows."""
         shape = (self.n_rows, self.n_features)

@@ -169,8 +169,9 @@ class AdaptiveSGD(CallbackSupportMixin, LearnsStreams, ModelAttributes):
         targets.check_whole(y)
         training = self._training_data(targets, X, y, sample_weight, find_features=True)
         validation = self._validation_data(targets, *validation_data, X.dtype)
+        starts_anew = coef_init is None and not self._is_warm()
         rows, validation_score, all_rows = rows_to_learn(
-            self, X, y, training, validation, self._judge()
+            self, X, y, training, validation, self._judge(), starts_anew
         )
         refits = self.refit and rows is not all_rows
         learned = all_rows if refits else rows
@@ -186,7 +187,7 @@ class AdaptiveSGD(CallbackSupportMixin, LearnsStreams, ModelAttributes):
         # before what else takes memory
         model = new_model(start.hyperparameters.eta0)
         # A weight of a feature that does not occur is zero, unless it was so from the start.
-        features = training.features() if coef_init is None and not self._is_warm() else None
+        features = training.features() if starts_anew else None
         options = self._fit_options(training, rows, validation_score is not None)
         task = self._begin_task(given, X, y, training, learned, None if refits else self.max_iter)
 
