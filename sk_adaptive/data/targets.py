@@ -31,6 +31,9 @@ class Targets:
     # By how much its steps are to be shorter.
     shorter_steps = 1
 
+    # Whether that noise is so large that ``average="auto"`` takes it out in any case.
+    is_noisy = False
+
     # -- from users and back --
 
     @abstractmethod
@@ -130,6 +133,7 @@ class NumberTargets(Targets):
     """
 
     shorter_steps = 3
+    is_noisy = True
 
     def __init__(self, shape, loss, loss_name):
         self.shape, self.loss, self._loss_name = shape, loss, loss_name

@@ -23,10 +23,7 @@ from ..kernel.optimizers import OPTIMIZERS
 from ..model.model import Model
 from ..training.epochs import FitOptions, fit_epochs, warn_of_few_epochs
 from ..training.refit import RATES, find_and_refit
-from ..training.start import (
-    least_gain,
-    start_of,
-)
+from ..training.start import averages_help, least_gain, start_of
 from ..training.validation import check_validation_data, rows_to_learn
 from .attributes import ModelAttributes, initial_values
 from .callbacks import CallbackSupportMixin, begin_fit
@@ -59,7 +56,7 @@ class AdaptiveSGD(CallbackSupportMixin, LearnsStreams, ModelAttributes):
         "eps": [Interval(Real, 0, None, closed="neither"), None],
         "sparse_update": [StrOptions({"exact", "masked"})],
         "normalize": ["boolean"],
-        "average": ["boolean", Interval(Integral, 0, None, closed="left")],
+        "average": ["boolean", Interval(Integral, 0, None, closed="left"), StrOptions({"auto"})],
         "epsilon": [Interval(Real, 0, None, closed="left")],
         "early_stopping": ["boolean", StrOptions({"auto"})],
         "scoring": [StrOptions({"loss", *get_scorer_names()}), callable, None],
@@ -175,7 +172,7 @@ class AdaptiveSGD(CallbackSupportMixin, LearnsStreams, ModelAttributes):
         )
         refits = self.refit and rows is not all_rows
         learned = all_rows if refits else rows
-        scale = None
+        scale, raw = None, training
         if self.normalize:
             scale = training.scale_of(learned)
             training = training.normalised(learned, scale)
@@ -188,7 +185,8 @@ class AdaptiveSGD(CallbackSupportMixin, LearnsStreams, ModelAttributes):
         model = new_model(start.hyperparameters.eta0)
         # A weight of a feature that does not occur is zero, unless it was so from the start.
         features = training.features() if starts_anew else None
-        options = self._fit_options(training, rows, validation_score is not None)
+        averages = validation_score is not None and averages_help(self, raw, learned)
+        options = self._fit_options(training, rows, validation_score is not None, averages)
         task = self._begin_task(given, X, y, training, learned, None if refits else self.max_iter)
 
         # -- train --
@@ -239,7 +237,7 @@ class AdaptiveSGD(CallbackSupportMixin, LearnsStreams, ModelAttributes):
         hyperparameters = start.hyperparameters.with_numbers(eta0=eta0)
         return Model(hyperparameters, n_features, n_outputs, dtype, coef, intercept, scale)
 
-    def _fit_options(self, training, rows, validated):
+    def _fit_options(self, training, rows, validated, averages):
         return FitOptions(
             max_iter=self.max_iter,
             tol=least_gain(self, training, rows, validated),
@@ -249,6 +247,7 @@ class AdaptiveSGD(CallbackSupportMixin, LearnsStreams, ModelAttributes):
             adaptive=self.learning_rate == "adaptive",
             verbose=self.verbose,
             n_threads=n_threads_of(self.n_jobs),
+            averages=averages,
         )
 
     def _begin_task(self, given, X, y, training, rows, max_epochs):

@@ -154,13 +154,17 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
     warm_start : bool, default=False
         Whether `fit` starts at the coefficients of the previous call. The optimizer's moments
         start anew.
-    average : bool or int, default=False
-        Whether `coef_`, `intercept_` and predictions are averages over the steps. An int: over the
+    average : bool, int or 'auto', default='auto'
+        True: `coef_`, `intercept_` and predictions are averages over the steps. An int: over the
         steps from this one on, counted from 1. A step counts by its learning rate, so with a
         constant rate this is the mean of the weights after each step (while a penalty shrinks a
         weight, the mean is over the shrinking, too). Training does not change. Before the first
         averaged step the attributes are the weights. An assignment to them sets weights and
-        average. Another `fit` averages anew.
+        average. Another `fit` averages anew. 'auto': where `fit` scores rows that it does not
+        learn (see `early_stopping`), it scores, and ends with, the mean of the weights over the
+        last part of a run; `coef_` is that mean, and further training starts from it.
+        Not with the "adaptive" rate. In `partial_fit`, and where no rows are scored, nothing is
+        averaged.
     n_jobs : int or None, default=None
         Threads that share the outputs (one-vs-rest classes, labels or targets, if there are more
         than a vector of the processor holds, 4 to 16), the models of ``eta0="search"`` in
@@ -313,7 +317,7 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
         validation_fraction=0.1,
         n_iter_no_change=5,
         warm_start=False,
-        average=False,
+        average="auto",
         n_jobs=None,
         verbose=0,
         random_state=None,

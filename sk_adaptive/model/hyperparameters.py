@@ -128,7 +128,8 @@ def hyperparameters_of(estimator, scales, eta0):
         l1=l1,
         l2=l2,
         power_t=float(estimator.power_t) if estimator.learning_rate == "invscaling" else 0.0,
-        average=min(int(estimator.average), LAST_STEP),
+        # "auto" has no part in the records
+        average=0 if estimator.average == "auto" else min(int(estimator.average), LAST_STEP),
         parameters={name: float(getattr(estimator, name)) for name in spec.parameters},
     )
 

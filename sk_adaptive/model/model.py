@@ -285,6 +285,10 @@ class Model:
             coef = coef * self.scale
         return np.array(np.tile(coef, (self.n_models, 1)), self.dtype, order="C")
 
+    def set_coefficients(self, coef):
+        """Let the weights be these; moments and the clock stay what they are."""
+        self.optimizer.continue_as(self.optimizer, self._weights_for(coef))
+
     def is_same_kind(self, hyperparameters):
         """Whether these treat gradients, idle coefficients, scales and rates as the model does.
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..data.check import typical_row
+from ..data.new_rows import has_one_norm
 from ..kernel.optimizers import OPTIMIZERS
 from ..model.hyperparameters import Hyperparameters, Scales, hyperparameters_of
 
@@ -102,6 +103,21 @@ def automatic_rate(estimator, training, one_pass, rows_a_step):
     if one_pass:
         faster = max(faster, spec.hurry[update] / training.target_type.shorter_steps)
     return rate * faster
+
+
+def averages_help(estimator, training, rows):
+    """Whether ``average="auto"`` lets `fit` take the mean of the last weights.
+
+    It does where the last steps leave noise: those of numbers, those of an optimizer whose steps do
+    not shrink by themselves, and those of rows that no vectorizer has given one norm.
+    """
+    if estimator.average != "auto" or estimator.learning_rate == "adaptive":
+        return False
+    return (
+        training.target_type.is_noisy
+        or OPTIMIZERS[estimator.optimizer].ages
+        or not has_one_norm(training, rows)
+    )
 
 
 def warn_of_other_scales(estimator, training, rows, scales):
