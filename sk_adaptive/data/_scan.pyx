@@ -103,24 +103,39 @@ cdef inline bint are_ordinary(const word* numbers, Py_ssize_t n) noexcept nogil:
     return not found & sign
 
 
-def sizes_of_rows(const number[::1] data, const int64_t[::1] indptr, const int64_t[::1] rows):
-    """The largest absolute values of these rows, summed, the squares of their entries, summed.
+def sizes_of_rows(
+    const number[::1] data, const int64_t[::1] indptr, const int64_t[::1] rows, double[:, ::1] out
+):
+    """Write the largest absolute value of each of these rows, and the sum of its squares.
 
-    And how many of the rows have entries.
+    Parameters
+    ----------
+    data, indptr : arrays
+        Of a CSR matrix without explicit zeros.
+    rows : int64 array
+    out : float64 array of shape (2, n_rows)
+        Rows without entries are left out.
+
+    Returns
+    -------
+    n : int
+        How many of the rows have entries.
     """
     cdef Py_ssize_t k, i, start, stop, n = 0
-    cdef double size, largest, sum_of_largest = 0.0, sum_of_squares = 0.0
+    cdef double size, largest, squares
     with nogil:
         for k in range(rows.shape[0]):
             start, stop = indptr[rows[k]], indptr[rows[k] + 1]
-            largest = 0.0
+            if start == stop:
+                continue
+            largest = squares = 0.0
             for i in range(start, stop):
                 size = data[i] if data[i] > 0 else -data[i]
                 largest = max(largest, size)
-                sum_of_squares += size * size
-            sum_of_largest += largest
-            n += stop > start
-    return sum_of_largest, sum_of_squares, n
+                squares += size * size
+            out[0, n], out[1, n] = largest, squares
+            n += 1
+    return n
 
 
 def normalised(

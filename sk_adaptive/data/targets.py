@@ -12,6 +12,8 @@ import scipy.sparse as sp
 from sklearn.model_selection import ShuffleSplit
 from sklearn.utils import assert_all_finite
 
+from ..kernel.sizes import FAR_OUT, within_reach
+
 NO_CLASS_WEIGHTS = np.empty((0, 0))
 
 
@@ -193,9 +195,11 @@ class NumberTargets(Targets):
 
     def least_loss(self, training, rows):
         targets = training.targets[rows]
-        losses = self.loss.excess(targets, self._constants(training, targets)).sum(axis=1)
+        losses = self.loss.excess(targets, self._constants(training, targets))
+        # which may be squares
+        losses = sum(within_reach(of_output, FAR_OUT**2) for of_output in losses.T)
         if training.sample_weight.size:
-            losses *= training.sample_weight[rows]
+            losses = losses * training.sample_weight[rows]
         return float(losses.sum())
 
     def _constants(self, training, targets):

@@ -237,7 +237,7 @@ class AdaptiveSGD(CallbackSupportMixin, LearnsStreams, ModelAttributes):
         hyperparameters = start.hyperparameters.with_numbers(eta0=eta0)
         return Model(hyperparameters, n_features, n_outputs, dtype, coef, intercept, scale)
 
-    def _fit_options(self, training, rows, validated, averages):
+    def _fit_options(self, training, rows, validated, averages=False):
         return FitOptions(
             max_iter=self.max_iter,
             tol=least_gain(self, training, rows, validated),

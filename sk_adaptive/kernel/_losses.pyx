@@ -20,6 +20,7 @@ import numpy as np
 from scipy.special import expit, log_expit, log_softmax, xlogy
 
 from ._cpu import instruction_set
+from .sizes import mean_size
 
 from libc.math cimport exp, fabs, log, log1p
 from libc.string cimport memcpy
@@ -147,9 +148,9 @@ cdef class Loss:
 
     def scale(self, targets, constant):
         """How far raw predictions have to go from a constant, typically."""
-        distance = np.abs(targets - constant).mean(axis=0)
+        distance = mean_size(np.abs(targets - constant))
         # Of constant targets only their size is known.
-        distance = np.where(distance > 0, distance, np.abs(targets).mean(axis=0))
+        distance = np.where(distance > 0, distance, mean_size(np.abs(targets)))
         return geometric_mean(distance)
 
     def typical_derivative(self, targets, constant):
@@ -157,10 +158,10 @@ cdef class Loss:
 
         Positive, or 0 if these targets teach nothing.
         """
-        size = np.abs(self(targets, constant)[1]).mean(axis=0)
+        size = mean_size(np.abs(self(targets, constant)[1]))
         # Of constant targets only their size is known: they are compared with a prediction of 0.
         prediction_of_0 = -np.inf if self.log_link else 0.0
-        of_size = np.abs(self(targets, prediction_of_0)[1]).mean(axis=0)
+        of_size = mean_size(np.abs(self(targets, prediction_of_0)[1]))
         varies = (size > 0) & (np.ptp(targets, axis=0) > 0)
         return geometric_mean(np.where(varies, size, of_size))
 

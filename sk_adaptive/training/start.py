@@ -14,6 +14,8 @@ from ..model.hyperparameters import Hyperparameters, Scales, hyperparameters_of
 # of two of them to be numbers of the precision.
 BOUNDS = {np.float32: (1e-18, 1e18), np.float64: (1e-153, 1e153)}
 
+# Where the root of the mean squared norm is so many times that of typical rows, a few are far out.
+UNLIKE = 3.0
 
 # Rows whose size is so many times that of the first ones, or less than its inverse, need others.
 FAR = 100.0
@@ -63,7 +65,9 @@ def start_of(estimator, training, rows, one_pass):
         # without rows the next call will tell
         eta0 = 0.0 if isinstance(estimator.eta0, str) else float(estimator.eta0)
         return Start(hyperparameters_of(estimator, Scales(), eta0))
-    largest, norm = typical_row(training.data, training.indptr, rows)
+    largest, norm, far_out = typical_row(training.data, training.indptr, rows)
+    if far_out > UNLIKE and not estimator.normalize:
+        _warn_of_rows_far_out(one_pass)
     intercept, scale = training.target_type.starting_point(training, rows)
     gradient = largest * training.target_type.typical_derivative(training, rows)
     bounds = BOUNDS[training.data.dtype.type]
@@ -82,6 +86,18 @@ def start_of(estimator, training, rows, one_pass):
     hyperparameters = hyperparameters_of(estimator, scales, eta0)
     check_decay(estimator, hyperparameters)
     return Start(hyperparameters, intercept)
+
+
+def _warn_of_rows_far_out(one_pass):
+    warnings.warn(
+        "A few rows have entries that are far larger than those of the others. eta0 and eps follow "
+        "the others, and from the large entries little will be learned. Look for numbers that "
+        "stand for something else, or bring the features to one scale: by normalize=True, or by "
+        "StandardScaler, with with_mean=False for sparse rows.",
+        UserWarning,
+        # the caller of partial_fit, or of fit
+        stacklevel=8 if one_pass else 7,
+    )
 
 
 def automatic_rate(estimator, training, one_pass, rows_a_step):
@@ -125,7 +141,7 @@ def warn_of_other_scales(estimator, training, rows, scales):
     told = scales.gradient > 0 and takes_from_rows(estimator)
     if not told or not rows.size or estimator.normalize:
         return
-    _, norm = typical_row(training.data, training.indptr, rows)
+    _, norm, _ = typical_row(training.data, training.indptr, rows)
     ratio = norm / scales.intercept
     if not 1 / FAR < ratio < FAR:
         warnings.warn(
