@@ -23,7 +23,7 @@ from ..kernel.optimizers import OPTIMIZERS
 from ..model.model import Model
 from ..training.epochs import FitOptions, fit_epochs, warn_of_few_epochs
 from ..training.refit import RATES, find_and_refit
-from ..training.start import averages_help, least_gain, start_of
+from ..training.start import averages_help, least_gain, start_of, takes_from_rows
 from ..training.validation import check_validation_data, rows_to_learn
 from .attributes import ModelAttributes, initial_values
 from .callbacks import CallbackSupportMixin, begin_fit
@@ -166,6 +166,12 @@ class AdaptiveSGD(CallbackSupportMixin, LearnsStreams, ModelAttributes):
         targets.check_whole(y)
         training = self._training_data(targets, X, y, sample_weight, find_features=True)
         validation = self._validation_data(targets, *validation_data, X.dtype)
+        if takes_from_rows(self):
+            everything = training.with_weight(np.arange(training.n_rows, dtype=np.int64))
+            shares = targets.shares(training, everything)
+            training = training.in_shares(shares)
+            if validation is not None:
+                validation = (*validation[:2], validation[2].in_shares(shares))
         starts_anew = coef_init is None and not self._is_warm()
         rows, validation_score, all_rows = rows_to_learn(
             self, X, y, training, validation, self._judge(), starts_anew

@@ -201,7 +201,8 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
         Number of steps done, plus 1.
     eta0_ : float
         The learning rate that `eta0` led to, and with the 'adaptive' schedule training. Of several
-        rates side by side it is the mean, weighted by `mixture_weights_`.
+        rates side by side it is the mean, weighted by `mixture_weights_`. Several targets have
+        automatic rates in their own units, of which this is the geometric mean.
     mixture_weights_ : ndarray of shape (8,)
         After `partial_fit` with ``eta0='search'`` only: the weights of the eight models, whose mean
         is this model. Their sum is 1. `coef_`, `intercept_`, `optimizer_state_` and
@@ -209,12 +210,12 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
         that a step would have made infinite keeps the weight 0.
     mixture_rates_ : ndarray of shape (8,)
         The learning rates of these models.
-    eps_ : float
-        The number that `eps` led to.
+    eps_ : float or ndarray of shape (n_targets,)
+        The number that `eps` led to, or those of several targets of other units.
     loss_curve_ : list of float
         Mean training objective of each epoch of the last `fit`: the loss of each row just before
         it was learned, plus the penalty at the end of the epoch. The decay of 'adamw' is no penalty
-        of an objective, and is not added.
+        of an objective, and is not added. Targets of other units count by their own.
     progressive_loss_ : float
         Progressive validation: the mean loss of rows, each just before it was learned. The rows
         are those of the first epoch of the last `fit`, which were all new then, and those that

@@ -84,6 +84,7 @@ class LearnsStreams:
             # Until rows have taught something, each call looks again.
             if self._is_settled(model.hyperparameters):
                 self._cache["parameters"] = parameters
+        training = training.in_shares(self._model.hyperparameters.scales.shares)
         if not first_call and self._model.t < ROWS_OF_RATE:
             warn_of_other_scales(self, training, rows, self._model.hyperparameters.scales)
         return training, rows
@@ -136,6 +137,8 @@ class LearnsStreams:
             n_features, dtype = training.n_features, training.data.dtype
             scale = np.zeros(n_features, dtype) if scale is None else scale.copy()
             training = training.normalised(rows, scale)
+        if takes_from_rows(self):
+            training = training.in_shares(training.target_type.shares(training, rows))
         return start_of(self, training, rows, one_pass=True)
 
     def _validate_again(self, X, y, targets):

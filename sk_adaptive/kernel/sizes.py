@@ -26,6 +26,12 @@ def mean_size(sizes, far_out=FAR_OUT):
     return float(within_reach(sizes, far_out).mean())
 
 
+def geometric_mean(sizes):
+    """The geometric mean of positive sizes, of one of them without rounding."""
+    largest = sizes.max()
+    return float(largest * np.exp(np.log(sizes / largest).mean()))
+
+
 def within_reach(sizes, far_out=FAR_OUT):
     """Sizes of shape (n,), of which those that are far out are what just is not."""
     # a row at a time, as streams come

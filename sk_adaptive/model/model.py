@@ -164,7 +164,7 @@ class Model:
 
     def by_output(self):
         """The hyperparameters that the kernel is given."""
-        return self.hyperparameters
+        return self.hyperparameters.by_output()
 
     # -- what it has learned --
 

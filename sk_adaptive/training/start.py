@@ -8,6 +8,7 @@ import numpy as np
 from ..data.check import typical_row
 from ..data.new_rows import has_one_norm
 from ..kernel.optimizers import OPTIMIZERS
+from ..kernel.sizes import geometric_mean
 from ..model.hyperparameters import Hyperparameters, Scales, hyperparameters_of
 
 # A typical gradient and a typical coefficient are taken to be within these bounds, for products
@@ -71,12 +72,20 @@ def start_of(estimator, training, rows, one_pass):
     intercept, scale = training.target_type.starting_point(training, rows)
     gradient = largest * training.target_type.typical_derivative(training, rows)
     bounds = BOUNDS[training.data.dtype.type]
+    gradient, gradients = _mean_and_ratios(gradient)
+    scale, coefs = _mean_and_ratios(scale)
+    if OPTIMIZERS[estimator.optimizer].decoupled:
+        # for all targets to have the same decay, to the last bit
+        coefs = tuple(2.0 ** np.round(np.log2(coefs)))
     scales = Scales(
         intercept=float(np.clip(norm, *bounds)),
         # 0 where these rows teach nothing: then the next call will tell
         gradient=float(np.clip(gradient, *bounds)) if gradient > 0 else 0.0,
         coef=float(np.clip(scale / largest, *bounds)),
         rows_a_step=float(min(training.batch_size, rows.size)),
+        gradients=gradients,
+        coefs=coefs,
+        shares=training.shares,
     )
     if isinstance(estimator.eta0, str):
         rate = automatic_rate(estimator, training, one_pass, scales.rows_a_step)
@@ -86,6 +95,17 @@ def start_of(estimator, training, rows, one_pass):
     hyperparameters = hyperparameters_of(estimator, scales, eta0)
     check_decay(estimator, hyperparameters)
     return Start(hyperparameters, intercept)
+
+
+def _mean_and_ratios(sizes):
+    """Of several targets the geometric mean, and what each is over it; of one number itself."""
+    if np.size(sizes) == 1:
+        return float(np.ravel(sizes)[0]), ()
+    if not (sizes > 0).all():
+        # weights of 0: these rows teach nothing
+        return 0.0, ()
+    mean = geometric_mean(sizes)
+    return mean, tuple((sizes / mean).tolist())
 
 
 def _warn_of_rows_far_out(one_pass):
@@ -130,7 +150,7 @@ def averages_help(estimator, training, rows):
     if estimator.average != "auto" or estimator.learning_rate == "adaptive":
         return False
     return (
-        training.target_type.is_noisy
+        training.target_type.is_number
         or OPTIMIZERS[estimator.optimizer].ages
         or not has_one_norm(training, rows)
     )
@@ -157,7 +177,8 @@ def warn_of_other_scales(estimator, training, rows, scales):
 def check_decay(estimator, hyperparameters):
     """Refuse a decay of adamw that would turn the signs of weights."""
     eta0 = hyperparameters.eta0
-    if hyperparameters.spec.decoupled and eta0 * hyperparameters.l2 >= 1:
+    largest = np.max(np.multiply(hyperparameters.by_output().eta0, hyperparameters.l2))
+    if hyperparameters.spec.decoupled and largest >= 1:
         found = ", which was found from the rows" if isinstance(estimator.eta0, str) else ""
         raise ValueError(
             f"eta0 * alpha must be less than 1 with optimizer={estimator.optimizer!r}, as weights "
