@@ -8,10 +8,10 @@ from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.preprocessing import normalize
 
 from sk_adaptive import AdaptiveSGDClassifier
-from sk_adaptive.data.training_data import training_data
-from sk_adaptive.kernel.losses import REGRESSION_LOSSES
 from sk_adaptive.data.new_rows import part_as_new
 from sk_adaptive.data.targets import NumberTargets
+from sk_adaptive.data.training_data import training_data
+from sk_adaptive.kernel.losses import REGRESSION_LOSSES
 
 N_ROWS, N_LEARNED, N_WORDS = 600, 500, 300
 LEARNED, SET_ASIDE = np.arange(N_LEARNED), np.arange(N_LEARNED, N_ROWS)

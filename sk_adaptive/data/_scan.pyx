@@ -192,6 +192,58 @@ cdef inline number raised(number* scale, number value) noexcept nogil:
     return scale[0]
 
 
+def standardise(
+    const number[::1] data,
+    const int32_t[::1] indices,
+    const int64_t[::1] indptr,
+    const int64_t[::1] columns,
+    const double[::1] means,
+    const double[::1] sizes,
+    number[::1] out_data,
+    int32_t[::1] out_indices,
+    int64_t[::1] out_indptr,
+):
+    """Write the rows with these columns less their means and over their sizes.
+
+    Parameters
+    ----------
+    data, indices, indptr : arrays
+        Of a canonical CSR matrix.
+    columns : int64 array
+        Sorted.
+    means, sizes : float64 arrays
+    out_data, out_indices, out_indptr : arrays
+        With room for all columns in each row. Zeros are left out.
+
+    Returns
+    -------
+    n : int
+        The number of entries written.
+    """
+    cdef Py_ssize_t row, i, j, stop, n = 0, n_columns = columns.shape[0]
+    cdef int64_t feature
+    cdef double value
+    with nogil:
+        out_indptr[0] = 0
+        for row in range(indptr.shape[0] - 1):
+            i, stop, j = indptr[row], indptr[row + 1], 0
+            while i < stop or j < n_columns:
+                if j == n_columns or (i < stop and indices[i] < columns[j]):
+                    feature, value = indices[i], data[i]
+                    i += 1
+                else:
+                    feature, value = columns[j], -means[j]
+                    if i < stop and indices[i] == feature:
+                        value = data[i] - means[j]
+                        i += 1
+                    value = value / sizes[j]
+                    j += 1
+                out_data[n], out_indices[n] = <number>value, <int32_t>feature
+                n += out_data[n] != 0
+            out_indptr[row + 1] = n
+    return n
+
+
 def copy_pieces(
     const unsigned char[:, ::1] source,
     unsigned char[:, ::1] target,

@@ -8,8 +8,8 @@ import scipy.sparse as sp
 from sklearn.utils import assert_all_finite
 from sklearn.utils.validation import _check_sample_weight
 
-from ._scan import scan, sizes_of_rows
 from ..kernel.sizes import FAR_OUT, mean_size
+from ._scan import scan, sizes_of_rows
 
 # Weights that are all zero are no error in partial_fit. scikit-learn 1.9 refuses them unless
 # told otherwise. Older versions allow them, and don't know the parameter.

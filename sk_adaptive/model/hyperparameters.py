@@ -121,6 +121,11 @@ class Hyperparameters:
 BY_OUTPUT = ("eta0", "eps", "l1", "l2")
 
 
+def divides_by_largest(estimator):
+    """Whether features are divided by the largest size they have had."""
+    return not isinstance(estimator.normalize, str) and bool(estimator.normalize)
+
+
 def hyperparameters_of(estimator, scales, eta0):
     """Hyperparameters as an estimator's parameters ask for them.
 
@@ -149,7 +154,7 @@ def hyperparameters_of(estimator, scales, eta0):
     return Hyperparameters(
         optimizer=estimator.optimizer,
         sparse_update=estimator.sparse_update,
-        normalize=bool(estimator.normalize),
+        normalize=divides_by_largest(estimator),
         searches=estimator.eta0 == "search",
         scales=scales,
         eta0=float(eta0),

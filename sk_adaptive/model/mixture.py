@@ -58,6 +58,7 @@ def as_it_goes_on(model, hyperparameters):
         coef,
         model.intercepts(),
         model.scale,
+        model.columns,
     )
     successor.progressive_loss[...] = model.progressive_loss
     return successor
@@ -172,6 +173,7 @@ class Mixture(Model):
             self.n_outputs,
             self.dtype,
             scale=self.scale,
+            columns=self.columns,
             multiples=self.multiples,
         )
         other.weights[...] = self.weights

@@ -219,7 +219,8 @@ def _fit_epochs(model, training, rows, features, options, validation_score, task
     least_rate = LEAST_SHARE * model.learning_rate
     for epoch in range(1, options.max_iter + 1):
         if task is not None:
-            parts.whole()
+            if mean is None:
+                parts.whole()
             task.begin_epoch(progress)
         if options.shuffle:
             generator.shuffle(order)
@@ -258,7 +259,8 @@ def _fit_epochs(model, training, rows, features, options, validation_score, task
             _print_epoch(progress, options.max_iter, time.perf_counter() - begin)
         stop = False
         if task is not None:
-            parts.whole()
+            # a mean is a model of its own, of which nothing is learned on
+            progress.model = parts.whole() if mean is None else mean.whole()
             stop = task.end_epoch(progress)
         stalled = convergence.is_stalled(value)
         if stalled and not (options.adaptive and model.learning_rate > least_rate):
@@ -282,7 +284,7 @@ def _fit_epochs(model, training, rows, features, options, validation_score, task
     if options.keeps_model and progress.best_iteration < epoch:
         progress.model = checkpoint.restored(model)
     elif options.keeps_model:
-        parts.whole()
+        progress.model = parts.whole()
     if options.keeps_model and mean is not None:
         mean.put_into(progress.model, best_mean)
     if options.verbose:

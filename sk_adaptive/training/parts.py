@@ -232,7 +232,8 @@ class ModelInParts:
         """Compute the intercepts as of now."""
         if len(self._parts) > 1:
             self._put_intercepts()
-        return self._model.intercepts()
+        columns = self._model.column_features()
+        return self._model.intercepts(self.coefficients(columns) if columns.size else None)
 
     def penalties(self, features):
         """Of each output the penalty of the weights of these features."""

@@ -9,7 +9,12 @@ from ..data.check import typical_row
 from ..data.new_rows import has_one_norm
 from ..kernel.optimizers import OPTIMIZERS
 from ..kernel.sizes import geometric_mean
-from ..model.hyperparameters import Hyperparameters, Scales, hyperparameters_of
+from ..model.hyperparameters import (
+    Hyperparameters,
+    Scales,
+    divides_by_largest,
+    hyperparameters_of,
+)
 
 # A typical gradient and a typical coefficient are taken to be within these bounds, for products
 # of two of them to be numbers of the precision.
@@ -42,6 +47,16 @@ def takes_from_rows(estimator):
     return isinstance(estimator.eta0, str) or estimator.eps is None
 
 
+def standardises(estimator):
+    """Whether ``normalize="auto"`` may centre and scale columns.
+
+    A number as eta0, eps or alpha is in the unit of the columns as given.
+    """
+    automatic = isinstance(estimator.eta0, str) and estimator.eps is None
+    free = estimator.penalty is None or estimator.alpha == "auto"
+    return isinstance(estimator.normalize, str) and automatic and free
+
+
 def start_of(estimator, training, rows, one_pass):
     """The start of an estimator on these rows; with normalize they have to be normalised.
 
@@ -67,7 +82,7 @@ def start_of(estimator, training, rows, one_pass):
         eta0 = 0.0 if isinstance(estimator.eta0, str) else float(estimator.eta0)
         return Start(hyperparameters_of(estimator, Scales(), eta0))
     largest, norm, far_out = typical_row(training.data, training.indptr, rows)
-    if far_out > UNLIKE and not estimator.normalize:
+    if far_out > UNLIKE and not divides_by_largest(estimator):
         _warn_of_rows_far_out(one_pass)
     intercept, scale = training.target_type.starting_point(training, rows)
     gradient = largest * training.target_type.typical_derivative(training, rows)
@@ -159,7 +174,7 @@ def averages_help(estimator, training, rows):
 def warn_of_other_scales(estimator, training, rows, scales):
     """Say it where rows are far from those that told the scales, which stay."""
     told = scales.gradient > 0 and takes_from_rows(estimator)
-    if not told or not rows.size or estimator.normalize:
+    if not told or not rows.size or divides_by_largest(estimator):
         return
     _, norm, _ = typical_row(training.data, training.indptr, rows)
     ratio = norm / scales.intercept
