@@ -329,7 +329,7 @@ def test_weights_that_are_all_zero_are_no_step(rows):
 
 def rate_of(X):
     data, _, indptr = kernel_matrix(sp.csr_matrix(X), np.float64)
-    largest, norm = typical_row(data, indptr, np.arange(len(indptr) - 1))
+    largest, norm, _ = typical_row(data, indptr, np.arange(len(indptr) - 1))
     return largest / norm / norm
 
 

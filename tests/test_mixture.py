@@ -103,7 +103,10 @@ TARGETS = {
     "numbers": (AdaptiveSGDRegressor, lambda y: 3.0 * y + np.arange(y.size) % 5),
     "two numbers": (
         AdaptiveSGDRegressor,
-        lambda y: np.column_stack([y, np.arange(y.size) % 5.0]),
+        # of one size: other rates are each target's own
+        lambda y: np.column_stack(
+            [y + np.arange(y.size) % 5.0, -(y + np.arange(y.size) % 5.0)[::-1]]
+        ),
     ),
     "counts": (
         lambda **named: AdaptiveSGDRegressor("poisson", **named),

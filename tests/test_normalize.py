@@ -178,7 +178,8 @@ def test_a_column_of_another_unit_does_not_ruin_a_regression():
     y = X @ rng.normal(size=5)
     X[:, 2] *= 1000
     score = AdaptiveSGDRegressor(random_state=0, normalize=True).fit(X, y).score(X, y)
-    assert score > AdaptiveSGDRegressor(random_state=0).fit(X, y).score(X, y) + 0.1
+    as_given = AdaptiveSGDRegressor(random_state=0, normalize=False).fit(X, y)
+    assert score > as_given.score(X, y) + 0.1
 
 
 @pytest.mark.parametrize(

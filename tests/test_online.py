@@ -577,7 +577,7 @@ def test_what_is_saved_is_plain(rows, optimizer):
         assert type(value) in (int, float, str, dict, np.ndarray)
     numbers = dict(state["_model"]["hyperparameters"])
     for some in (numbers.pop("scales"), numbers.pop("parameters"), numbers):
-        assert {type(value) for value in some.values()} <= {str, int, float, bool}
+        assert {type(value) for value in some.values()} <= {str, int, float, bool, tuple}
 
 
 def changed(array, index, value):

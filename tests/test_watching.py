@@ -72,7 +72,9 @@ def parts(rows):
 
 
 def make(kind, **parameters):
-    return ESTIMATORS[KINDS[kind]](random_state=0, **parameters)
+    """An estimator whose weights are those of its last step, and of the columns as given."""
+    fixed = {"average": False, "normalize": False, "random_state": 0}
+    return ESTIMATORS[KINDS[kind]](**{**fixed, **parameters})
 
 
 def quiet_fit(model, *arguments, **named):

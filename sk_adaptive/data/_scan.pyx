@@ -103,24 +103,39 @@ cdef inline bint are_ordinary(const word* numbers, Py_ssize_t n) noexcept nogil:
     return not found & sign
 
 
-def sizes_of_rows(const number[::1] data, const int64_t[::1] indptr, const int64_t[::1] rows):
-    """The largest absolute values of these rows, summed, the squares of their entries, summed.
+def sizes_of_rows(
+    const number[::1] data, const int64_t[::1] indptr, const int64_t[::1] rows, double[:, ::1] out
+):
+    """Write the largest absolute value of each of these rows, and the sum of its squares.
 
-    And how many of the rows have entries.
+    Parameters
+    ----------
+    data, indptr : arrays
+        Of a CSR matrix without explicit zeros.
+    rows : int64 array
+    out : float64 array of shape (2, n_rows)
+        Rows without entries are left out.
+
+    Returns
+    -------
+    n : int
+        How many of the rows have entries.
     """
     cdef Py_ssize_t k, i, start, stop, n = 0
-    cdef double size, largest, sum_of_largest = 0.0, sum_of_squares = 0.0
+    cdef double size, largest, squares
     with nogil:
         for k in range(rows.shape[0]):
             start, stop = indptr[rows[k]], indptr[rows[k] + 1]
-            largest = 0.0
+            if start == stop:
+                continue
+            largest = squares = 0.0
             for i in range(start, stop):
                 size = data[i] if data[i] > 0 else -data[i]
                 largest = max(largest, size)
-                sum_of_squares += size * size
-            sum_of_largest += largest
-            n += stop > start
-    return sum_of_largest, sum_of_squares, n
+                squares += size * size
+            out[0, n], out[1, n] = largest, squares
+            n += 1
+    return n
 
 
 def normalised(
@@ -175,6 +190,58 @@ cdef inline number raised(number* scale, number value) noexcept nogil:
     if size > scale[0]:
         scale[0] = max(size, least)
     return scale[0]
+
+
+def standardise(
+    const number[::1] data,
+    const int32_t[::1] indices,
+    const int64_t[::1] indptr,
+    const int64_t[::1] columns,
+    const double[::1] means,
+    const double[::1] sizes,
+    number[::1] out_data,
+    int32_t[::1] out_indices,
+    int64_t[::1] out_indptr,
+):
+    """Write the rows with these columns less their means and over their sizes.
+
+    Parameters
+    ----------
+    data, indices, indptr : arrays
+        Of a canonical CSR matrix.
+    columns : int64 array
+        Sorted.
+    means, sizes : float64 arrays
+    out_data, out_indices, out_indptr : arrays
+        With room for all columns in each row. Zeros are left out.
+
+    Returns
+    -------
+    n : int
+        The number of entries written.
+    """
+    cdef Py_ssize_t row, i, j, stop, n = 0, n_columns = columns.shape[0]
+    cdef int64_t feature
+    cdef double value
+    with nogil:
+        out_indptr[0] = 0
+        for row in range(indptr.shape[0] - 1):
+            i, stop, j = indptr[row], indptr[row + 1], 0
+            while i < stop or j < n_columns:
+                if j == n_columns or (i < stop and indices[i] < columns[j]):
+                    feature, value = indices[i], data[i]
+                    i += 1
+                else:
+                    feature, value = columns[j], -means[j]
+                    if i < stop and indices[i] == feature:
+                        value = data[i] - means[j]
+                        i += 1
+                    value = value / sizes[j]
+                    j += 1
+                out_data[n], out_indices[n] = <number>value, <int32_t>feature
+                n += out_data[n] != 0
+            out_indptr[row + 1] = n
+    return n
 
 
 def copy_pieces(

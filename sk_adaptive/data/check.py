@@ -8,6 +8,7 @@ import scipy.sparse as sp
 from sklearn.utils import assert_all_finite
 from sklearn.utils.validation import _check_sample_weight
 
+from ..kernel.sizes import FAR_OUT, mean_size
 from ._scan import scan, sizes_of_rows
 
 # Weights that are all zero are no error in partial_fit. scikit-learn 1.9 refuses them unless
@@ -210,15 +211,23 @@ def typical_row(data, indptr, rows):
     Returns
     -------
     largest : float
-        The mean largest entry of a row.
+        The mean largest entry of a row. Rows that are far out count as less, see `mean_size`.
     norm : float
         The root of the mean squared norm.
+    far_out : float
+        How many times as large that root is where rows that are far out count as they are.
     """
     step = rows.size // ROWS_OF_RATE
     sample = np.ascontiguousarray(rows[::step]) if step > 1 else rows
-    sum_of_largest, sum_of_squares, n_rows = sizes_of_rows(data, indptr, sample)
+    sizes = np.empty((2, sample.size))
+    n_rows = sizes_of_rows(data, indptr, sample, sizes)
     if n_rows == 0:
-        return 1.0, 1.0
-    largest, norm = sum_of_largest / n_rows, math.sqrt(sum_of_squares / n_rows)
-    # The squares of extreme entries are not numbers of the precision.
-    return largest, norm if 0 < norm < np.inf else largest
+        return 1.0, 1.0, 1.0
+    largest = mean_size(sizes[0, :n_rows])
+    squares = sizes[1, :n_rows]
+    mean_square = mean_size(squares, FAR_OUT**2)
+    norm = math.sqrt(mean_square)
+    if not 0 < norm < np.inf:
+        # the squares of extreme entries are not numbers of the precision
+        return largest, largest, 1.0
+    return largest, norm, math.sqrt(squares.mean() / mean_square)

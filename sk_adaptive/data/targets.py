@@ -12,6 +12,8 @@ import scipy.sparse as sp
 from sklearn.model_selection import ShuffleSplit
 from sklearn.utils import assert_all_finite
 
+from ..kernel.sizes import FAR_OUT, within_reach
+
 NO_CLASS_WEIGHTS = np.empty((0, 0))
 
 
@@ -30,6 +32,9 @@ class Targets:
     # The noise of the last steps of a single pass stays, and is larger where targets are numbers.
     # By how much its steps are to be shorter.
     shorter_steps = 1
+
+    # Whether they are numbers.
+    is_number = False
 
     # -- from users and back --
 
@@ -82,7 +87,10 @@ class Targets:
 
     @abstractmethod
     def starting_point(self, training, rows):
-        """Intercepts to start from, or None, and how far raw predictions will go from there."""
+        """Intercepts to start from, or None, and how far raw predictions will go from there.
+
+        The latter, and the typical derivative, are arrays of several targets' or numbers.
+        """
 
     @abstractmethod
     def typical_derivative(self, training, rows):
@@ -98,6 +106,10 @@ class Targets:
     @abstractmethod
     def least_loss(self, training, rows):
         """The least weighted sum of the losses of these rows without coefficients."""
+
+    def shares(self, training, rows):
+        """Factors of the losses of several targets, for each to count in its own unit; or none."""
+        return ()
 
     def unit_of_derivative(self):
         """The typical derivative of a row of weight 1 where that is known, otherwise 1."""
@@ -130,6 +142,7 @@ class NumberTargets(Targets):
     """
 
     shorter_steps = 3
+    is_number = True
 
     def __init__(self, shape, loss, loss_name):
         self.shape, self.loss, self._loss_name = shape, loss, loss_name
@@ -179,20 +192,39 @@ class NumberTargets(Targets):
     def typical_derivative(self, training, rows):
         targets, weight = training.targets[rows], training.sample_weight
         size = self.loss.typical_derivative(targets, self._constants(training, targets))
+        if training.class_weight.size:
+            size = size * training.class_weight[0]
         return size * float(weight[rows].mean()) if weight.size else size
 
     def gradients_of_constants(self, training, rows):
         targets, weight = training.targets[rows], training.sample_weight
         gradients = np.abs(self.loss(targets, self._constants(training, targets))[1])
+        if training.class_weight.size:
+            gradients *= training.class_weight[0]
         sizes = gradients.sum(axis=1)
         return sizes * weight[rows] if weight.size else sizes
 
     def least_loss(self, training, rows):
         targets = training.targets[rows]
-        losses = self.loss.excess(targets, self._constants(training, targets)).sum(axis=1)
+        losses = self.loss.excess(targets, self._constants(training, targets))
+        if training.class_weight.size:
+            losses = losses * training.class_weight[0]
+        # which may be squares
+        losses = sum(within_reach(of_output, FAR_OUT**2) for of_output in losses.T)
         if training.sample_weight.size:
-            losses *= training.sample_weight[rows]
+            losses = losses * training.sample_weight[rows]
         return float(losses.sum())
+
+    def shares(self, training, rows):
+        if self.n_outputs == 1 or not rows.size:
+            return ()
+        targets = training.targets[rows]
+        constants = self._constants(training, targets)
+        derivatives = self.loss.typical_derivative(targets, constants)
+        units = np.log2(derivatives) + np.log2(self.loss.scale(targets, constants))
+        # powers of 2, so that nothing is rounded
+        powers = np.clip(np.round(units.mean() - units), -1000, 1000)
+        return tuple((2.0**powers).tolist()) if powers.any() else ()
 
     def _constants(self, training, targets):
         """The best raw predictions of a model without coefficients."""

@@ -56,6 +56,12 @@ class TrainingData:
     fit_intercept: bool
 
     @property
+    def shares(self):
+        """Factors of the losses of several targets, or none."""
+        numbers = self.target_type.is_number and self.class_weight.size
+        return tuple(self.class_weight[0].tolist()) if numbers else ()
+
+    @property
     def n_rows(self):
         return self.targets.shape[0]
 
@@ -67,6 +73,12 @@ class TrainingData:
     def with_weight(self, rows):
         """The rows among these that have a weight: a row without is no row at all."""
         return rows[self.sample_weight[rows] > 0] if self.sample_weight.size else rows
+
+    def in_shares(self, shares):
+        """With these factors of the losses of several targets, or of none."""
+        if not shares:
+            return self
+        return replace(self, class_weight=np.tile(np.array(shares, np.float64), (2, 1)))
 
     def normalised(self, rows, scale):
         """With the entries of these rows over the sizes of their features so far, see `_scan`."""
@@ -80,6 +92,12 @@ class TrainingData:
         scale = np.zeros(self.n_features, self.data.dtype)
         raise_scale(self.data, self.indices, self.indptr, rows, scale)
         return scale
+
+    def rows_like(self, X):
+        """The rows as an array or a matrix, whichever X is."""
+        matrix = type(X) if sp.issparse(X) else sp.csr_matrix
+        rows = matrix((self.data, self.indices, self.indptr), (self.n_rows, self.n_features))
+        return rows if sp.issparse(X) else rows.toarray()
 
     def part(self, rows):
         """Training data of some of the rows."""

@@ -164,7 +164,8 @@ class ModelAttributes(BaseEstimator):
     @property
     def eps_(self):
         with self._lock:
-            return self._model_for("eps_").hyperparameters.eps
+            eps = self._model_for("eps_").hyperparameters.eps
+            return _read_only(np.array(eps)) if isinstance(eps, tuple) else eps
 
     @property
     def progressive_loss_(self):

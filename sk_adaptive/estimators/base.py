@@ -18,14 +18,19 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from .._threads import n_threads_of, sparse_products
 from ..data.check import check_structure, in_precision, is_in_order, is_ready
 from ..data.class_values import as_given
+from ..data.columns import NO_COLUMNS, columns_of, standardised
 from ..data.training_data import training_data
 from ..kernel.optimizers import OPTIMIZERS
+from ..model.hyperparameters import divides_by_largest
 from ..model.model import Model
 from ..training.epochs import FitOptions, fit_epochs, warn_of_few_epochs
 from ..training.refit import RATES, find_and_refit
 from ..training.start import (
+    averages_help,
     least_gain,
+    standardises,
     start_of,
+    takes_from_rows,
 )
 from ..training.validation import check_validation_data, rows_to_learn
 from .attributes import ModelAttributes, initial_values
@@ -68,8 +73,8 @@ class AdaptiveSGD(CallbackSupportMixin, LearnsStreams, ModelAttributes):
         "beta_2": [Interval(Real, 0, 1, closed="neither")],
         "eps": [Interval(Real, 0, None, closed="neither"), None],
         "sparse_update": [StrOptions({"exact", "masked"})],
-        "normalize": ["boolean"],
-        "average": ["boolean", Interval(Integral, 0, None, closed="left")],
+        "normalize": ["boolean", StrOptions({"auto"})],
+        "average": ["boolean", Interval(Integral, 0, None, closed="left"), StrOptions({"auto"})],
         "epsilon": [Interval(Real, 0, None, closed="left")],
         "early_stopping": ["boolean", StrOptions({"auto"})],
         "scoring": [NameOfScorer(), callable, None],
@@ -179,25 +184,37 @@ class AdaptiveSGD(CallbackSupportMixin, LearnsStreams, ModelAttributes):
         targets.check_whole(y)
         training = self._training_data(targets, X, y, sample_weight, find_features=True)
         validation = self._validation_data(targets, *validation_data, X.dtype)
+        if takes_from_rows(self):
+            everything = training.with_weight(np.arange(training.n_rows, dtype=np.int64))
+            shares = targets.shares(training, everything)
+            training = training.in_shares(shares)
+            if validation is not None:
+                validation = (*validation[:2], validation[2].in_shares(shares))
+        starts_anew = coef_init is None and not self._is_warm()
         rows, validation_score, all_rows = rows_to_learn(
-            self, X, y, training, validation, self._judge()
+            self, X, y, training, validation, self._judge(), starts_anew
         )
         refits = self.refit and rows is not all_rows
         learned = all_rows if refits else rows
-        scale = None
-        if self.normalize:
+        scale, raw = None, training
+        if divides_by_largest(self):
             scale = training.scale_of(learned)
             training = training.normalised(learned, scale)
+        columns = columns_of(training, learned) if standardises(self) else NO_COLUMNS
+        training = standardised(training, columns)
         start = start_of(self, training, learned, one_pass=False)
 
         def new_model(eta0):
-            return self._model_to_fit(training, start, eta0, scale, coef_init, intercept_init)
+            return self._model_to_fit(
+                training, start, eta0, scale, coef_init, intercept_init, columns
+            )
 
         # before what else takes memory
         model = new_model(start.hyperparameters.eta0)
         # A weight of a feature that does not occur is zero, unless it was so from the start.
-        features = training.features() if coef_init is None and not self._is_warm() else None
-        options = self._fit_options(training, rows, validation_score is not None)
+        features = training.features() if starts_anew else None
+        averages = validation_score is not None and averages_help(self, raw, learned)
+        options = self._fit_options(training, rows, validation_score is not None, averages)
         task = self._begin_task(given, X, y, training, learned, None if refits else self.max_iter)
 
         # -- train --
@@ -230,7 +247,7 @@ class AdaptiveSGD(CallbackSupportMixin, LearnsStreams, ModelAttributes):
         has_weights = "_model" in self.__dict__ or self._assigned_before_fit("coef_") is not None
         return self.warm_start and has_weights
 
-    def _model_to_fit(self, training, start, eta0, scale, coef, intercept):
+    def _model_to_fit(self, training, start, eta0, scale, coef, intercept, columns=NO_COLUMNS):
         """A model before the first step, of the user's weights, those of before, or the start's."""
         if self._is_warm() and (coef is None or intercept is None):
             previous = self.__dict__.get("_model") or self._model_of_assigned()
@@ -246,9 +263,10 @@ class AdaptiveSGD(CallbackSupportMixin, LearnsStreams, ModelAttributes):
         if intercept is not None:
             intercept = initial_values(intercept, (n_outputs,), np.float64, "intercept_init")
         hyperparameters = start.hyperparameters.with_numbers(eta0=eta0)
-        return Model(hyperparameters, n_features, n_outputs, dtype, coef, intercept, scale)
+        shape = n_features, n_outputs
+        return Model(hyperparameters, *shape, dtype, coef, intercept, scale, columns)
 
-    def _fit_options(self, training, rows, validated):
+    def _fit_options(self, training, rows, validated, averages=False):
         return FitOptions(
             max_iter=self.max_iter,
             tol=least_gain(self, training, rows, validated),
@@ -258,6 +276,7 @@ class AdaptiveSGD(CallbackSupportMixin, LearnsStreams, ModelAttributes):
             adaptive=self.learning_rate == "adaptive",
             verbose=self.verbose,
             n_threads=n_threads_of(self.n_jobs),
+            averages=averages,
         )
 
     def _begin_task(self, given, X, y, training, rows, max_epochs):

@@ -10,6 +10,7 @@ from sklearn.model_selection import ParameterGrid
 from sklearn.model_selection._validation import _warn_or_raise_about_fit_failures
 from sklearn.utils import check_random_state
 
+from ..model.hyperparameters import divides_by_largest
 from ..training.epochs import FitOptions
 from ..training.memory import memory_limit
 from ..training.race import Candidate, Course, Fold, Race
@@ -330,7 +331,7 @@ def _own_parameters(model):
 
 def _normalised(model, training, rows):
     """Rows to learn over the sizes of their features, and these sizes, if the model asks for it."""
-    if not model.normalize:
+    if not divides_by_largest(model):
         return training, None
     scale = training.scale_of(rows)
     return training.normalised(rows, scale), scale

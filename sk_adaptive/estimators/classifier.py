@@ -125,12 +125,17 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
         say for a gradient of zero, so that the result is that of the dense algorithm, at the cost
         of the sparse one. 'masked': they and their moments do not change, as in lazy Adam; the
         penalty is charged all the same. For 'adagrad' and 'ftrl' the two are one.
-    normalize : bool, default=False
-        Whether to divide each feature by the largest size it has had, so that the unit of a column
-        does not matter. `fit` takes the largest size in all rows, `partial_fit` that in the rows
-        so far [6]_. Sparse rows stay sparse. `coef_` belongs to the features as given; the penalty
-        is on the coefficients of the normalised features. Turn it on for raw numbers of different
-        units, but not for tf-idf.
+    normalize : bool or 'auto', default='auto'
+        Whether features are brought to one scale. True: each is divided by the largest size it has
+        had, so that the unit of a column does not matter. `fit` takes the largest size in all rows,
+        `partial_fit` that in the rows so far [6]_. Sparse rows stay sparse. 'auto': columns that
+        more than 30 % of the rows have are centred and divided by their standard deviation, as the
+        rows of `fit` or of the first `partial_fit` tell them, if there are at least 100 rows and
+        they do not have one norm as tf-idf rows have; all other columns stay sparse and as they
+        are. It does so where `eta0`, `eps` and `alpha` are automatic: a number is in the unit of
+        the columns as given. Either way `coef_` and `intercept_` belong to the features as given;
+        the penalty is on the coefficients of the normalised features, and `optimizer_state_` is
+        theirs. False: neither.
     epsilon : float, default=0.1
         The threshold of the losses 'huber', 'epsilon_insensitive' and
         'squared_epsilon_insensitive', in [0, inf).
@@ -170,13 +175,18 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
     warm_start : bool, default=False
         Whether `fit` starts at the coefficients of the previous call. The optimizer's moments
         start anew.
-    average : bool or int, default=False
+    average : bool, int or 'auto', default='auto'
         Whether `coef_`, `intercept_` and predictions are averages over the steps. An int: over the
         steps from this one on, counted from 1. A step counts by its learning rate, so with a
         constant rate this is the mean of the weights after each step (while a penalty shrinks a
         weight, the mean is over the shrinking, too). Training does not change. Before the first
         averaged step the attributes are the weights. An assignment to them sets weights and
-        average. Another `fit` averages anew.
+        average. Another `fit` averages anew. 'auto': where `fit` scores rows that it does not
+        learn (see `early_stopping`), it scores, and ends with, the mean of the weights over the
+        last part of a run; `coef_` is that mean, and further training starts from it.
+        It does so for rows that do not have one norm, as tf-idf rows have, and with RMSProp,
+        Adam and AdamW for all; not with the "adaptive" rate. In `partial_fit`, and where no rows
+        are scored, nothing is averaged.
     n_jobs : int or None, default=None
         Threads that share the outputs (one-vs-rest classes, labels or targets, if there are more
         than a vector of the processor holds, 4 to 16), the models of ``eta0="search"`` in
@@ -325,7 +335,7 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
         beta_2=0.999,
         eps=None,
         sparse_update="exact",
-        normalize=False,
+        normalize="auto",
         epsilon=0.1,
         class_weight=None,
         multi_class="auto",
@@ -335,7 +345,7 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
         validation_fraction=0.1,
         n_iter_no_change=5,
         warm_start=False,
-        average=False,
+        average="auto",
         n_jobs=None,
         verbose=0,
         random_state=None,

@@ -121,12 +121,17 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
         say for a gradient of zero, so that the result is that of the dense algorithm, at the cost
         of the sparse one. 'masked': they and their moments do not change, as in lazy Adam; the
         penalty is charged all the same. For 'adagrad' and 'ftrl' the two are one.
-    normalize : bool, default=False
-        Whether to divide each feature by the largest size it has had, so that the unit of a column
-        does not matter. `fit` takes the largest size in all rows, `partial_fit` that in the rows
-        so far [6]_. Sparse rows stay sparse. `coef_` belongs to the features as given; the penalty
-        is on the coefficients of the normalised features. Turn it on for raw numbers of different
-        units, but not for tf-idf.
+    normalize : bool or 'auto', default='auto'
+        Whether features are brought to one scale. True: each is divided by the largest size it has
+        had, so that the unit of a column does not matter. `fit` takes the largest size in all rows,
+        `partial_fit` that in the rows so far [6]_. Sparse rows stay sparse. 'auto': columns that
+        more than 30 % of the rows have are centred and divided by their standard deviation, as the
+        rows of `fit` or of the first `partial_fit` tell them, if there are at least 100 rows and
+        they do not have one norm as tf-idf rows have; all other columns stay sparse and as they
+        are. It does so where `eta0`, `eps` and `alpha` are automatic: a number is in the unit of
+        the columns as given. Either way `coef_` and `intercept_` belong to the features as given;
+        the penalty is on the coefficients of the normalised features, and `optimizer_state_` is
+        theirs. False: neither.
     epsilon : float, default=0.1
         The threshold of the losses 'huber', 'epsilon_insensitive' and
         'squared_epsilon_insensitive', in [0, inf).
@@ -156,13 +161,17 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
     warm_start : bool, default=False
         Whether `fit` starts at the coefficients of the previous call. The optimizer's moments
         start anew.
-    average : bool or int, default=False
+    average : bool, int or 'auto', default='auto'
         Whether `coef_`, `intercept_` and predictions are averages over the steps. An int: over the
         steps from this one on, counted from 1. A step counts by its learning rate, so with a
         constant rate this is the mean of the weights after each step (while a penalty shrinks a
         weight, the mean is over the shrinking, too). Training does not change. Before the first
         averaged step the attributes are the weights. An assignment to them sets weights and
-        average. Another `fit` averages anew.
+        average. Another `fit` averages anew. 'auto': where `fit` scores rows that it does not
+        learn (see `early_stopping`), it scores, and ends with, the mean of the weights over the
+        last part of a run; `coef_` is that mean, and further training starts from it.
+        Not with the "adaptive" rate. In `partial_fit`, and where no rows are scored, nothing is
+        averaged.
     n_jobs : int or None, default=None
         Threads that share the outputs (one-vs-rest classes, labels or targets, if there are more
         than a vector of the processor holds, 4 to 16), the models of ``eta0="search"`` in
@@ -199,7 +208,8 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
         Number of steps done, plus 1.
     eta0_ : float
         The learning rate that `eta0` led to, and with the 'adaptive' schedule training. Of several
-        rates side by side it is the mean, weighted by `mixture_weights_`.
+        rates side by side it is the mean, weighted by `mixture_weights_`. Several targets have
+        automatic rates in their own units, of which this is the geometric mean.
     mixture_weights_ : ndarray of shape (8,)
         After `partial_fit` with ``eta0='search'`` only: the weights of the eight models, whose mean
         is this model. Their sum is 1. `coef_`, `intercept_`, `optimizer_state_` and
@@ -207,12 +217,12 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
         that a step would have made infinite keeps the weight 0.
     mixture_rates_ : ndarray of shape (8,)
         The learning rates of these models.
-    eps_ : float
-        The number that `eps` led to.
+    eps_ : float or ndarray of shape (n_targets,)
+        The number that `eps` led to, or those of several targets of other units.
     loss_curve_ : list of float
         Mean training objective of each epoch of the last `fit`: the loss of each row just before
         it was learned, plus the penalty at the end of the epoch. The decay of 'adamw' is no penalty
-        of an objective, and is not added.
+        of an objective, and is not added. Targets of other units count by their own.
     progressive_loss_ : float
         Progressive validation: the mean loss of rows, each just before it was learned. The rows
         are those of the first epoch of the last `fit`, which were all new then, and those that
@@ -306,7 +316,7 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
         beta_2=0.999,
         eps=None,
         sparse_update="exact",
-        normalize=False,
+        normalize="auto",
         epsilon=0.1,
         quantile=0.5,
         early_stopping="auto",
@@ -315,7 +325,7 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
         validation_fraction=0.1,
         n_iter_no_change=5,
         warm_start=False,
-        average=False,
+        average="auto",
         n_jobs=None,
         verbose=0,
         random_state=None,

@@ -8,12 +8,19 @@ from sklearn import get_config
 
 from .._threads import Threads, n_threads_of
 from ..data.check import ROWS_OF_RATE
-from ..model.hyperparameters import hyperparameters_of
+from ..data.columns import NO_COLUMNS, columns_of, standardised
+from ..model.hyperparameters import divides_by_largest, hyperparameters_of
 from ..model.mixture import Mixture, as_it_goes_on, stream_model
 from ..model.served import ServedModel
 from ..training.epochs import OVERFLOW_ADVICE
 from ..training.parts import ModelInParts, can_share, is_enough
-from ..training.start import check_decay, start_of, takes_from_rows, warn_of_other_scales
+from ..training.start import (
+    check_decay,
+    standardises,
+    start_of,
+    takes_from_rows,
+    warn_of_other_scales,
+)
 from ..training.steps import Learned, TrainingFailure, learn_all
 from .locking import parameter_names, unchanged_if_it_fails
 
@@ -84,6 +91,8 @@ class LearnsStreams:
             # Until rows have taught something, each call looks again.
             if self._is_settled(model.hyperparameters):
                 self._cache["parameters"] = parameters
+        training = standardised(training, self._model.columns)
+        training = training.in_shares(self._model.hyperparameters.scales.shares)
         if not first_call and self._model.t < ROWS_OF_RATE:
             warn_of_other_scales(self, training, rows, self._model.hyperparameters.scales)
         return training, rows
@@ -110,10 +119,11 @@ class LearnsStreams:
 
     def _first_model(self, training, rows):
         """The model before anything is learned."""
-        start = self._start_partial_fit(training, rows)
+        columns = columns_of(training, rows) if standardises(self) else NO_COLUMNS
+        start = self._start_partial_fit(standardised(training, columns), rows)
         self._sparse_coef = False
         shape = training.n_features, training.n_outputs
-        model = stream_model(start.hyperparameters, *shape, training.data.dtype)
+        model = stream_model(start.hyperparameters, *shape, training.data.dtype, columns=columns)
         return _with_intercept_of(start, model)
 
     def _next_model(self, training, rows):
@@ -127,15 +137,17 @@ class LearnsStreams:
         if self._is_settled(hyperparameters) and model.is_same_kind(hyperparameters):
             check_decay(self, hyperparameters)
             return model.successor(hyperparameters)
-        start = self._start_partial_fit(training, rows, model.scale)
+        start = self._start_partial_fit(standardised(training, model.columns), rows, model.scale)
         return _with_intercept_of(start, as_it_goes_on(model, start.hyperparameters))
 
     def _start_partial_fit(self, training, rows, scale=None):
         """The start on rows that are not normalised yet, after those that had this scale."""
-        if self.normalize:
+        if divides_by_largest(self):
             n_features, dtype = training.n_features, training.data.dtype
             scale = np.zeros(n_features, dtype) if scale is None else scale.copy()
             training = training.normalised(rows, scale)
+        if takes_from_rows(self):
+            training = training.in_shares(training.target_type.shares(training, rows))
         return start_of(self, training, rows, one_pass=True)
 
     def _validate_again(self, X, y, targets):

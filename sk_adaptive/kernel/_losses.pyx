@@ -20,6 +20,7 @@ import numpy as np
 from scipy.special import expit, log_expit, log_softmax, softmax, xlogy
 
 from ._cpu import instruction_set
+from .sizes import mean_size
 
 from libc.math cimport exp, fabs, log, log1p
 from libc.string cimport memcpy
@@ -147,23 +148,20 @@ cdef class Loss:
         return np.median(targets, axis=0)
 
     def scale(self, targets, constant):
-        """How far raw predictions have to go from a constant, typically."""
-        distance = np.abs(targets - constant).mean(axis=0)
+        """How far raw predictions of each output have to go from a constant, typically."""
+        distance = mean_size(np.abs(targets - constant))
         # Of constant targets only their size is known.
-        distance = np.where(distance > 0, distance, np.abs(targets).mean(axis=0))
-        return geometric_mean(distance)
+        distance = np.where(distance > 0, distance, mean_size(np.abs(targets)))
+        return _sizes_or_1(distance)
 
     def typical_derivative(self, targets, constant):
-        """The size of the derivative by a raw prediction at a constant.
-
-        Positive, or 0 if these targets teach nothing.
-        """
-        size = np.abs(self(targets, constant)[1]).mean(axis=0)
+        """The size of the derivative by a raw prediction at a constant, of each output."""
+        size = mean_size(np.abs(self(targets, constant)[1]))
         # Of constant targets only their size is known: they are compared with a prediction of 0.
         prediction_of_0 = -np.inf if self.log_link else 0.0
-        of_size = np.abs(self(targets, prediction_of_0)[1]).mean(axis=0)
+        of_size = mean_size(np.abs(self(targets, prediction_of_0)[1]))
         varies = (size > 0) & (np.ptp(targets, axis=0) > 0)
-        return geometric_mean(np.where(varies, size, of_size))
+        return _sizes_or_1(np.where(varies, size, of_size))
 
     def excess(self, targets, constant):
         """By how much the losses of a constant exceed those of a perfect prediction."""
@@ -200,14 +198,9 @@ cdef class Loss:
         return float(losses.min(axis=1).sum())
 
 
-def geometric_mean(sizes):
-    """Of those that are positive and finite; 1 if none is."""
-    sizes = sizes[(sizes > 0) & np.isfinite(sizes)]
-    if not sizes.size:
-        return 1.0
-    # of one it is that one, without rounding
-    largest = sizes.max()
-    return float(largest * np.exp(np.log(sizes / largest).mean()))
+def _sizes_or_1(sizes):
+    """Sizes, with 1 where they are not positive and finite."""
+    return np.where((sizes > 0) & np.isfinite(sizes), sizes, 1.0)
 
 
 cdef class LogLoss(Loss):
@@ -473,7 +466,7 @@ cdef class Poisson(Loss):
 
     def scale(self, targets, constant):
         """Of logarithms, whatever the unit of the targets."""
-        return 1.0
+        return np.ones(targets.shape[1])
 
     def excess(self, targets, constant):
         # The loss of a perfect prediction is not zero.

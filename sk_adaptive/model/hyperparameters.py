@@ -3,6 +3,8 @@
 from dataclasses import asdict, dataclass, replace
 from typing import NamedTuple
 
+import numpy as np
+
 from ..kernel.optimizers import OPTIMIZERS
 
 # What alpha="auto" is where everything has the scale 1.
@@ -26,12 +28,19 @@ class Scales(NamedTuple):
         The size of a coefficient that matters.
     rows_a_step : float
         Of the first batches.
+    gradients, coefs : tuple of float
+        Of several targets, over the geometric means that `gradient` and `coef` then are.
+    shares : tuple of float
+        Factors of the losses of several targets.
     """
 
     intercept: float = 1.0
     gradient: float = 0.0
     coef: float = 1.0
     rows_a_step: float = 1.0
+    gradients: tuple = ()
+    coefs: tuple = ()
+    shares: tuple = ()
 
 
 @dataclass(frozen=True)
@@ -50,6 +59,8 @@ class Hyperparameters:
         What automatic numbers were derived from.
     eta0 : float or tuple of float
         The learning rate, as "auto" or "adaptive" have made it; 0 before "auto" has seen a row.
+    rates : tuple of float
+        Where several targets have automatic rates, what each is over `eta0`.
     eps, l1, l2 : float or tuple of float
     power_t : float
         0 for a constant rate.
@@ -71,6 +82,7 @@ class Hyperparameters:
     power_t: float
     average: int
     parameters: dict
+    rates: tuple = ()
 
     @property
     def spec(self):
@@ -84,6 +96,18 @@ class Hyperparameters:
     def with_numbers(self, **numbers):
         return replace(self, **numbers)
 
+    def by_output(self):
+        """With the rate of each output. A decay of its own is that of `eta0` for all of them."""
+        if not self.rates:
+            return self
+        rates = np.array(self.rates)
+        numbers = {"eta0": self.eta0 * rates, "rates": ()}
+        if self.spec.decoupled:
+            numbers |= {"l1": self.l1 / rates, "l2": self.l2 / rates}
+        return self.with_numbers(
+            **{name: tuple(np.ravel(values).tolist()) for name, values in numbers.items()}
+        )
+
     def saved(self):
         """A dict of numbers and strings."""
         return {**asdict(self), "scales": dict(self.scales._asdict())}
@@ -95,6 +119,11 @@ class Hyperparameters:
 
 # The hyperparameters that may be tuples, of a number for each output.
 BY_OUTPUT = ("eta0", "eps", "l1", "l2")
+
+
+def divides_by_largest(estimator):
+    """Whether features are divided by the largest size they have had."""
+    return not isinstance(estimator.normalize, str) and bool(estimator.normalize)
 
 
 def hyperparameters_of(estimator, scales, eta0):
@@ -110,40 +139,59 @@ def hyperparameters_of(estimator, scales, eta0):
     """
     spec = OPTIMIZERS[estimator.optimizer]
     # where rows have not told it, any number will do: there has been no step yet
-    gradient = scales.gradient or 1.0
+    gradient = _by_target(scales.gradient or 1.0, scales.gradients)
+    coef = _by_target(scales.coef, scales.coefs)
+    shares = _by_target(1.0, scales.shares)
     eps = estimator.eps
     if eps is None:
         # of a feature that one row of a batch has
         gradient_of_step = gradient / scales.rows_a_step
         eps = spec.eps[estimator.sparse_update] * gradient_of_step**spec.eps_power
-    l1, l2 = _penalties_of(estimator, gradient, scales.coef)
+    else:
+        # the gradients of a target are multiplied by its share
+        eps = eps * shares**spec.eps_power
+    l1, l2 = _penalties_of(estimator, scales, gradient, coef, shares)
     return Hyperparameters(
         optimizer=estimator.optimizer,
         sparse_update=estimator.sparse_update,
-        normalize=bool(estimator.normalize),
+        normalize=divides_by_largest(estimator),
         searches=estimator.eta0 == "search",
         scales=scales,
         eta0=float(eta0),
-        eps=float(eps),
+        eps=_numbers(eps),
         l1=l1,
         l2=l2,
         power_t=float(estimator.power_t) if estimator.learning_rate == "invscaling" else 0.0,
-        average=min(int(estimator.average), LAST_STEP),
+        # "auto" has no part in the records
+        average=0 if estimator.average == "auto" else min(int(estimator.average), LAST_STEP),
         parameters={name: float(getattr(estimator, name)) for name in spec.parameters},
+        rates=scales.coefs if isinstance(estimator.eta0, str) else (),
     )
 
 
-def _penalties_of(estimator, gradient, coef):
-    """The strengths of L1 and L2."""
+def _by_target(mean, ratios):
+    """A number, or of several targets an array."""
+    return mean * np.array(ratios) if ratios else mean
+
+
+def _numbers(values):
+    """A float, or a tuple of them where they differ."""
+    values = np.atleast_1d(np.asarray(values, np.float64)).tolist()
+    return values[0] if len(set(values)) == 1 else tuple(values)
+
+
+def _penalties_of(estimator, scales, gradient, coef, shares):
+    """The strengths of L1 and L2, of each target where they differ."""
     if estimator.penalty is None:
         return 0.0, 0.0
-    share = {"l2": 0.0, "l1": 1.0}.get(estimator.penalty, estimator.l1_ratio)
+    l1_share = {"l2": 0.0, "l1": 1.0}.get(estimator.penalty, estimator.l1_ratio)
+    decoupled = OPTIMIZERS[estimator.optimizer].decoupled
     if estimator.alpha != "auto":
-        l1 = l2 = float(estimator.alpha)
-    elif OPTIMIZERS[estimator.optimizer].decoupled:
+        l1 = l2 = float(estimator.alpha) * (1.0 if decoupled else shares)
+    elif decoupled:
         # A decay of the weights has no unit of the loss, but the inverse one of the rate.
-        l1, l2 = AUTOMATIC_ALPHA, AUTOMATIC_ALPHA / coef
+        l1, l2 = AUTOMATIC_ALPHA, AUTOMATIC_ALPHA / scales.coef
     else:
         # The penalty's gradient on a typical coefficient is a share of the loss's.
         l1, l2 = AUTOMATIC_ALPHA * gradient, AUTOMATIC_ALPHA * gradient / coef
-    return float(l1 * share), float(l2 * (1 - share))
+    return _numbers(l1 * l1_share), _numbers(l2 * (1 - l1_share))

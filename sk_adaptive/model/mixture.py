@@ -58,6 +58,7 @@ def as_it_goes_on(model, hyperparameters):
         coef,
         model.intercepts(),
         model.scale,
+        model.columns,
     )
     successor.progressive_loss[...] = model.progressive_loss
     return successor
@@ -127,12 +128,22 @@ class Mixture(Model):
         return float(self.rates @ self.weights)
 
     def by_output(self):
-        numbers = self.hyperparameters
+        numbers, shape = self.hyperparameters, (self.n_models, self.n_outputs)
+        eps, l1, l2 = (
+            np.broadcast_to(value, shape).ravel() for value in (numbers.eps, numbers.l1, numbers.l2)
+        )
         if numbers.spec.decoupled and numbers.eta0:
             # A decay of its own has the rate of eta0 in all models.
             multiples = np.repeat(self.multiples, self.n_outputs)
-            numbers = numbers.with_numbers(l1=numbers.l1 / multiples, l2=numbers.l2 / multiples)
-        return numbers.with_numbers(eta0=np.repeat(self.rates, self.n_outputs))
+            if numbers.rates:
+                multiples = multiples * np.tile(numbers.rates, self.n_models)
+            l1, l2 = l1 / multiples, l2 / multiples
+        rates = self.rates[:, np.newaxis]
+        if numbers.rates:
+            with np.errstate(over="ignore"):
+                rates = np.minimum(rates * np.array(numbers.rates), np.finfo(self.dtype).max / 2)
+        eta0 = np.broadcast_to(rates, shape).ravel()
+        return numbers.with_numbers(eta0=eta0, eps=eps, l1=l1, l2=l2, rates=())
 
     def mean(self, values):
         by_model = values.reshape(self.n_models, self.n_outputs, *values.shape[1:])
@@ -162,6 +173,7 @@ class Mixture(Model):
             self.n_outputs,
             self.dtype,
             scale=self.scale,
+            columns=self.columns,
             multiples=self.multiples,
         )
         other.weights[...] = self.weights

@@ -7,6 +7,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from .._threads import LEAST_COEFFICIENTS, Threads, n_threads_of, parts_of
+from ..data.columns import NO_COLUMNS
 from ..kernel.optimizers import kernel
 from .hyperparameters import BY_OUTPUT
 from .records import (
@@ -38,6 +39,8 @@ class Model:
         To start from.
     scale : array of shape (n_features,), default=None
         Used with normalize only, and not copied.
+    columns : array of the type `COLUMN`, default=none of them
+        The columns that are centred and scaled before the model learns them.
 
     Attributes
     ----------
@@ -56,17 +59,28 @@ class Model:
         With normalize, the largest size that each feature has had. Weights and moments in the
         records are those of the features over their scale. It is 0 before the first; a feature
         that has a weight by then counts as one of scale 1.
+    columns : array of the type `COLUMN`
+        Weights and moments in the records, and intercepts, are those of the centred and scaled
+        columns.
     clock_rate : (float, float) or None
         The rate and the strength of L2 whose learning-rate sum is the clock's. None: those of the
         first output.
     """
 
     # Arrays whose size does not follow the number of features, and the others.
-    SMALL_ARRAYS = ("intercept", "clock", "intercept_integral", "progressive_loss")
+    SMALL_ARRAYS = ("intercept", "clock", "intercept_integral", "progressive_loss", "columns")
     LARGE_ARRAYS = ("records", "scale")
 
     def __init__(
-        self, hyperparameters, n_features, n_outputs, dtype, coef=None, intercept=None, scale=None
+        self,
+        hyperparameters,
+        n_features,
+        n_outputs,
+        dtype,
+        coef=None,
+        intercept=None,
+        scale=None,
+        columns=NO_COLUMNS,
     ):
         n_all, dtype = self.n_models * n_outputs, np.dtype(dtype)
         self.hyperparameters = hyperparameters
@@ -78,6 +92,7 @@ class Model:
         if hyperparameters.normalize and scale is None:
             scale = np.zeros(n_features, dtype)
         self.scale = scale if hyperparameters.normalize else None
+        self.columns = columns
         self.clock_rate = None
         self._optimizer = None
         if coef is not None:
@@ -114,6 +129,10 @@ class Model:
     def learning_rate(self):
         """What eta0 has led to."""
         return self.hyperparameters.eta0
+
+    def column_features(self):
+        """The features that are centred and scaled."""
+        return self.columns["feature"].astype(np.int32)
 
     def all_features(self):
         return np.arange(self.n_features, dtype=np.int32)
@@ -164,7 +183,7 @@ class Model:
 
     def by_output(self):
         """The hyperparameters that the kernel is given."""
-        return self.hyperparameters
+        return self.hyperparameters.by_output()
 
     # -- what it has learned --
 
@@ -181,7 +200,17 @@ class Model:
         if self.scale is not None:
             scale = self.scale[features]
             np.divide(out, scale, out=out, where=scale > 0)
+        if self.columns.size:
+            places, sizes = self._in_columns(features)
+            out[:, places] = out[:, places] / sizes
         return out
+
+    def _in_columns(self, features):
+        """The places of those features that are columns, and the sizes of these."""
+        own = self.columns["feature"]
+        found = np.minimum(np.searchsorted(own, features), own.size - 1)
+        places = np.flatnonzero(own[found] == features)
+        return places, self.columns["size"][found[places]]
 
     def _read(self, features, n_jobs):
         """The weights of the features over their scales."""
@@ -205,10 +234,23 @@ class Model:
         """The coefficients as a CSR matrix of shape (n_outputs, n_features)."""
         return sp.csr_matrix(self.coefficients())
 
-    def intercepts(self):
-        """Compute the intercepts as of now, or their averages."""
+    def intercepts(self, coef=None):
+        """Compute the intercepts as of now, or their averages.
+
+        Parameters
+        ----------
+        coef : array of shape (n_outputs, n_columns), default=None
+            The coefficients of `columns`, if they are at hand.
+        """
         span = self._span_of_average()
-        return self.mean(self.intercept_integral / span if span > 0 else self.intercept[0])
+        own = self.mean(self.intercept_integral / span if span > 0 else self.intercept[0])
+        return own - self._of_means(coef) if self.columns.size else own
+
+    def _of_means(self, coef=None):
+        """What the coefficients make of the means of the columns."""
+        if coef is None:
+            coef = self.coefficients(self.column_features())
+        return (coef.astype(np.float64) * self.columns["mean"]).sum(axis=1)
 
     def mean(self, values):
         """The mean over models side by side, of an array whose first axis is that of outputs."""
@@ -261,6 +303,8 @@ class Model:
 
     def set_intercepts(self, values):
         """Let the intercepts, of all models side by side, be these."""
+        if self.columns.size:
+            values = values + self._of_means()
         self.intercept[0] = np.tile(values, self.n_models)
 
     def with_intercepts(self, values):
@@ -276,14 +320,23 @@ class Model:
         model = self
         if self.scale is not None:
             model = self.with_arrays(scale=self.scale.copy())
-        return model._successor(self.hyperparameters, model._weights_for(coef))
+        other = model._successor(self.hyperparameters, model._weights_for(coef))
+        # which the means of the columns would change
+        return other.with_intercepts(self.intercepts()) if self.columns.size else other
 
     def _weights_for(self, coef):
         """What records hold of coefficients: C-ordered and writeable, as the kernel takes it."""
         if self.scale is not None:
             self.scale[(self.scale == 0) & coef.any(axis=0)] = 1
             coef = coef * self.scale
+        if self.columns.size:
+            coef = np.array(coef, np.float64)
+            coef[:, self.columns["feature"]] *= self.columns["size"]
         return np.array(np.tile(coef, (self.n_models, 1)), self.dtype, order="C")
+
+    def set_coefficients(self, coef):
+        """Let the weights be these; moments and the clock stay what they are."""
+        self.optimizer.continue_as(self.optimizer, self._weights_for(coef))
 
     def is_same_kind(self, hyperparameters):
         """Whether these treat gradients, idle coefficients, scales and rates as the model does.
@@ -316,7 +369,14 @@ class Model:
 
     def _empty(self, hyperparameters):
         """A model of the same shape before its first step."""
-        return Model(hyperparameters, self.n_features, self.n_outputs, self.dtype, scale=self.scale)
+        return Model(
+            hyperparameters,
+            self.n_features,
+            self.n_outputs,
+            self.dtype,
+            scale=self.scale,
+            columns=self.columns,
+        )
 
     # -- parts by output --
 
@@ -344,6 +404,7 @@ class Model:
             outputs.size,
             self.dtype,
             scale=scale[features] if compact and scale is not None else scale,
+            columns=NO_COLUMNS if compact else self.columns,
         )
         part.clock_rate = self.clock_rate or tuple(first)
         part.clock[...] = self.clock

@@ -16,12 +16,16 @@ def effective_learning_rates(model):
     numbers, t = model.hyperparameters, model.t
     *_, squares = _moments_of_all(model).values()
     rate = _rates_of_outputs(model) / max(t, 1) ** numbers.power_t
-    divisor = numbers.spec.divisor(squares, numbers.eps, t, **numbers.parameters)
+    divisor = numbers.spec.divisor(squares, _eps_of_outputs(model), t, **numbers.parameters)
     return model.mean(rate / divisor)
 
 
 def _rates_of_outputs(model):
     return np.reshape(model.by_output().eta0, (-1, 1))
+
+
+def _eps_of_outputs(model):
+    return np.reshape(model.by_output().eps, (-1, 1))
 
 
 def _moments_of_all(model):
@@ -30,7 +34,7 @@ def _moments_of_all(model):
     moments = {}
     for moment in numbers.spec.moments:
         values = records[moment.field].T.astype(np.float64)
-        values = moment.textbook(values, numbers.eps, _rates_of_outputs(model))
+        values = moment.textbook(values, _eps_of_outputs(model), _rates_of_outputs(model))
         if numbers.ages:
             # masked moments have no time
             values *= numbers.parameters[moment.memory] ** (model.t - records["last_step"])

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ..data.columns import COLUMN
 from ..kernel.optimizers import OPTIMIZERS
 from .hyperparameters import LAST_STEP, Hyperparameters
 from .mixture import Mixture
@@ -9,7 +10,7 @@ from .model import Model
 from .records import CLOCK, record_dtype
 from .served import ServedModel
 
-VERSION = 5
+VERSION = 6
 
 
 def to_dict(model):
@@ -98,6 +99,12 @@ def _learner(numbers, parts, n_features):
     expected = [record_dtype(numbers, n_outputs, np.dtype(dtype)) for dtype in ("f4", "f8")]
     dtype = expected[records.dtype == expected[1]]
     _require_arrays(parts, records=(dtype, (n_features,)))
+    _require_arrays(parts, columns=(COLUMN, (np.size(parts["columns"]),)))
+    features = model.columns["feature"]
+    _require(
+        np.all(np.diff(features) > 0) and np.all((features >= 0) & (features < n_features)),
+        "its columns are not features in their order",
+    )
     if numbers.normalize:
         _require_arrays(parts, scale=(model.dtype, (n_features,)))
     _require(0 <= model.t <= LAST_STEP, f"t is {model.t}, not a number of steps")

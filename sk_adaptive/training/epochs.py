@@ -9,6 +9,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from .._threads import Threads
 from ..model.records import allocate
+from .averages import RunningMean
 from .parts import ModelInParts
 from .steps import Learned, TrainingFailure
 
@@ -149,6 +150,8 @@ class FitOptions:
         The scores of another run: when this one is behind, it ends.
     n_threads : int
         How many may learn the outputs.
+    averages : bool
+        Whether the weights that are scored, and those of the result, are a `RunningMean`.
     """
 
     max_iter: int
@@ -162,6 +165,7 @@ class FitOptions:
     keeps_model: bool = True
     rival: list | None = None
     n_threads: int = 1
+    averages: bool = False
 
 
 def fit_epochs(model, training, rows, features, options, validation_score=None, task=None):
@@ -210,16 +214,22 @@ def _fit_epochs(model, training, rows, features, options, validation_score, task
         progress.validation_scores, checkpoint = [], Checkpoint(features)
     begin = time.perf_counter()
     parts = ModelInParts(model, training, rows.size, features, threads, starts_anew)
+    mean = RunningMean(features, model.n_features) if options.averages else None
+    best_mean = None
     least_rate = LEAST_SHARE * model.learning_rate
     for epoch in range(1, options.max_iter + 1):
         if task is not None:
-            parts.whole()
+            if mean is None:
+                parts.whole()
             task.begin_epoch(progress)
         if options.shuffle:
             generator.shuffle(order)
         learned = Learned()
         try:
-            parts.learn(order, learned)
+            if mean is None:
+                parts.learn(order, learned)
+            else:
+                mean.learn(parts, order, learned)
         except TrainingFailure as failure:
             raise _overflow(epoch, failure.row) from None
         if epoch == 1:
@@ -233,13 +243,14 @@ def _fit_epochs(model, training, rows, features, options, validation_score, task
         if validation_score is None:
             progress.best_iteration = epoch
         else:
-            score = validation_score(parts)
+            score = validation_score(parts if mean is None else mean)
             if not np.isfinite(score):
                 raise NotFinite(f"The validation score is {score} after epoch #{epoch}.")
             # of equal ones the first
             if not progress.validation_scores or score > max(progress.validation_scores):
                 if options.keeps_model:
                     checkpoint.keep(parts.whole())
+                    best_mean = None if mean is None else mean.kept()
                 progress.best_iteration = epoch
             progress.validation_scores.append(score)
             value = -score
@@ -248,7 +259,8 @@ def _fit_epochs(model, training, rows, features, options, validation_score, task
             _print_epoch(progress, options.max_iter, time.perf_counter() - begin)
         stop = False
         if task is not None:
-            parts.whole()
+            # a mean is a model of its own, of which nothing is learned on
+            progress.model = parts.whole() if mean is None else mean.whole()
             stop = task.end_epoch(progress)
         stalled = convergence.is_stalled(value)
         if stalled and not (options.adaptive and model.learning_rate > least_rate):
@@ -272,7 +284,9 @@ def _fit_epochs(model, training, rows, features, options, validation_score, task
     if options.keeps_model and progress.best_iteration < epoch:
         progress.model = checkpoint.restored(model)
     elif options.keeps_model:
-        parts.whole()
+        progress.model = parts.whole()
+    if options.keeps_model and mean is not None:
+        mean.put_into(progress.model, best_mean)
     if options.verbose:
         print(
             f"Stopped by {progress.stopped_by} after {epoch} epochs and "

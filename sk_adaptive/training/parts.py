@@ -114,6 +114,10 @@ class ModelInParts:
             [partial(self._part, training, begun, first, last) for first, last in pairwise(ends)]
         )
 
+    @property
+    def batch_size(self):
+        return self._parts[0].training.batch_size
+
     def _part(self, training, begun, first, last):
         outputs = np.arange(first, last)
         if self._model.n_models == 1:
@@ -164,8 +168,7 @@ class ModelInParts:
         self._is_gathered = False
         for part in parts:
             part.learned = Learned()
-        batch_size = parts[0].training.batch_size
-        turn = -(-rows.size // (N_TURNS * batch_size)) * batch_size
+        turn = -(-rows.size // (N_TURNS * self.batch_size)) * self.batch_size
         waiting, lock = list(parts), threading.Lock()
 
         def work():
@@ -229,7 +232,8 @@ class ModelInParts:
         """Compute the intercepts as of now."""
         if len(self._parts) > 1:
             self._put_intercepts()
-        return self._model.intercepts()
+        columns = self._model.column_features()
+        return self._model.intercepts(self.coefficients(columns) if columns.size else None)
 
     def penalties(self, features):
         """Of each output the penalty of the weights of these features."""

@@ -162,7 +162,13 @@ def groups_of(starts):
 def _can_share(starts):
     try:
         # which the kernel refuses
-        _ = Model(_joint_hyperparameters(starts, 1), 1, len(starts), np.float64).optimizer
+        n_outputs = max(
+            np.size(getattr(start.hyperparameters.by_output(), name))
+            for start in starts
+            for name in BY_OUTPUT
+        )
+        numbers = _joint_hyperparameters(starts, n_outputs)
+        _ = Model(numbers, 1, len(starts) * n_outputs, np.float64).optimizer
     except ValueError:
         return False
     return True
@@ -170,10 +176,14 @@ def _can_share(starts):
 
 def _joint_hyperparameters(starts, n_outputs):
     """The hyperparameters of all, of which some are numbers for each output."""
-    of_all = [start.hyperparameters for start in starts]
+    of_all = [start.hyperparameters.by_output() for start in starts]
     return of_all[0].with_numbers(
         **{
-            name: tuple(np.repeat([getattr(each, name) for each in of_all], n_outputs).tolist())
+            name: tuple(
+                np.concatenate(
+                    [np.broadcast_to(getattr(each, name), n_outputs) for each in of_all]
+                ).tolist()
+            )
             for name in BY_OUTPUT
         }
     )
@@ -181,8 +191,8 @@ def _joint_hyperparameters(starts, n_outputs):
 
 def clock_rate_of(starts):
     """The clock of a group of models: see `Model`."""
-    first = starts[0].hyperparameters
-    return float(first.eta0), float(first.l2)
+    first = starts[0].hyperparameters.by_output()
+    return float(np.ravel(first.eta0)[0]), float(np.ravel(first.l2)[0])
 
 
 def bytes_of_records(starts, training, n_features):

@@ -6,13 +6,22 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..data.check import typical_row
+from ..data.new_rows import has_one_norm
 from ..kernel.optimizers import OPTIMIZERS
-from ..model.hyperparameters import Hyperparameters, Scales, hyperparameters_of
+from ..kernel.sizes import geometric_mean
+from ..model.hyperparameters import (
+    Hyperparameters,
+    Scales,
+    divides_by_largest,
+    hyperparameters_of,
+)
 
 # A typical gradient and a typical coefficient are taken to be within these bounds, for products
 # of two of them to be numbers of the precision.
 BOUNDS = {np.float32: (1e-18, 1e18), np.float64: (1e-153, 1e153)}
 
+# Where the root of the mean squared norm is so many times that of typical rows, a few are far out.
+UNLIKE = 3.0
 
 # Rows whose size is so many times that of the first ones, or less than its inverse, need others.
 FAR = 100.0
@@ -36,6 +45,16 @@ class Start:
 def takes_from_rows(estimator):
     """Whether rows tell anything: not where both eta0 and eps are numbers."""
     return isinstance(estimator.eta0, str) or estimator.eps is None
+
+
+def standardises(estimator):
+    """Whether ``normalize="auto"`` may centre and scale columns.
+
+    A number as eta0, eps or alpha is in the unit of the columns as given.
+    """
+    automatic = isinstance(estimator.eta0, str) and estimator.eps is None
+    free = estimator.penalty is None or estimator.alpha == "auto"
+    return isinstance(estimator.normalize, str) and automatic and free
 
 
 def start_of(estimator, training, rows, one_pass):
@@ -62,16 +81,26 @@ def start_of(estimator, training, rows, one_pass):
         # without rows the next call will tell
         eta0 = 0.0 if isinstance(estimator.eta0, str) else float(estimator.eta0)
         return Start(hyperparameters_of(estimator, Scales(), eta0))
-    largest, norm = typical_row(training.data, training.indptr, rows)
+    largest, norm, far_out = typical_row(training.data, training.indptr, rows)
+    if far_out > UNLIKE and not divides_by_largest(estimator):
+        _warn_of_rows_far_out(one_pass)
     intercept, scale = training.target_type.starting_point(training, rows)
     gradient = largest * training.target_type.typical_derivative(training, rows)
     bounds = BOUNDS[training.data.dtype.type]
+    gradient, gradients = _mean_and_ratios(gradient)
+    scale, coefs = _mean_and_ratios(scale)
+    if OPTIMIZERS[estimator.optimizer].decoupled:
+        # for all targets to have the same decay, to the last bit
+        coefs = tuple(2.0 ** np.round(np.log2(coefs)))
     scales = Scales(
         intercept=float(np.clip(norm, *bounds)),
         # 0 where these rows teach nothing: then the next call will tell
         gradient=float(np.clip(gradient, *bounds)) if gradient > 0 else 0.0,
         coef=float(np.clip(scale / largest, *bounds)),
         rows_a_step=float(min(training.batch_size, rows.size)),
+        gradients=gradients,
+        coefs=coefs,
+        shares=training.shares,
     )
     if isinstance(estimator.eta0, str):
         rate = automatic_rate(estimator, training, one_pass, scales.rows_a_step)
@@ -81,6 +110,29 @@ def start_of(estimator, training, rows, one_pass):
     hyperparameters = hyperparameters_of(estimator, scales, eta0)
     check_decay(estimator, hyperparameters)
     return Start(hyperparameters, intercept)
+
+
+def _mean_and_ratios(sizes):
+    """Of several targets the geometric mean, and what each is over it; of one number itself."""
+    if np.size(sizes) == 1:
+        return float(np.ravel(sizes)[0]), ()
+    if not (sizes > 0).all():
+        # weights of 0: these rows teach nothing
+        return 0.0, ()
+    mean = geometric_mean(sizes)
+    return mean, tuple((sizes / mean).tolist())
+
+
+def _warn_of_rows_far_out(one_pass):
+    warnings.warn(
+        "A few rows have entries that are far larger than those of the others. eta0 and eps follow "
+        "the others, and from the large entries little will be learned. Look for numbers that "
+        "stand for something else, or bring the features to one scale: by normalize=True, or by "
+        "StandardScaler, with with_mean=False for sparse rows.",
+        UserWarning,
+        # the caller of partial_fit, or of fit
+        stacklevel=8 if one_pass else 7,
+    )
 
 
 def automatic_rate(estimator, training, one_pass, rows_a_step):
@@ -104,12 +156,27 @@ def automatic_rate(estimator, training, one_pass, rows_a_step):
     return rate * faster
 
 
+def averages_help(estimator, training, rows):
+    """Whether ``average="auto"`` lets `fit` take the mean of the last weights.
+
+    It does where the last steps leave noise: those of numbers, those of an optimizer whose steps do
+    not shrink by themselves, and those of rows that no vectorizer has given one norm.
+    """
+    if estimator.average != "auto" or estimator.learning_rate == "adaptive":
+        return False
+    return (
+        training.target_type.is_number
+        or OPTIMIZERS[estimator.optimizer].ages
+        or not has_one_norm(training, rows)
+    )
+
+
 def warn_of_other_scales(estimator, training, rows, scales):
     """Say it where rows are far from those that told the scales, which stay."""
     told = scales.gradient > 0 and takes_from_rows(estimator)
-    if not told or not rows.size or estimator.normalize:
+    if not told or not rows.size or divides_by_largest(estimator):
         return
-    _, norm = typical_row(training.data, training.indptr, rows)
+    _, norm, _ = typical_row(training.data, training.indptr, rows)
     ratio = norm / scales.intercept
     if not 1 / FAR < ratio < FAR:
         warnings.warn(
@@ -125,7 +192,8 @@ def warn_of_other_scales(estimator, training, rows, scales):
 def check_decay(estimator, hyperparameters):
     """Refuse a decay of adamw that would turn the signs of weights."""
     eta0 = hyperparameters.eta0
-    if hyperparameters.spec.decoupled and eta0 * hyperparameters.l2 >= 1:
+    largest = np.max(np.multiply(hyperparameters.by_output().eta0, hyperparameters.l2))
+    if hyperparameters.spec.decoupled and largest >= 1:
         found = ", which was found from the rows" if isinstance(estimator.eta0, str) else ""
         raise ValueError(
             f"eta0 * alpha must be less than 1 with optimizer={estimator.optimizer!r}, as weights "

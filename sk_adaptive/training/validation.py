@@ -10,6 +10,7 @@ from sklearn.metrics import check_scoring
 from sklearn.metrics._scorer import _PassthroughScorer
 
 from .._threads import sparse_products
+from ..data.new_rows import part_as_new
 
 # early_stopping="auto" sets rows aside where they count as at least so many, see `n_telling`.
 LEAST_ROWS = 50
@@ -37,7 +38,7 @@ def check_validation_data(estimator, X_val, y_val, sample_weight_val):
         )
 
 
-def rows_to_learn(estimator, X, y, training, given, judge):
+def rows_to_learn(estimator, X, y, training, given, judge, starts_anew):
     """The rows to learn, a function that scores a model on other rows, or None, and all rows.
 
     Parameters
@@ -51,6 +52,8 @@ def rows_to_learn(estimator, X, y, training, given, judge):
         `X_val` and `y_val` of `fit`, validated, and the `TrainingData` of them.
     judge : callable
         Takes a model, and returns an estimator that has learned it.
+    starts_anew : bool
+        Whether only the features of learned rows will have coefficients.
 
     Returns
     -------
@@ -82,7 +85,8 @@ def rows_to_learn(estimator, X, y, training, given, judge):
         training.target_type, y, estimator.validation_fraction, estimator.random_state
     )
     rows, held_out = parts_with_weight(training, *split)
-    return rows, _score(estimator, X, y, training, held_out, judge), all_rows
+    part = part_as_new(training, rows, held_out) if starts_anew else training.part(held_out)
+    return rows, _score(estimator, X, y, training, held_out, judge, part), all_rows
 
 
 def n_telling(training, rows):
@@ -119,11 +123,12 @@ def parts_with_weight(training, rows, held_out):
     return rows, held_out
 
 
-def _score(estimator, X, y, training, rows, judge):
-    """The function that scores a model on these rows of X and y."""
+def _score(estimator, X, y, training, rows, judge, part=None):
+    """The function that scores a model on these rows of X and y, or on what `part` has for them."""
     if estimator.scoring == "loss":
-        return ValidationLoss(training.part(rows), estimator.n_jobs)
-    score = scorer_on(estimator, X[rows], y[rows], weights_for_scorers(training, rows))
+        return ValidationLoss(training.part(rows) if part is None else part, estimator.n_jobs)
+    X = X[rows] if part is None else part.rows_like(X)
+    score = scorer_on(estimator, X, y[rows], weights_for_scorers(training, rows))
     return lambda parts: score(judge(parts.whole()))
 
 

@@ -1,0 +1,85 @@
+"""The mean of the weights of a run, of which later ones count more."""
+
+import numpy as np
+
+from .steps import Learned
+
+# Weights are taken in so many times an epoch.
+TIMES_AN_EPOCH = 4
+
+# Those of the k-th time count nearly by this power of k: half of the mean is of the last sixth.
+POWER = 3
+
+
+class RunningMean:
+    """The mean of the weights that a model has had, each by its time (Shamir and Zhang 2013).
+
+    It is asked as a `ModelInParts` is.
+
+    Parameters
+    ----------
+    features : int64 ndarray
+        The features that may have weights, sorted.
+    n_features : int
+    """
+
+    def __init__(self, features, n_features):
+        self._features, self._n_features = features, n_features
+        self._coef = self._intercept = self._parts = None
+        self._n_taken = 0
+
+    def learn(self, parts, order, learned):
+        """Let the parts learn an epoch, and take their weights in; see `ModelInParts.learn`."""
+        self._parts = parts
+        n_batches = -(-order.size // parts.batch_size)
+        size = parts.batch_size * max(1, -(-n_batches // TIMES_AN_EPOCH))
+        for start in range(0, order.size, size):
+            piece = Learned()
+            parts.learn(order[start : start + size], piece)
+            learned.n_rows += piece.n_rows
+            so_far = learned.losses
+            learned.losses = piece.losses if so_far is None else so_far + piece.losses
+            self._take_in(parts.coefficients(self._features), parts.intercepts())
+
+    def _take_in(self, coef, intercept):
+        self._n_taken += 1
+        if self._coef is None:
+            self._coef, self._intercept = coef, intercept.copy()
+            return
+        share = (POWER + 1) / (self._n_taken + POWER)
+        coef -= self._coef
+        coef *= coef.dtype.type(share)
+        self._coef += coef
+        self._intercept += share * (intercept - self._intercept)
+
+    def kept(self):
+        """What `put_into` takes: the mean as of now."""
+        return self._coef.copy(), self._intercept.copy()
+
+    def put_into(self, model, kept=None):
+        """Let the weights of a model be the mean, or one that was kept before."""
+        coef, intercept = (self._coef, self._intercept) if kept is None else kept
+        whole = np.zeros((coef.shape[0], self._n_features), coef.dtype)
+        whole[:, self._features] = coef
+        model.set_coefficients(whole)
+        model.set_intercepts(intercept)
+
+    def coefficients(self, features):
+        """The mean of these features' weights: of shape (n_outputs, n)."""
+        if features.size == self._n_features == self._features.size:
+            return self._coef.copy()
+        # those that are not among them have never had a weight
+        places = np.searchsorted(self._features, features)
+        places = np.minimum(places, max(self._features.size - 1, 0))
+        if not self._features.size:
+            return np.zeros((self._coef.shape[0], features.size), self._coef.dtype)
+        return np.where(self._features[places] == features, self._coef[:, places], 0)
+
+    def intercepts(self):
+        return self._intercept
+
+    def whole(self):
+        """A model of its own with these weights."""
+        model = self._parts.whole().copy()
+        self.put_into(model)
+        return model
