@@ -218,21 +218,18 @@ class LearnsStreams:
             steps = -(-ROWS_OF_SEARCH // batch_size) - model.t
             last = min(last, max(0, steps) * batch_size)
         keys, done = raw.keys(rows[:last]), 0
-        first_rows = model.first_rows.copy()
         for position, act in chain(model.watch(keys, batch_size), [(last, None)]):
             begin = model.t
             try:
                 self._learn_on(training, rows[done:position])
             except BaseException:
-                learned = (model.t - begin) * batch_size
-                model.count_again(first_rows, keys[done : done + learned])
+                model.memory.forget(done + (model.t - begin) * batch_size)
                 raise
             done = position
             if act is not None:
                 act()
             if settles and model.pause[0]:
                 break
-            first_rows = model.first_rows.copy()
         if settles and (model.pause[0] or model.t * batch_size >= ROWS_OF_SEARCH):
             self._model = model.settled()
             self._learn_on(training, rows[done:])

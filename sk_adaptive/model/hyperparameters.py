@@ -93,6 +93,12 @@ class Hyperparameters:
         """Whether idle moments age."""
         return self.spec.ages and self.sparse_update == "exact"
 
+    @property
+    def turns_signs(self):
+        """Whether a decay of its own would turn the signs of weights."""
+        decay = np.max(np.multiply(self.by_output().eta0, self.l2))
+        return self.spec.decoupled and decay >= 1
+
     def with_numbers(self, **numbers):
         return replace(self, **numbers)
 
