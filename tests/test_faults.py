@@ -515,7 +515,11 @@ BAD_VALUES = {
 }
 BAD_VALUES_OF_ONE = {
     CLASSIFIER: {"class_weight": ["heavy", 2.0], "multi_class": ["ovo", None]},
-    REGRESSOR: {"quantile": [0.0, 1.0, np.nan, None]},
+    REGRESSOR: {
+        "quantile": [0.0, 1.0, np.nan, None],
+        "expectile": [0.0, 1.0, np.nan, None],
+        "power": [0.9, 2.1, np.nan, None],
+    },
 }
 
 

@@ -9,12 +9,16 @@ from abc import abstractmethod
 
 import numpy as np
 import scipy.sparse as sp
+from scipy.special import expit
 from sklearn.model_selection import ShuffleSplit
 from sklearn.utils import assert_all_finite
 
 from ..kernel.sizes import FAR_OUT, within_reach
 
 NO_CLASS_WEIGHTS = np.empty((0, 0))
+
+# From raw predictions to predictions.
+_INVERSE_LINKS = {"identity": np.asarray, "log": np.exp, "logit": expit}
 
 
 class Targets:
@@ -166,20 +170,23 @@ class NumberTargets(Targets):
         return None
 
     def check_whole(self, y):
-        if self.loss.log_link and not np.all(np.any(y, axis=0)):
+        if self.loss.link == "log" and not np.all(np.any(y, axis=0)):
             raise ValueError(f"loss={self._loss_name!r} requires a y that is not all zero.")
 
     def encode(self, y, class_weighted=True):
-        if self.loss.log_link and np.any(y < 0):
-            row = int(np.argmax(np.any(y.reshape(y.shape[0], -1) < 0, axis=1)))
-            raise ValueError(
-                f"loss={self._loss_name!r} requires y >= 0; it is {y[row]} at row {row}."
-            )
+        if self.loss.requirement is not None:
+            valid = self.loss.are_valid(y).reshape(y.shape[0], -1).all(axis=1)
+            if not valid.all():
+                row = int(np.argmin(valid))
+                raise ValueError(
+                    f"loss={self._loss_name!r} requires {self.loss.requirement}; it is {y[row]} at "
+                    f"row {row}."
+                )
         return y if self.shape else y[:, np.newaxis], NO_CLASS_WEIGHTS
 
     def decode(self, raw_predictions):
         predictions = raw_predictions.reshape(raw_predictions.shape[0], *self.shape)
-        return np.exp(predictions) if self.loss.log_link else predictions
+        return _INVERSE_LINKS[self.loss.link](predictions)
 
     def as_shown(self, values):
         return values if self.shape else values[0]
@@ -225,6 +232,9 @@ class NumberTargets(Targets):
         # powers of 2, so that nothing is rounded
         powers = np.clip(np.round(units.mean() - units), -1000, 1000)
         return tuple((2.0**powers).tolist()) if powers.any() else ()
+
+    def unit_of_derivative(self):
+        return self.loss.unit_of_derivative()
 
     def _constants(self, training, targets):
         """The best raw predictions of a model without coefficients."""

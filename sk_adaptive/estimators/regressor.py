@@ -14,17 +14,21 @@ from .locking import one_at_a_time
 class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
     """Linear regressions trained by SGD with a step size for each feature.
 
-    Least squares, robust, quantile and Poisson regression for sparse data, trained by AdaGrad,
-    RMSProp, Adam, AdamW or FTRL-Proximal. `partial_fit` learns from a stream.
+    Least squares, robust, quantile, Poisson, gamma and Tweedie regression for sparse data, trained
+    by AdaGrad, RMSProp, Adam, AdamW or FTRL-Proximal. `partial_fit` learns from a stream.
 
     Parameters
     ----------
     loss : {'squared_error', 'huber', 'epsilon_insensitive', 'squared_epsilon_insensitive', \
-            'quantile', 'poisson'}, default='squared_error'
+            'quantile', 'expectile', 'poisson', 'gamma', 'tweedie', 'log_loss'}, \
+            default='squared_error'
         The loss to minimise. 'squared_error' is least squares, divided by 2. 'huber' is linear
         beyond `epsilon`. The epsilon-insensitive losses ignore errors up to `epsilon`; the first
-        is the linear support vector regression. 'quantile' estimates `quantile`. 'poisson' is half
-        the Poisson deviance; its predictions are the exponential of the linear model.
+        is the linear support vector regression. 'quantile' estimates `quantile`, and 'expectile'
+        `expectile`. 'poisson', 'gamma' and 'tweedie' are half the deviance of these distributions;
+        predictions are the exponential of the linear model. With 'poisson' `y` is not negative,
+        with 'gamma' it is positive; of 'tweedie' see `power`. 'log_loss' is logistic regression on
+        targets that are probabilities, in [0, 1], and predictions are probabilities.
     optimizer : {'adagrad', 'rmsprop', 'adam', 'adamw', 'ftrl'}, default='adagrad'
         The update rule. In the formulas g is the gradient of the mini-batch's mean loss with
         respect to one coefficient w, and eta is the learning rate of the step:
@@ -59,9 +63,10 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
     fit_intercept : bool, default=True
         Whether to learn an intercept. Every step moves it, and it has no penalty. It is the
         coefficient of a constant feature that is as large as the rows of the first call are: the
-        root of their mean squared norm. It starts at the median of `y`, with 'poisson' at the
-        logarithm of its mean, unless there are coefficients or intercepts to start from. If `eta0`
-        and `eps` are numbers, the constant is 1 and the start is 0.
+        root of their mean squared norm. It starts at the median of `y`, with 'poisson', 'gamma'
+        and 'tweedie' at the logarithm of its mean, with 'log_loss' at the log odds of its mean,
+        unless there are coefficients or intercepts to start from. If `eta0` and `eps` are numbers,
+        the constant is 1 and the start is 0.
     max_iter : int, default=100
         The largest number of epochs of `fit`.
     tol : float or None, default=3e-4
@@ -98,8 +103,9 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
         `fit`, `partial_fit` goes on with the rate that was found.
 
         The automatic rate is proportional to the mean distance of `y` from its median. With
-        'poisson' it does not depend on `y`. Several targets share one rate, made of the geometric
-        mean of their distances: bring them to about the same scale.
+        'poisson', 'gamma', 'tweedie' and 'log_loss' it does not depend on `y`. Several targets
+        share one rate, made of the geometric mean of their distances: bring them to about the same
+        scale.
     power_t : float, default=0.5
         The exponent of 'invscaling', in [0, inf). With the other schedules a negative value causes
         a `FutureWarning`, as in scikit-learn.
@@ -137,6 +143,12 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
         'squared_epsilon_insensitive', in [0, inf).
     quantile : float, default=0.5
         The quantile that 'quantile' estimates, in (0, 1).
+    expectile : float, default=0.5
+        The expectile that 'expectile' estimates, in (0, 1). 0.5 is the mean.
+    power : float, default=1.5
+        The power of the mean that the variance of 'tweedie' follows, in [1, 2], as in
+        scikit-learn's TweedieRegressor. 1 is 'poisson', 2 is 'gamma' with positive `y`; between
+        them `y` may be 0 and is otherwise continuous.
     early_stopping : bool or 'auto', default='auto'
         Whether `fit` stops by the score of rows that it does not learn. These rows are `X_val`,
         `y_val` and `sample_weight_val` of `fit`; then `fit` ends with the weights of the epoch
@@ -293,6 +305,8 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
         **AdaptiveSGD._parameter_constraints,
         "loss": [StrOptions(set(REGRESSION_LOSSES))],
         "quantile": [Interval(Real, 0, 1, closed="neither")],
+        "expectile": [Interval(Real, 0, 1, closed="neither")],
+        "power": [Interval(Real, 1, 2, closed="both")],
     }
 
     def __init__(
@@ -319,6 +333,8 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
         normalize="auto",
         epsilon=0.1,
         quantile=0.5,
+        expectile=0.5,
+        power=1.5,
         early_stopping="auto",
         scoring="loss",
         refit=True,
@@ -351,6 +367,8 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
         self.normalize = normalize
         self.epsilon = epsilon
         self.quantile = quantile
+        self.expectile = expectile
+        self.power = power
         self.early_stopping = early_stopping
         self.scoring = scoring
         self.refit = refit
@@ -479,5 +497,5 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
-        tags.target_tags.positive_only = REGRESSION_LOSSES[self.loss].make.log_link
+        tags.target_tags.positive_only = REGRESSION_LOSSES[self.loss].make.link == "log"
         return tags
