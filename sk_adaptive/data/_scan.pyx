@@ -244,6 +244,46 @@ def standardise(
     return n
 
 
+cdef inline uint64_t mixed(uint64_t h, uint64_t bits) noexcept nogil:
+    h = (h ^ bits) * <uint64_t>0x9E3779B97F4A7C15u
+    return h ^ (h >> 32)
+
+
+def keys_of_rows(
+    const word[::1] numbers,
+    const int32_t[::1] indices,
+    const int64_t[::1] indptr,
+    const uint64_t[:, ::1] targets,
+    const int64_t[::1] rows,
+    uint64_t[::1] keys,
+):
+    """Write a hash of each of these rows and its targets, which is never 0.
+
+    Parameters
+    ----------
+    numbers : uint32 or uint64 array
+        The bits of the entries of a canonical CSR matrix.
+    indices, indptr : arrays
+        Of this matrix.
+    targets : uint64 array
+        The bits of the targets.
+    rows : int64 array
+    keys : uint64 array of the same shape
+        Written to.
+    """
+    cdef Py_ssize_t i, j, n_targets = targets.shape[1]
+    cdef int64_t row
+    cdef uint64_t key
+    with nogil:
+        for i in range(rows.shape[0]):
+            row, key = rows[i], 1
+            for j in range(n_targets):
+                key = mixed(key, targets[row, j])
+            for j in range(indptr[row], indptr[row + 1]):
+                key = mixed(mixed(key, <uint64_t>indices[j]), numbers[j])
+            keys[i] = key | 1
+
+
 def copy_pieces(
     const unsigned char[:, ::1] source,
     unsigned char[:, ::1] target,

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
-from ._scan import normalised, raise_scale
+from ._scan import keys_of_rows, normalised, raise_scale
 from .check import NOTHING, check_weights, kernel_matrix, scan_arrays
 
 # Marking the feature of an entry takes about as long as an epoch's look at a feature. With so
@@ -92,6 +92,14 @@ class TrainingData:
         scale = np.zeros(self.n_features, self.data.dtype)
         raise_scale(self.data, self.indices, self.indptr, rows, scale)
         return scale
+
+    def keys(self, rows):
+        """A number for each of these rows: the same for rows, with their targets, that are."""
+        keys = np.empty(rows.size, np.uint64)
+        bits = self.data.view(np.uint32 if self.data.itemsize == 4 else np.uint64)
+        targets = self.targets.view(np.uint64)
+        keys_of_rows(bits, self.indices, self.indptr, targets, rows, keys)
+        return keys
 
     def rows_like(self, X):
         """The rows as an array or a matrix, whichever X is."""

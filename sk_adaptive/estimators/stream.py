@@ -1,6 +1,7 @@
 """Learning a stream: what `partial_fit` of both estimators does."""
 
 from functools import cache
+from itertools import chain
 from operator import attrgetter, is_
 
 import numpy as np
@@ -10,7 +11,7 @@ from .._threads import Threads, n_threads_of
 from ..data.check import ROWS_OF_RATE
 from ..data.columns import NO_COLUMNS, columns_of, standardised
 from ..model.hyperparameters import divides_by_largest, hyperparameters_of
-from ..model.mixture import Mixture, as_it_goes_on, stream_model
+from ..model.mixture import ROWS_OF_SEARCH, Mixture, as_it_goes_on, kind_of_model
 from ..model.served import ServedModel
 from ..training.epochs import OVERFLOW_ADVICE
 from ..training.parts import ModelInParts, can_share, is_enough
@@ -81,8 +82,10 @@ class LearnsStreams:
         if not first_call:
             self._check_outputs(training)
         if not unchanged:
-            self._check_comparable(training)
-            model = (self._first_model if first_call else self._next_model)(training, rows)
+            compares = self._compares_rates(training)
+            model = (self._first_model if first_call else self._next_model)(
+                training, rows, compares
+            )
             if model is not self.__dict__.get("_model"):
                 self._adopt(model)
             if isinstance(model, Mixture):
@@ -97,14 +100,16 @@ class LearnsStreams:
             warn_of_other_scales(self, training, rows, self._model.hyperparameters.scales)
         return training, rows
 
-    def _check_comparable(self, training):
-        """Refuse a search where losses do not tell which of two rates is better."""
-        if self.eta0 == "search" and not training.target_type.compares_models(training):
+    def _compares_rates(self, training):
+        """Whether losses tell which of two rates is better; a search is refused where not."""
+        compares = training.target_type.compares_models(training)
+        if self.eta0 == "search" and not compares:
             raise ValueError(
                 "eta0='search' compares the losses of rates in partial_fit, and "
                 f"loss={self.loss!r} is 0 for a model that predicts 0: set eta0 to 'auto' or "
                 "a number."
             )
+        return compares
 
     def _is_settled(self, hyperparameters):
         """Whether rows have told what they are to tell."""
@@ -117,18 +122,21 @@ class LearnsStreams:
                 f"y has {training.n_outputs} output(s), but the model has {n_outputs}."
             )
 
-    def _first_model(self, training, rows):
+    def _first_model(self, training, rows, compares):
         """The model before anything is learned."""
         columns = columns_of(training, rows) if standardises(self) else NO_COLUMNS
         start = self._start_partial_fit(standardised(training, columns), rows)
         self._sparse_coef = False
+        kind = kind_of_model(start.hyperparameters, compares)
         shape = training.n_features, training.n_outputs
-        model = stream_model(start.hyperparameters, *shape, training.data.dtype, columns=columns)
+        model = kind(start.hyperparameters, *shape, training.data.dtype, columns=columns)
         return _with_intercept_of(start, model)
 
-    def _next_model(self, training, rows):
+    def _next_model(self, training, rows, compares):
         """The model as it goes on after a change of parameters."""
         model = self._model
+        if isinstance(model, Mixture) and not compares:
+            model = model.settled()
         before = model.hyperparameters
         # A rate that rows or "adaptive" have settled stays; a new number replaces it.
         settled = isinstance(self.eta0, str) or self.learning_rate == "adaptive"
@@ -138,7 +146,7 @@ class LearnsStreams:
             check_decay(self, hyperparameters)
             return model.successor(hyperparameters)
         start = self._start_partial_fit(standardised(training, model.columns), rows, model.scale)
-        return _with_intercept_of(start, as_it_goes_on(model, start.hyperparameters))
+        return _with_intercept_of(start, as_it_goes_on(model, start.hyperparameters, compares))
 
     def _start_partial_fit(self, training, rows, scale=None):
         """The start on rows that are not normalised yet, after those that had this scale."""
@@ -177,8 +185,7 @@ class LearnsStreams:
                 scale = model.scale
                 scale_before = scale[raw.indices]
                 training = raw.normalised(rows, scale)
-            if not self._learn_shared(training, rows):
-                learn_all(model, training, rows, model.progressive_loss)
+            self._learn_watching(training, rows, raw)
         except TrainingFailure as failure:
             stopped = ValueError(
                 f"Floating-point under-/overflow occurred at row {failure.row}. The rows before it "
@@ -190,12 +197,49 @@ class LearnsStreams:
             if stopped is not None and scale_before is not None:
                 # rows that were not learned leave no trace
                 scale[raw.indices] = scale_before
-                raw.normalised(rows[: (model.t - begin) * raw.batch_size], scale)
-            if stopped is not None and model.t == begin:
+                raw.normalised(rows[: (self._model.t - begin) * raw.batch_size], scale)
+            if stopped is not None and self._model.t == begin:
                 raise stopped
             return stopped
         finally:
             del stopped  # as its traceback refers to this frame
+
+    def _learn_watching(self, training, rows, raw):
+        """Learn these rows, and see to it that a search for the rate ends when it should.
+
+        `raw` are the rows before `normalize` has divided them by what is known by now.
+        """
+        model, batch_size = self._model, training.batch_size
+        if not isinstance(model, Mixture):
+            self._learn_on(training, rows)
+            return
+        settles, last = model.hyperparameters.rate_is == "auto", rows.size
+        if settles:
+            steps = -(-ROWS_OF_SEARCH // batch_size) - model.t
+            last = min(last, max(0, steps) * batch_size)
+        keys, done = raw.keys(rows[:last]), 0
+        first_rows = model.first_rows.copy()
+        for position, act in chain(model.watch(keys, batch_size), [(last, None)]):
+            begin = model.t
+            try:
+                self._learn_on(training, rows[done:position])
+            except BaseException:
+                learned = (model.t - begin) * batch_size
+                model.count_again(first_rows, keys[done : done + learned])
+                raise
+            done = position
+            if act is not None:
+                act()
+            if settles and model.pause[0]:
+                break
+            first_rows = model.first_rows.copy()
+        if settles and (model.pause[0] or model.t * batch_size >= ROWS_OF_SEARCH):
+            self._model = model.settled()
+            self._learn_on(training, rows[done:])
+
+    def _learn_on(self, training, rows):
+        if rows.size and not self._learn_shared(training, rows):
+            learn_all(self._model, training, rows, self._model.progressive_loss)
 
     def _learn_shared(self, training, rows):
         """Let threads learn rows of a partial_fit; False, and nothing done, if they can't."""

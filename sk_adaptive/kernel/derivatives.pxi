@@ -93,7 +93,8 @@ cdef class Derivatives:
             self.kept[self.position + i, k] = self.raw_prediction[k]
         if self.models is not None:
             self.models.leave_out(self.raw_prediction)
-            self.models.add_loss(self.loss, self.raw_prediction, self.of_row, self.factors)
+            self.models.add_loss(
+                self.loss, self.raw_prediction, self.of_row, self.factors, weight)
         while start < self.n_all:
             self.loss.evaluate_outputs(
                 self.raw_prediction + start, self.of_row + start, self.values + start,

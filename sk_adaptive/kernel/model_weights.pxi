@@ -3,11 +3,17 @@
 After each step a weight is multiplied by exp(-rate * loss of the step), as in the aggregating
 algorithm (Vovk 1990), and the weights are divided by their sum. A fixed share of the whole then goes
 to all in the proportion of the first weights (Herbster and Warmuth 1998): no model falls so far
-behind that it could not come back when the stream has changed.
+behind that it could not come back when the stream has changed. Losses have the unit of the sample
+weights of now, which may grow along a stream.
 
 A model that a step would have made non-finite is out for good. Its weight is 0 then, which no other's
 ever is, and so are its coefficients: Python sees to that between two steps.
 """
+
+
+cdef enum:
+    # the unit follows the sample weights of about so many steps
+    STEPS_OF_UNIT = 256
 
 
 @cython.final
@@ -29,6 +35,11 @@ cdef class ModelWeights:
         # of the last step: whether it would have made the model non-finite
         unsigned char[::1] failed
         double rate, share
+        # the mean sample weight of the first rows, and of about the last ones
+        double[::1] unit
+        # of the rows of the step: their weights, summed, and their number
+        double weight
+        Py_ssize_t n_rows
         Py_ssize_t n_outputs, n_models
         # of the mean, one number for each output: raw predictions, targets that become
         # derivatives, values; and of each model the loss of the step
@@ -36,6 +47,8 @@ cdef class ModelWeights:
         double[::1] of_models
         # whether no model is out
         bint complete
+        # whether the weights stay what they are
+        bint paused
         # of the mean, before the step
         double loss
 
@@ -45,14 +58,17 @@ cdef class ModelWeights:
         self.failed = mixture.failed
         self.rate = mixture.mixing_rate
         self.share = mixture.share
+        self.unit = mixture.unit
         self.complete = mixture.complete
+        self.paused = mixture.pause[0] > 0
         self.n_outputs = n_outputs
         self.n_models = self.weights.shape[0]
         self.of_mean = np.zeros((3, room_for_losses(n_outputs)))
         self.of_models = np.empty(self.n_models)
 
     cdef void begin(self) noexcept nogil:
-        self.loss = 0.0
+        self.loss = self.weight = 0.0
+        self.n_rows = 0
         memset(&self.failed[0], 0, self.n_models)
 
     cdef void leave_out(self, double* numbers) noexcept nogil:
@@ -82,9 +98,12 @@ cdef class ModelWeights:
 
     cdef void add_loss(
         self, Loss loss, const double* raw_predictions, const double* targets,
-        const double* factors,
+        const double* factors, double weight,
     ) noexcept nogil:
-        """Add the loss of the mean. Raw predictions of a model that is out are finite."""
+        """Add the loss of the mean on a row of this sample weight.
+
+        Raw predictions of a model that is out are finite.
+        """
         cdef Py_ssize_t k
         cdef double* mean = &self.of_mean[0, 0]
         cdef double* derivatives = &self.of_mean[1, 0]
@@ -96,6 +115,8 @@ cdef class ModelWeights:
         loss.evaluate_outputs(mean, derivatives, values, self.n_outputs)
         for k in range(self.n_outputs):
             self.loss += factors[k] * values[k]
+        self.weight += weight
+        self.n_rows += 1
 
     cdef void find_failed_row(
         self, const double* raw_prediction, const double* derivative
@@ -131,10 +152,16 @@ cdef class ModelWeights:
                     self.failed[k // self.n_outputs] = True
 
     cdef void update(self) noexcept nogil:
-        """Take in what each model has lost in the step."""
+        """Take in what each model has lost in the step, in the unit of the weights of now."""
+        cdef double ratio = 1.0
+        if self.paused:
+            return
+        if self.unit[1] > 0:
+            self.unit[1] += (self.weight / self.n_rows - self.unit[1]) / STEPS_OF_UNIT
+            ratio = self.unit[0] / self.unit[1]
         kernel.reweigh(
-            &self.weights[0], &self.of_models[0], &self.handed_out[0], self.n_models, self.rate,
-            self.share)
+            &self.weights[0], &self.of_models[0], &self.handed_out[0], self.n_models,
+            self.rate * ratio, self.share)
 
 
 def mix(
@@ -170,6 +197,7 @@ def mix(
         double[:, ::1] buffer = np.zeros((2, K))
         double* of_outputs = &buffer[0, 0]
         double* factors = &buffer[1, 0]
+        double weight
         bint coupled = loss.couples_outputs
         Py_ssize_t i
         int64_t row
@@ -179,10 +207,11 @@ def mix(
             if i % batch_size == 0:
                 m.begin()
             row = rows[i]
+            weight = weights[row] if weights.shape[0] else 1.0
             set_targets(
                 of_outputs, factors, K, &targets[row, 0], targets.shape[1], of_classes, coupled,
-                weights[row] if weights.shape[0] else 1.0)
-            m.add_loss(loss, &raw_predictions[i, 0], of_outputs, factors)
+                weight)
+            m.add_loss(loss, &raw_predictions[i, 0], of_outputs, factors, weight)
             if (i + 1) % batch_size == 0 or i + 1 == rows.shape[0]:
                 total[0] += m.loss
                 finite = m.check_losses(&losses_of_steps[i // batch_size, 0])

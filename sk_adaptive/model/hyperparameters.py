@@ -53,8 +53,8 @@ class Hyperparameters:
         A name of the registry.
     sparse_update : {"exact", "masked"}
     normalize : bool
-    searches : bool
-        Whether the rate is searched for, see `mixture`.
+    rate_is : {"given", "auto", "search"}
+        What the parameter eta0 asks for: see `mixture`.
     scales : Scales
         What automatic numbers were derived from.
     eta0 : float or tuple of float
@@ -73,7 +73,7 @@ class Hyperparameters:
     optimizer: str
     sparse_update: str
     normalize: bool
-    searches: bool
+    rate_is: str
     scales: Scales
     eta0: float | tuple
     eps: float | tuple
@@ -155,7 +155,7 @@ def hyperparameters_of(estimator, scales, eta0):
         optimizer=estimator.optimizer,
         sparse_update=estimator.sparse_update,
         normalize=divides_by_largest(estimator),
-        searches=estimator.eta0 == "search",
+        rate_is=estimator.eta0 if isinstance(estimator.eta0, str) else "given",
         scales=scales,
         eta0=float(eta0),
         eps=_numbers(eps),

@@ -1,8 +1,14 @@
 """A rate that nobody has to choose: models of several rates side by side, and their mean."""
 
+from functools import partial
+
 import numpy as np
 
+from .first_rows import N_FIRST, first_row_dtype, have_come_again, hits, weights_before
 from .model import Model
+
+# eta0="auto" settles after so many rows on the rate that has predicted best.
+ROWS_OF_SEARCH = 1 << 15
 
 # partial_fit searches so many rates, each twice the one before. They are the automatic one times
 # powers of 2, for the products with them to be exact.
@@ -33,24 +39,21 @@ def first_weights(n_models):
     return weights / weights.sum()
 
 
-def stream_model(hyperparameters, *arguments, **named):
-    """A model that `partial_fit` starts with: a mixture, if the rate is searched for.
-
-    The other arguments are those of `Model`.
-    """
-    kind = Mixture if hyperparameters.searches else Model
-    return kind(hyperparameters, *arguments, **named)
+def kind_of_model(hyperparameters, compares):
+    """The class that `partial_fit` starts with: a mixture, if losses are to tell the rate."""
+    return Mixture if compares and hyperparameters.rate_is != "given" else Model
 
 
-def as_it_goes_on(model, hyperparameters):
+def as_it_goes_on(model, hyperparameters, compares):
     """The model under other hyperparameters. With another kind of them it starts anew.
 
     It does so from its coefficients and intercepts.
     """
-    if model.is_same_kind(hyperparameters):
+    is_untaught = model.t == 0 and not model.hyperparameters.scales.gradient
+    if model.is_same_kind(hyperparameters) and (isinstance(model, Mixture) or not is_untaught):
         return model.successor(hyperparameters)
     coef = model.coefficients()
-    successor = stream_model(
+    successor = kind_of_model(hyperparameters, compares)(
         hyperparameters,
         model.n_features,
         model.n_outputs,
@@ -86,15 +89,25 @@ class Mixture(Model):
         See `SHARE`.
     complete : bool
         Whether no model is out.
+    unit : float64 ndarray of shape (2,)
+        The mean sample weight of the first rows, and that of now.
+    first_rows : array of the type `first_row_dtype`
+        The first rows of the stream.
+    pause : int64 ndarray of shape (2,)
+        The step up to which the weights stay what they are, as known rows come again, or 0; and
+        after how many steps it is seen whether they still do.
     """
 
-    SMALL_ARRAYS = (*Model.SMALL_ARRAYS, "multiples", "weights")
+    SMALL_ARRAYS = (*Model.SMALL_ARRAYS, "multiples", "weights", "unit", "first_rows", "pause")
 
     def __init__(self, hyperparameters, *arguments, multiples=None, **named):
         if multiples is None:
             multiples = first_multiples(hyperparameters)
         self.multiples = multiples
         self.weights = first_weights(multiples.size)
+        self.unit = np.zeros(2)
+        self.first_rows = np.zeros(N_FIRST, first_row_dtype(multiples.size))
+        self.pause = np.zeros(2, np.int64)
         self.begin_mixing()
         super().__init__(hyperparameters, *arguments, **named)
 
@@ -164,7 +177,7 @@ class Mixture(Model):
         return out
 
     def is_same_kind(self, hyperparameters):
-        return super().is_same_kind(hyperparameters) and hyperparameters.searches
+        return super().is_same_kind(hyperparameters) and hyperparameters.rate_is != "given"
 
     def _empty(self, hyperparameters):
         other = Mixture(
@@ -176,7 +189,8 @@ class Mixture(Model):
             columns=self.columns,
             multiples=self.multiples,
         )
-        other.weights[...] = self.weights
+        for name in ("weights", "unit", "first_rows", "pause"):
+            getattr(other, name)[...] = getattr(self, name)
         other.mixing_rate = self.mixing_rate
         other._count()
         return other
@@ -194,8 +208,93 @@ class Mixture(Model):
         if not unit > 0:
             # these rows have not told it: no model has learned anything
             self.mixing_rate = 0.0
-        else:
-            self.mixing_rate = training.target_type.unit_of_derivative() / unit
+            return
+        self.mixing_rate = training.target_type.unit_of_derivative() / unit
+        if not self.unit.all():
+            weights = training.sample_weight
+            self.unit[...] = weights[weights > 0].mean() if weights.any() else 1.0
+
+    # -- rows that come again --
+
+    def watch(self, keys, batch_size):
+        """Notice rows of the stream that come again, and stop weighing models while they do.
+
+        Parameters
+        ----------
+        keys : uint64 ndarray
+            Of the rows to come, in their order.
+        batch_size : int
+
+        Yields
+        ------
+        position : int
+            So many of the rows are to be learned first.
+        act : callable
+            To be called then.
+        """
+        begin, counts = self.t, self.first_rows["count"]
+        for position, place in hits(self.first_rows, keys):
+            step = begin + position // batch_size
+            yield from self._ends_of_pause(begin, step, batch_size)
+            if counts[place] or self.pause[0]:
+                counts[place] += 1
+            else:
+                yield (step - begin) * batch_size, partial(self._come_again, place, step)
+        yield from self._ends_of_pause(begin, begin + keys.size // batch_size, batch_size)
+
+    def _come_again(self, place, step):
+        """Take in that one of the first rows has come for the second time."""
+        rows = self.first_rows
+        rows["count"][place], rows["step"][place] = 1, step
+        rows["weights"][place] = self.weights
+        if have_come_again(rows):
+            weights = weights_before(rows) * (self.weights > 0)
+            if weights.any():
+                self.weights[...] = weights / weights.sum()
+            rows["count"] = 0
+            self.pause[...] = 2 * step, step
+
+    def _ends_of_pause(self, begin, step, batch_size):
+        while 0 < self.pause[0] <= step:
+            yield (int(self.pause[0]) - begin) * batch_size, self._look_again
+
+    def _look_again(self):
+        """Go on weighing if few of the first rows have come again during a pause."""
+        rows = self.first_rows
+        come_again = 2 * np.count_nonzero(rows["count"]) >= np.count_nonzero(rows["key"])
+        rows["count"] = 0
+        self.pause[...] = (self.pause.sum(), self.pause[1]) if come_again else 0
+
+    def count_again(self, before, keys):
+        """Let the first rows be what they were before, and become what these rows make of them.
+
+        No more of these rows than up to a position that `watch` yields.
+        """
+        self.first_rows[...] = before
+        for _, place in hits(self.first_rows, keys):
+            self.first_rows["count"][place] += 1
+
+    # -- models that are out, and the one that is left --
+
+    def settled(self):
+        """The model of the rate that has predicted best, alone, which goes on as it would here.
+
+        With a decay of its own from now on at its own rate, as if that were given.
+        """
+        numbers, rates = self.hyperparameters, self.rates
+        weights = self.weights
+        if numbers.spec.decoupled:
+            # otherwise weights would change their signs
+            weights = np.where(rates * np.max(numbers.l2) < 1, weights, -1.0)
+        best = int(np.argmax(weights))
+        outputs = np.arange(best * self.n_outputs, (best + 1) * self.n_outputs)
+        model = self.part(outputs, _touched(self.records))
+        model.progressive_loss[...] = self.progressive_loss
+        numbers = numbers.with_numbers(eta0=float(rates[best]))
+        if numbers.spec.decoupled:
+            return model.successor(numbers)
+        model.hyperparameters = numbers
+        return model
 
     def drop_failed(self):
         """Go on without the models that failed; False, and nothing done, if none would be left."""
@@ -216,3 +315,12 @@ class Mixture(Model):
             for output in np.flatnonzero(outputs) if field.ndim == 2 else ():
                 field[np.flatnonzero(field[:, output]), output] = 0
         return True
+
+
+def _touched(records):
+    """The features whose records are not those of a new model."""
+    features = []
+    words = records.view(np.int64).reshape(records.shape[0], -1)
+    for start in range(0, words.shape[0], FEATURES_AT_ONCE):
+        features.append(start + np.flatnonzero(words[start : start + FEATURES_AT_ONCE].any(axis=1)))
+    return np.concatenate(features).astype(np.int32)

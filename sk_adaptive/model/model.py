@@ -343,9 +343,8 @@ class Model:
 
         A search that has ended with one rate, as that of `fit` does, has found it.
         """
-        return _kind_of(hyperparameters) == _kind_of(self.hyperparameters) and (
-            self.hyperparameters.searches or not hyperparameters.searches
-        )
+        begins_search = hyperparameters.rate_is == "search" != self.hyperparameters.rate_is
+        return _kind_of(hyperparameters) == _kind_of(self.hyperparameters) and not begins_search
 
     def successor(self, hyperparameters):
         """Return the model as it goes on under other hyperparameters of the same kind.

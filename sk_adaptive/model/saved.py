@@ -4,6 +4,7 @@ import numpy as np
 
 from ..data.columns import COLUMN
 from ..kernel.optimizers import OPTIMIZERS
+from .first_rows import N_FIRST, first_row_dtype
 from .hyperparameters import LAST_STEP, Hyperparameters
 from .mixture import Mixture
 from .model import Model
@@ -26,6 +27,7 @@ def to_dict(model):
         names += ("progressive_loss",)
     else:
         names = (*model.SMALL_ARRAYS, *model.LARGE_ARRAYS)
+        saved |= {"clock_rate": model.clock_rate} if model.clock_rate else {}
     arrays = {name: getattr(model, name) for name in names}
     return saved | {name: value for name, value in arrays.items() if value is not None}
 
@@ -91,9 +93,20 @@ def _learner(numbers, parts, n_features):
     if is_mixture:
         n_models = np.size(model.weights)
         each = np.float64, (n_models,)
-        _require_arrays(parts, multiples=each, weights=each)
+        _require_arrays(
+            parts,
+            multiples=each,
+            weights=each,
+            unit=(np.float64, (2,)),
+            first_rows=(first_row_dtype(n_models), (N_FIRST,)),
+            pause=(np.int64, (2,)),
+        )
         _require(n_outputs % n_models == 0, "its models have no equal numbers of outputs")
         model.begin_mixing()
+    _require(
+        model.clock_rate is None or all(isinstance(rate, float) for rate in model.clock_rate),
+        "the rate of its clock is no pair of numbers",
+    )
     _require(numbers.optimizer in OPTIMIZERS, f"there is no optimizer {numbers.optimizer!r}")
     records = model.records
     expected = [record_dtype(numbers, n_outputs, np.dtype(dtype)) for dtype in ("f4", "f8")]

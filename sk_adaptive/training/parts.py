@@ -147,7 +147,8 @@ class ModelInParts:
         n_all = mixture.intercept.shape[1]
         size = -(-max(1, MOST_KEPT // n_all) // training.batch_size) * training.batch_size
         mix = kernel(training.data.dtype).mix
-        learned.losses, weights = np.zeros(1), mixture.weights.copy()
+        learned.losses = np.zeros(1)
+        weights, unit = mixture.weights.copy(), mixture.unit.copy()
         try:
             for start in range(0, rows.size, size):
                 part = rows[start : start + size]
@@ -157,7 +158,7 @@ class ModelInParts:
                     raise TrainingFailure(int(part[0]))
                 learned.n_rows += part.size
         except BaseException:
-            mixture.weights[...] = weights
+            mixture.weights[...], mixture.unit[...] = weights, unit
             raise
 
     def _learn(self, rows, learned, kept=None):
