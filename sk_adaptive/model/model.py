@@ -398,7 +398,10 @@ class Model:
         numbers = self.by_output()
         first = (float(np.ravel(value)[0]) for value in (numbers.eta0, numbers.l2))
         numbers = numbers.with_numbers(
-            **{name: self._taken(getattr(numbers, name), outputs) for name in BY_OUTPUT}
+            **{name: self._taken(getattr(numbers, name), outputs) for name in BY_OUTPUT},
+            parameters={
+                name: self._taken(value, outputs) for name, value in numbers.parameters.items()
+            },
         )
         scale = self.scale
         part = Model(
