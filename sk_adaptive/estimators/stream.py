@@ -136,11 +136,11 @@ class LearnsStreams:
         """The model as it goes on after a change of parameters."""
         model = self._model
         before = model.hyperparameters
-        searches_on = compares and isinstance(self.eta0, str)
-        if isinstance(model, Mixture) and before.rate_is == "auto" and not searches_on:
-            if model.is_alike(hyperparameters_of(self, before.scales, before.eta0)):
-                model = model.settled()
-                before = model.hyperparameters
+        ends_search = isinstance(model, Mixture) and before.rate_is == "auto"
+        ends_search = ends_search and not (compares and isinstance(self.eta0, str))
+        if ends_search and model.is_alike(hyperparameters_of(self, before.scales, before.eta0)):
+            model = model.settled()
+            before = model.hyperparameters
         # A rate that rows or "adaptive" have settled stays; a new number replaces it.
         settled = isinstance(self.eta0, str) or self.learning_rate == "adaptive"
         eta0 = before.eta0 if settled else float(self.eta0)
