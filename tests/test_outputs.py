@@ -149,6 +149,7 @@ def test_softmax_is_exact(zipf_rows, optimizer, batch_size):
         learning_rate=schedule,
         batch_size=batch_size,
         eps=1e-8,
+        **own,
     ).partial_fit(X_sparse, y, classes=[0, 1, 2])
     assert relative_difference(model.coef_, coef) < 1e-10
     assert relative_difference(model.intercept_, intercept) < 1e-10

@@ -68,7 +68,7 @@ class AdaptiveSGD(CallbackSupportMixin, LearnsStreams, ModelAttributes):
         "learning_rate": [StrOptions({"constant", "invscaling", "adaptive"})],
         "eta0": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto", "search"})],
         "power_t": [Interval(Real, 0, None, closed="left")],
-        "rho": [Interval(Real, 0, 1, closed="left")],
+        "rho": [Interval(Real, 0, 1, closed="both"), None],
         "beta_1": [Interval(Real, 0, 1, closed="left")],
         "beta_2": [Interval(Real, 0, 1, closed="neither")],
         "eps": [Interval(Real, 0, None, closed="neither"), None],
@@ -170,6 +170,12 @@ class AdaptiveSGD(CallbackSupportMixin, LearnsStreams, ModelAttributes):
             )
         if self.penalty == "elasticnet" and self.l1_ratio is None:
             raise ValueError("l1_ratio must be set when penalty is 'elasticnet'")
+        means = [moment.memory for moment in OPTIMIZERS[self.optimizer].moments]
+        if self.rho == 1 and "rho" in means:
+            raise ValueError(
+                f"rho must be less than 1 with optimizer={self.optimizer!r}: a mean that keeps all "
+                "of itself would never change."
+            )
 
     def _fit(self, X, y, sample_weight, offset, coef_init, intercept_init, validation_data):
         """The whole of fit, but for the guard that takes back what fails.

@@ -109,8 +109,12 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
     power_t : float, default=0.5
         The exponent of 'invscaling', in [0, inf). With the other schedules a negative value causes
         a `FutureWarning`, as in scikit-learn.
-    rho : float, default=0.99
-        The memory of 'rmsprop', in [0, 1).
+    rho : float or None, default=None
+        How much of its sum of squared gradients a coefficient keeps, in [0, 1]. 'adagrad' and
+        'ftrl' multiply the sum by `rho` at each occurrence of the feature, 'rmsprop' multiplies
+        its mean at each step, where `rho` must be less than 1. What has been added is halved by
+        ``log(0.5) / log(rho)`` occurrences or steps: 69 with .99, 693 with .999. None is 1 for
+        'adagrad' and 'ftrl', which forget nothing, and .99 for 'rmsprop'.
     beta_1 : float, default=0.9
         The memory of the first moment of 'adam' and 'adamw', in [0, 1). With
         ``sparse_update='exact'`` it must be less than ``sqrt(beta_2)``.
@@ -325,7 +329,7 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
         learning_rate="constant",
         eta0="auto",
         power_t=0.5,
-        rho=0.99,
+        rho=None,
         beta_1=0.9,
         beta_2=0.999,
         eps=None,

@@ -67,7 +67,7 @@ class Hyperparameters:
     average : int
         The step whose weights are the first in the average; 0: there is none.
     parameters : dict of str to float
-        What the optimizer takes besides.
+        What the optimizer takes besides. `rho` may be a tuple, too.
     """
 
     optimizer: str
@@ -92,6 +92,12 @@ class Hyperparameters:
     def ages(self):
         """Whether idle moments age."""
         return self.spec.ages and self.sparse_update == "exact"
+
+    @property
+    def turns_signs(self):
+        """Whether a decay of its own would turn the signs of weights."""
+        decay = np.max(np.multiply(self.by_output().eta0, self.l2))
+        return self.spec.decoupled and decay >= 1
 
     def with_numbers(self, **numbers):
         return replace(self, **numbers)
@@ -164,9 +170,14 @@ def hyperparameters_of(estimator, scales, eta0):
         power_t=float(estimator.power_t) if estimator.learning_rate == "invscaling" else 0.0,
         # "auto" has no part in the records
         average=0 if estimator.average == "auto" else min(int(estimator.average), LAST_STEP),
-        parameters={name: float(getattr(estimator, name)) for name in spec.parameters},
+        parameters={name: _parameter(estimator, name) for name in spec.parameters},
         rates=scales.coefs if isinstance(estimator.eta0, str) else (),
     )
+
+
+def _parameter(estimator, name):
+    value = getattr(estimator, name)
+    return OPTIMIZERS[estimator.optimizer].parameters[name] if value is None else float(value)
 
 
 def _by_target(mean, ratios):
