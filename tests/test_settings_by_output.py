@@ -39,6 +39,7 @@ def learned(rows, optimizer, batch_size, n_classes, **numbers):
         targets=(y if n_classes == 1 else classes)[:, np.newaxis].astype(np.float64),
         sample_weight=np.empty(0),
         class_weight=np.linspace(0.5, 2, 2 * n_classes).reshape(2, n_classes),
+        offset=np.empty((0, 0)),
         loss=LogLoss() if n_classes == 1 else MultinomialLogLoss(),
         n_outputs=n_classes,
         batch_size=batch_size,

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..kernel.optimizers import OPTIMIZERS
+from .controls import Controls, controls_of
 
 # What alpha="auto" is where everything has the scale 1.
 AUTOMATIC_ALPHA = 3e-7
@@ -68,6 +69,8 @@ class Hyperparameters:
         The step whose weights are the first in the average; 0: there is none.
     parameters : dict of str to float
         What the optimizer takes besides. `rho` may be a tuple, too.
+    controls : Controls or None
+        What coefficients have to keep to, in the unit of the features as given.
     """
 
     optimizer: str
@@ -83,6 +86,7 @@ class Hyperparameters:
     average: int
     parameters: dict
     rates: tuple = ()
+    controls: Controls | None = None
 
     @property
     def spec(self):
@@ -116,11 +120,17 @@ class Hyperparameters:
 
     def saved(self):
         """A dict of numbers and strings."""
-        return {**asdict(self), "scales": dict(self.scales._asdict())}
+        saved = {**asdict(self), "scales": dict(self.scales._asdict())}
+        if self.controls is None:
+            del saved["controls"]
+        return saved
 
     @classmethod
     def of_saved(cls, saved):
-        return cls(**{**saved, "scales": Scales(**saved["scales"])})
+        numbers = {**saved, "scales": Scales(**saved["scales"])}
+        if "controls" in saved:
+            numbers["controls"] = Controls(**saved["controls"])
+        return cls(**numbers)
 
 
 # The hyperparameters that may be tuples, of a number for each output.
@@ -172,6 +182,7 @@ def hyperparameters_of(estimator, scales, eta0):
         average=0 if estimator.average == "auto" else min(int(estimator.average), LAST_STEP),
         parameters={name: _parameter(estimator, name) for name in spec.parameters},
         rates=scales.coefs if isinstance(estimator.eta0, str) else (),
+        controls=controls_of(estimator),
     )
 
 

@@ -9,6 +9,7 @@ from ..data.check import typical_row
 from ..data.new_rows import has_one_norm
 from ..kernel.optimizers import OPTIMIZERS
 from ..kernel.sizes import geometric_mean
+from ..model.controls import controls_of
 from ..model.hyperparameters import (
     Hyperparameters,
     Scales,
@@ -54,7 +55,13 @@ def standardises(estimator):
     """
     automatic = isinstance(estimator.eta0, str) and estimator.eps is None
     free = estimator.penalty is None or estimator.alpha == "auto"
-    return isinstance(estimator.normalize, str) and automatic and free
+    return (
+        isinstance(estimator.normalize, str)
+        and automatic
+        and free
+        # they are of the coefficients of the columns as given
+        and controls_of(estimator) is None
+    )
 
 
 def start_of(estimator, training, rows, one_pass):
