@@ -90,22 +90,25 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
           less than a millionth of that.
     eta0 : float, 'auto' or 'search', default='auto'
         The initial learning rate, in (0, inf). 'auto' derives it from the rows of the first call
-        and the optimizer. `partial_fit` derives it anew when `optimizer`, `sparse_update` or
-        `normalize` changes; as it makes a single pass, it takes up to nine times as much. If `fit`
-        sets rows aside and `refit` is True, it also tries three times and a third of that rate,
-        and takes the one that predicts these rows best. `eta0_` tells the result.
+        and the optimizer. If `fit` sets rows aside and `refit` is True, it also tries three times
+        and a third of that rate, and takes the one that predicts these rows best. `partial_fit`
+        learns the first 32,768 rows with eight rates side by side, each twice the one before; the
+        model is their mean, weighted by exp(-loss so far), see `mixture_weights_` [8]_. Then the
+        best of them goes on alone. Rows that come again, as in a loop over few rows, end that at
+        once. It begins anew when `optimizer`, `sparse_update` or `normalize` changes. `eta0_` tells
+        the result.
 
         'search' always searches. `fit` tries all three rates, each for its own number of epochs.
         It scores them on rows that are given, or sets rows aside if these count as one or more.
-        `partial_fit` learns with eight rates side by side in one pass, each twice the one before.
-        The model is the mean of these eight, weighted by exp(-loss so far), see
-        `mixture_weights_` [8]_. The loss is in the unit of the targets of the first call. After
-        `fit`, `partial_fit` goes on with the rate that was found.
+        `partial_fit` learns all rows with eight rates, for streams that change, and
+        does not weigh them by rows that come again. The loss is in the
+        unit of the targets of the first call. After `fit`, `partial_fit` goes on with the rate
+        that was found.
 
         The automatic rate is proportional to the mean distance of `y` from its median. With
-        'poisson', 'gamma', 'tweedie' and 'log_loss' it does not depend on `y`. Several targets
-        share one rate, made of the geometric mean of their distances: bring them to about the same
-        scale.
+        'poisson', 'gamma', 'tweedie' and 'log_loss' it does not depend on `y`. Of several
+        targets each has its own, and what is compared are multiples for all; `eta0_` is then the
+        geometric mean.
     power_t : float, default=0.5
         The exponent of 'invscaling', in [0, inf). With the other schedules a negative value causes
         a `FutureWarning`, as in scikit-learn.
@@ -227,8 +230,8 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
         rates side by side it is the mean, weighted by `mixture_weights_`. Several targets have
         automatic rates in their own units, of which this is the geometric mean.
     mixture_weights_ : ndarray of shape (8,)
-        After `partial_fit` with ``eta0='search'`` only: the weights of the eight models, whose mean
-        is this model. Their sum is 1. `coef_`, `intercept_`, `optimizer_state_` and
+        After `partial_fit` with ``eta0='search'``, or 'auto' that has not settled yet, only: the
+        weights of the eight models, whose mean is this model. Their sum is 1. `coef_`, `intercept_`, `optimizer_state_` and
         `effective_learning_rate_` are such means, too, and averages are means of averages. A model
         that a step would have made infinite keeps the weight 0.
     mixture_rates_ : ndarray of shape (8,)
