@@ -236,9 +236,10 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
         rates side by side it is the mean, weighted by `mixture_weights_`.
     mixture_weights_ : ndarray of shape (8,)
         After `partial_fit` with ``eta0='search'``, or 'auto' that has not settled yet, only: the
-        weights of the eight models, whose mean is this model. Their sum is 1. `coef_`, `intercept_`, `optimizer_state_` and
-        `effective_learning_rate_` are such means, too, and averages are means of averages. A model
-        that a step would have made infinite keeps the weight 0.
+        weights of the eight models, whose mean is this model. Their sum is 1. `coef_`,
+        `intercept_`, `optimizer_state_` and `effective_learning_rate_` are such means, too, and
+        averages are means of averages. A model that a step would have made infinite keeps the
+        weight 0.
     mixture_rates_ : ndarray of shape (8,)
         The learning rates of these models.
     eps_ : float
