@@ -451,6 +451,8 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
         X_val=None,
         y_val=None,
         sample_weight_val=None,
+        offset=None,
+        offset_val=None,
     ):
         """Learn from all rows, epoch after epoch, until the model no longer improves.
 
@@ -474,6 +476,11 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
         sample_weight_val : array-like of shape (n_val,), default=None
             Factors of the losses of these rows, not negative. `class_weight` does not
             apply to these rows. It does apply to training rows that are set aside.
+        offset : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+            Added to the raw predictions of the rows, and not learned: a column for each output, if
+            there are several. Predictions need those of their rows.
+        offset_val : as offset, for the rows of X_val, default=None
+            Needed with `X_val` if there is an `offset`.
 
         Returns
         -------
@@ -486,10 +493,10 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
             a validation score is not finite. The estimator is then as it was before the call,
             and also if a callback raises.
         """
-        validation_data = X_val, y_val, sample_weight_val
-        return self._fit(X, y, sample_weight, coef_init, intercept_init, validation_data)
+        validation_data = X_val, y_val, sample_weight_val, offset_val
+        return self._fit(X, y, sample_weight, offset, coef_init, intercept_init, validation_data)
 
-    def partial_fit(self, X, y, classes=None, sample_weight=None):
+    def partial_fit(self, X, y, classes=None, sample_weight=None, *, offset=None):
         """Learn from rows once, in their order.
 
         Parameters
@@ -504,6 +511,9 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
             numbers of the columns.
         sample_weight : array-like of shape (n_samples,), default=None
             Factors of the rows' losses, not negative.
+        offset : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+            Added to the raw predictions of the rows, and not learned: a column for each output, if
+            there are several. Predictions need those of their rows.
 
         Returns
         -------
@@ -520,44 +530,48 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
         -----
         The checks are fastest for a CSR matrix of the model's precision and targets in an array.
         """
-        return self._partial_fit(X, y, sample_weight, classes)
+        return self._partial_fit(X, y, sample_weight, classes, offset)
 
     # -- prediction --
 
-    def decision_function(self, X):
+    def decision_function(self, X, *, offset=None):
         """Compute the raw predictions of rows: the linear model itself.
 
         Parameters
         ----------
         X : array-like or sparse matrix of shape (n_samples, n_features)
             Rows.
+        offset : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+            Added to the raw predictions, as in `fit`.
 
         Returns
         -------
         raw_predictions : ndarray of shape (n_samples,) or (n_samples, n_classes)
             With two classes, positive numbers predict the second class.
         """
-        (raw,) = self._raw_predictions(X)
+        (raw,) = self._raw_predictions(X, offset=offset)
         return raw.ravel() if raw.shape[1] == 1 else raw
 
-    def predict(self, X):
+    def predict(self, X, *, offset=None):
         """Predict classes.
 
         Parameters
         ----------
         X : array-like or sparse matrix of shape (n_samples, n_features)
             Rows.
+        offset : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+            Added to the raw predictions, as in `fit`.
 
         Returns
         -------
         y : ndarray of shape (n_samples,), or array or CSR matrix (n_samples, n_labels)
             Classes; or labels as 0 and 1, sparse if the labels of the first call were.
         """
-        raw, targets = self._raw_predictions(X, "_targets")
+        raw, targets = self._raw_predictions(X, "_targets", offset=offset)
         return targets.decode(raw)
 
     @available_if(_has_probabilities)
-    def predict_proba(self, X):
+    def predict_proba(self, X, *, offset=None):
         """Estimate probabilities of the classes, for the losses 'log_loss' and 'modified_huber'.
 
         They are the softmax of the raw predictions. With one-vs-rest they are the probability of
@@ -568,33 +582,37 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
         ----------
         X : array-like or sparse matrix of shape (n_samples, n_features)
             Rows.
+        offset : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+            Added to the raw predictions, as in `fit`.
 
         Returns
         -------
         probabilities : float64 ndarray of shape (n_samples, n_classes)
         """
-        raw, targets = self._raw_predictions(X, "_targets")
+        raw, targets = self._raw_predictions(X, "_targets", offset=offset)
         raw = raw.astype(np.float64, copy=False)
         return targets.loss.probabilities(raw, exclusive=targets.label_format is None)
 
     @available_if(_has_probabilities)
-    def predict_log_proba(self, X):
+    def predict_log_proba(self, X, *, offset=None):
         """Compute the logarithms of `predict_proba`, exact even where that is rounded to 0.
 
         Parameters
         ----------
         X : array-like or sparse matrix of shape (n_samples, n_features)
             Rows.
+        offset : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+            Added to the raw predictions, as in `fit`.
 
         Returns
         -------
         log_probabilities : float64 ndarray of shape (n_samples, n_classes)
         """
-        raw, targets = self._raw_predictions(X, "_targets")
+        raw, targets = self._raw_predictions(X, "_targets", offset=offset)
         raw = raw.astype(np.float64, copy=False)
         return targets.loss.log_probabilities(raw, exclusive=targets.label_format is None)
 
-    def score(self, X, y, sample_weight=None):
+    def score(self, X, y, sample_weight=None, *, offset=None):
         """Compute the accuracy of `predict`, with several labels per row that of whole rows.
 
         Parameters
@@ -605,12 +623,14 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
             Classes; or several labels per row, as 0 and 1.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows.
+        offset : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+            Added to the raw predictions, as in `fit`.
 
         Returns
         -------
         accuracy : float
         """
-        return super().score(X, as_given(y, "y"), sample_weight)
+        return ClassifierMixin.score(self._beside(offset), X, as_given(y, "y"), sample_weight)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

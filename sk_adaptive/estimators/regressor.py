@@ -419,6 +419,8 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
         X_val=None,
         y_val=None,
         sample_weight_val=None,
+        offset=None,
+        offset_val=None,
     ):
         """Learn from all rows, epoch after epoch, until the model no longer improves.
 
@@ -441,6 +443,11 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
             Targets of these rows.
         sample_weight_val : array-like of shape (n_val,), default=None
             Factors of the losses of these rows, not negative.
+        offset : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+            Added to the raw predictions of the rows, and not learned: a column for each output, if
+            there are several. Predictions need those of their rows.
+        offset_val : as offset, for the rows of X_val, default=None
+            Needed with `X_val` if there is an `offset`.
 
         Returns
         -------
@@ -453,10 +460,10 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
             a validation score is not finite. The estimator is then as it was before the call,
             and also if a callback raises.
         """
-        validation_data = X_val, y_val, sample_weight_val
-        return self._fit(X, y, sample_weight, coef_init, intercept_init, validation_data)
+        validation_data = X_val, y_val, sample_weight_val, offset_val
+        return self._fit(X, y, sample_weight, offset, coef_init, intercept_init, validation_data)
 
-    def partial_fit(self, X, y, sample_weight=None):
+    def partial_fit(self, X, y, sample_weight=None, *, offset=None):
         """Learn from rows once, in their order.
 
         Parameters
@@ -467,6 +474,9 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
             Targets.
         sample_weight : array-like of shape (n_samples,), default=None
             Factors of the rows' losses, not negative.
+        offset : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+            Added to the raw predictions of the rows, and not learned: a column for each output, if
+            there are several. Predictions need those of their rows.
 
         Returns
         -------
@@ -483,24 +493,46 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
         -----
         Rows in a CSR matrix of the model's precision, and targets in an array, cost least to check.
         """
-        return self._partial_fit(X, y, sample_weight)
+        return self._partial_fit(X, y, sample_weight, offset=offset)
 
     # -- prediction --
 
-    def predict(self, X):
+    def predict(self, X, *, offset=None):
         """Predict targets.
 
         Parameters
         ----------
         X : array-like or sparse matrix of shape (n_samples, n_features)
             Rows.
+        offset : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+            Added to the raw predictions, as in `fit`.
 
         Returns
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_targets)
         """
-        raw, targets = self._raw_predictions(X, "_targets")
+        raw, targets = self._raw_predictions(X, "_targets", offset=offset)
         return targets.decode(raw)
+
+    def score(self, X, y, sample_weight=None, *, offset=None):
+        """Compute R2, the coefficient of determination of `predict`.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            Rows.
+        y : array-like of shape (n_samples,) or (n_samples, n_targets)
+            Targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows.
+        offset : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+            Added to the raw predictions, as in `fit`.
+
+        Returns
+        -------
+        r2 : float
+        """
+        return RegressorMixin.score(self._beside(offset), X, y, sample_weight)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -36,11 +36,11 @@ def _parameters_getter(estimator_class):
 class LearnsStreams:
     """What an estimator needs to learn rows once, in their order."""
 
-    def _partial_fit(self, X, y, sample_weight, classes=None):
+    def _partial_fit(self, X, y, sample_weight, classes=None, offset=None):
         """The whole of partial_fit."""
         with self._lock:
             with unchanged_if_it_fails(self):
-                stopped = self._learn(*self._prepare(X, y, sample_weight, classes))
+                stopped = self._learn(*self._prepare(X, y, sample_weight, classes, offset))
             try:
                 if stopped is not None:
                     raise stopped
@@ -49,7 +49,7 @@ class LearnsStreams:
                 del stopped
         return self
 
-    def _prepare(self, X, y, sample_weight, classes):
+    def _prepare(self, X, y, sample_weight, classes, offset=None):
         """Make the model what the parameters of now ask for; return what to learn, and the rows."""
         if self._assigned_before_fit("coef_") is not None:
             self._begin_with_assigned(classes)
@@ -77,7 +77,7 @@ class LearnsStreams:
             X, y = self._validate_again(X, y, targets)
             if classes is not None:
                 targets.check_classes(classes)
-        training = self._training_data(targets, X, y, sample_weight)
+        training = self._training_data(targets, X, y, sample_weight, offset=offset)
         rows = training.with_weight(np.arange(training.n_rows, dtype=np.int64))
         if not first_call:
             self._check_outputs(training)
