@@ -16,7 +16,7 @@ from sklearn.utils.validation import _check_method_params, _num_samples
 from ..data.check import check_weights
 from ..data.training_data import NO_WEIGHTS
 from ..training.validation import ValidationLoss, takes_weights
-from .ours import one_split_of, ours
+from .ours import in_own_units, one_split_of, ours
 from .pipelines import last_step_of
 from .scorers import LossScorer
 
@@ -68,7 +68,7 @@ class Given:
         """The loss on these rows, which `data` has without sample weights that count."""
         weight = NO_WEIGHTS if self.loss_weight is None else self.loss_weight[rows]
         # the folds have the threads
-        return ValidationLoss(replace(data, sample_weight=weight), n_jobs=1)
+        return ValidationLoss(in_own_units(replace(data, sample_weight=weight)), n_jobs=1)
 
 
 def given_to(search, X, y, params, scorer):
