@@ -21,12 +21,12 @@ from ..data.class_values import as_given
 from ..data.columns import NO_COLUMNS, columns_of, standardised
 from ..data.training_data import training_data
 from ..kernel.optimizers import OPTIMIZERS
-from ..model.hyperparameters import divides_by_largest
+from ..model.hyperparameters import divides_by_largest, multiple_of
 from ..model.model import Model
 from ..training.epochs import FitOptions, fit_epochs, warn_of_few_epochs
 from ..training.refit import RATES, find_and_refit
 from ..training.start import (
-    averages_help,
+    averages_last,
     least_gain,
     standardises,
     start_of,
@@ -39,6 +39,24 @@ from .locking import parameter_constraints, parameter_names
 from .stream import PRECISIONS, LearnsStreams
 
 LARGEST_SEED = np.iinfo(np.int32).max
+
+
+class Automatic(StrOptions):
+    """'auto', and multiples of it: '3*auto'."""
+
+    def __init__(self, *others):
+        super().__init__({"auto", *others})
+
+    def is_satisfied_by(self, val):
+        if not isinstance(val, str):
+            return False
+        try:
+            return val in self.options or multiple_of(val) is not None
+        except ValueError:
+            return False
+
+    def __str__(self):
+        return f"{super().__str__()} or a multiple such as '3*auto'"
 
 
 class NameOfScorer(StrOptions):
@@ -58,7 +76,7 @@ class AdaptiveSGD(CallbackSupportMixin, LearnsStreams, ModelAttributes):
         # a view of the registry, which may be added to
         "optimizer": [StrOptions(OPTIMIZERS.keys())],
         "penalty": [StrOptions({"l2", "l1", "elasticnet"}), None],
-        "alpha": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
+        "alpha": [Interval(Real, 0, None, closed="left"), Automatic()],
         "l1_ratio": [Interval(Real, 0, 1, closed="both"), None],
         "fit_intercept": ["boolean"],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
@@ -66,15 +84,19 @@ class AdaptiveSGD(CallbackSupportMixin, LearnsStreams, ModelAttributes):
         "shuffle": ["boolean"],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "learning_rate": [StrOptions({"constant", "invscaling", "adaptive"})],
-        "eta0": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto", "search"})],
+        "eta0": [Interval(Real, 0, None, closed="neither"), Automatic("search")],
         "power_t": [Interval(Real, 0, None, closed="left")],
         "rho": [Interval(Real, 0, 1, closed="both"), None],
         "beta_1": [Interval(Real, 0, 1, closed="left")],
         "beta_2": [Interval(Real, 0, 1, closed="neither")],
-        "eps": [Interval(Real, 0, None, closed="neither"), None],
+        "eps": [Interval(Real, 0, None, closed="neither"), Automatic(), None],
         "sparse_update": [StrOptions({"exact", "masked"})],
-        "normalize": ["boolean", StrOptions({"auto"})],
-        "average": ["boolean", Interval(Integral, 0, None, closed="left"), StrOptions({"auto"})],
+        "normalize": ["boolean", StrOptions({"auto", "standardize"})],
+        "average": [
+            "boolean",
+            Interval(Integral, 0, None, closed="left"),
+            StrOptions({"auto", "suffix"}),
+        ],
         "epsilon": [Interval(Real, 0, None, closed="left")],
         "early_stopping": ["boolean", StrOptions({"auto"})],
         "scoring": [NameOfScorer(), callable, None],
@@ -223,7 +245,7 @@ class AdaptiveSGD(CallbackSupportMixin, LearnsStreams, ModelAttributes):
         model = new_model(start.hyperparameters.eta0)
         # A weight of a feature that does not occur is zero, unless it was so from the start.
         features = training.features() if starts_anew else None
-        averages = validation_score is not None and averages_help(self, raw, learned)
+        averages = averages_last(self, raw, learned, validation_score is not None)
         options = self._fit_options(training, rows, validation_score is not None, averages)
         task = self._begin_task(given, X, y, training, learned, None if refits else self.max_iter)
 
@@ -238,7 +260,7 @@ class AdaptiveSGD(CallbackSupportMixin, LearnsStreams, ModelAttributes):
                 features,
                 options,
                 validation_score,
-                RATES if isinstance(self.eta0, str) else (),
+                RATES if self.eta0 in ("auto", "search") else (),
                 task,
             )
         else:

@@ -10,7 +10,7 @@ from sklearn import get_config
 from .._threads import Threads, n_threads_of
 from ..data.check import ROWS_OF_RATE
 from ..data.columns import NO_COLUMNS, columns_of, standardised
-from ..model.hyperparameters import divides_by_largest, hyperparameters_of
+from ..model.hyperparameters import divides_by_largest, hyperparameters_of, multiple_of
 from ..model.mixture import ROWS_OF_SEARCH, Mixture, as_it_goes_on, kind_of_model
 from ..model.served import ServedModel
 from ..training.epochs import OVERFLOW_ADVICE
@@ -137,13 +137,14 @@ class LearnsStreams:
         model = self._model
         before = model.hyperparameters
         ends_search = isinstance(model, Mixture) and before.rate_is == "auto"
-        ends_search = ends_search and not (compares and isinstance(self.eta0, str))
+        ends_search = ends_search and not (compares and self.eta0 in ("auto", "search"))
         if ends_search and model.is_alike(hyperparameters_of(self, before.scales, before.eta0)):
             model = model.settled()
             before = model.hyperparameters
         # A rate that rows or "adaptive" have settled stays; a new number replaces it.
         settled = isinstance(self.eta0, str) or self.learning_rate == "adaptive"
-        eta0 = before.eta0 if settled else float(self.eta0)
+        multiple = multiple_of(self.eta0) or before.multiple
+        eta0 = before.eta0 * (multiple / before.multiple) if settled else float(self.eta0)
         hyperparameters = hyperparameters_of(self, before.scales, eta0)
         if self._is_settled(hyperparameters) and model.is_same_kind(hyperparameters):
             check_decay(self, hyperparameters)
