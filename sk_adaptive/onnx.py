@@ -127,11 +127,11 @@ def _regressor_shapes(operator):
 
 
 def _convert_regressor(scope, operator, container):
-    from skl2onnx.algebra.onnx_ops import OnnxExp, OnnxIdentity
+    from skl2onnx.algebra.onnx_ops import OnnxExp, OnnxIdentity, OnnxSigmoid
 
     version = container.target_opset
-    log_link = REGRESSION_LOSSES[operator.raw_operator.loss].make.log_link
-    (OnnxExp if log_link else OnnxIdentity)(
+    inverse_links = {"identity": OnnxIdentity, "log": OnnxExp, "logit": OnnxSigmoid}
+    inverse_links[REGRESSION_LOSSES[operator.raw_operator.loss].make.link](
         _raw_predictions(operator, version), op_version=version, output_names=operator.outputs
     ).add_to(scope, container)
 

@@ -18,6 +18,8 @@ sys.path[:] = [entry for entry in sys.path if Path(entry).resolve() != CHECKOUT]
 # before the tests that loop over the registry, which it may add to
 import reference  # noqa: E402, F401
 
+from sk_adaptive.kernel.optimizers import OPTIMIZERS  # noqa: E402
+
 
 @pytest.fixture(scope="session")
 def zipf_rows():
@@ -41,7 +43,11 @@ def zipf_rows():
 @pytest.fixture
 def parameters(optimizer, sparse_update):
     """The mode of a test, see modes.py, as parameters of an estimator."""
-    return {"optimizer": optimizer, "sparse_update": sparse_update}
+    mode = {"optimizer": optimizer, "sparse_update": sparse_update}
+    if sparse_update == "masked" and OPTIMIZERS[optimizer].forgets:
+        # masked is exact where nothing ages: the second mode is one that forgets
+        mode["rho"] = 0.95
+    return mode
 
 
 @pytest.fixture

@@ -45,12 +45,12 @@ def integral_of_flow(w, eta, h, l1, l2):
     return np.where(flows, h * span * (SHARES @ flow(w, span * NODES, l1, l2)), eta * w)
 
 
-def adagrad(n, n_penalised, *, eps, l1=0.0, l2=0.0):
+def adagrad(n, n_penalised, *, eps, rho=1.0, l1=0.0, l2=0.0):
     G = np.zeros(n)
     integral = np.zeros(n)
 
     def step(w, g, eta, t):
-        G[:] += g**2
+        G[:] = np.where(g != 0, rho, 1) * G + g**2
         h = np.sqrt(G + eps)
         w -= eta * g / h
         charged = (G > 0) & (np.arange(n) < n_penalised)
@@ -175,15 +175,16 @@ def adam_charged(n, n_penalised, *, eps, beta_1, beta_2, rate, l1=0.0, l2=0.0, d
     return step
 
 
-def ftrl(n, n_penalised, *, eps, l1=0.0, l2=0.0, penalty_of_each_step=True):
+def ftrl(n, n_penalised, *, eps, rho=1.0, l1=0.0, l2=0.0, penalty_of_each_step=True):
     """FTRL-Proximal, in units in which the rate may change: z is the paper's times eta.
 
-    The penalty is that of each step, summed up, or as in the paper one for good.
+    The penalty is that of each step, summed up, or as in the paper one for good. A gradient
+    discounts all sums before it by rho.
     """
     z, squares, integral = np.zeros(n), np.zeros(n), np.zeros(n)
     state = {"z": np.zeros(n), "n": squares}
     penalised = np.arange(n) < n_penalised
-    total, numbers = 0.0, None
+    total, numbers = np.zeros(n), None
 
     def weights(charged):
         charged = penalised * charged
@@ -199,11 +200,13 @@ def ftrl(n, n_penalised, *, eps, l1=0.0, l2=0.0, penalty_of_each_step=True):
             kept = -w * (np.sqrt(squares + eps) + slope) - np.sign(w) * room
             z[:] = np.where(w == 0, np.clip(z, -room, room), kept)
         numbers = now
-        sigma = np.sqrt(squares + g**2 + eps) - np.sqrt(squares + eps)
-        z[:] += eta * g - sigma * w
-        squares[:] += g**2
+        kept = np.where(g != 0, rho, 1)
+        sigma = np.sqrt(kept * squares + g**2 + eps) - kept * np.sqrt(squares + eps)
+        z[:] = kept * z + eta * g - sigma * w
+        squares[:] = kept * squares + g**2
         state["z"][:] = z / eta
-        before, total = total, total + eta if penalty_of_each_step else eta
+        before = kept * total
+        total = before + eta if penalty_of_each_step else np.full(n, eta)
         # the mean over the step, up to where a weight is 0
         span = np.full(n, eta)
         if np.any(l1):
@@ -255,11 +258,11 @@ def masked(
     return step
 
 
-def adagrad_rule(n, eps):
+def adagrad_rule(n, eps, rho):
     G = np.zeros(n)
 
     def update(g, live, t):
-        G[live] += g[live] ** 2
+        G[:] = np.where(g != 0, rho, 1) * G + g**2
         return np.sqrt(G + eps), g
 
     return update, {"sum_of_squared_gradients": G}
@@ -359,7 +362,7 @@ TWINS = {
     "adagrad": Twin(
         adagrad,
         partial(masked, adagrad_rule),
-        lambda state, t, eps: np.sqrt(state["sum_of_squared_gradients"] + eps),
+        lambda state, t, eps, rho: np.sqrt(state["sum_of_squared_gradients"] + eps),
         torch=("Adagrad", {"eps": 1e-300}, {"eps": 1e-300}),
         room=1e-3,
     ),
@@ -394,7 +397,7 @@ TWINS = {
     "ftrl": Twin(
         ftrl,
         ftrl,
-        lambda state, t, eps: np.sqrt(state["n"] + eps),
+        lambda state, t, eps, rho: np.sqrt(state["n"] + eps),
         room=1e-3,
         moment_of_weight="z",
     ),

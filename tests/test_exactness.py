@@ -35,7 +35,7 @@ def settings_of(optimizer, eps=EPS, betas=BETAS):
     """All combinations of the numbers that an optimizer takes."""
     own = [{}]
     if "rho" in OPTIMIZERS[optimizer].parameters:
-        own = [{"rho": 0.99}]
+        own = [{"rho": rho} for rho in sorted({0.99, OPTIMIZERS[optimizer].parameters["rho"]})]
     elif OPTIMIZERS[optimizer].parameters:
         own = [{"beta_1": beta_1, "beta_2": beta_2} for beta_1, beta_2 in betas]
     return [{"eps": one, **other} for one, other in product(eps, own)]
@@ -165,7 +165,7 @@ def test_where_nothing_is_idle_the_penalty_is_a_proximal_step(optimizer, penalty
 def test_masked(zipf_rows, optimizer, penalty, batch_size):
     n_rows, n_features = zipf_rows[0].shape
     l1, l2 = PENALTIES[penalty]
-    (one,) = settings_of(optimizer, [1e-8], [(0.9, 0.999)])
+    one, *_ = settings_of(optimizer, [1e-8], [(0.9, 0.999)])
     step = TWINS[optimizer].masked(n_features + 1, n_features, l1=l1, l2=l2, **one)
     check(
         zipf_rows,

@@ -396,6 +396,16 @@ FAULTS = {
         parameters={"beta_1": 0.9, "beta_2": 0.5},
         optimizers=tuple(name for name, spec in OPTIMIZERS.items() if "beta_1" in spec.parameters),
     ),
+    "mean that never changes": Fault(
+        unchanged,
+        "rho must be less than 1",
+        parameters={"rho": 1},
+        optimizers=tuple(
+            name
+            for name, spec in OPTIMIZERS.items()
+            if "rho" in [moment.memory for moment in spec.moments]
+        ),
+    ),
     "early stopping in partial_fit": Fault(
         unchanged,
         "early_stopping should be False",
@@ -496,7 +506,7 @@ BAD_VALUES = {
     "eta0": [0.0, -1.0, np.nan, np.inf, "large", None],
     "refit": ["yes", 2, None],
     "power_t": [-0.5, np.nan, np.inf, None],
-    "rho": [1.0, -0.1, np.nan, None],
+    "rho": [1.1, -0.1, np.nan, "long"],
     "beta_1": [1.0, -0.1, np.nan, None],
     "beta_2": [0.0, 1.0, np.nan, None],
     "eps": [0.0, -1e-8, np.nan, np.inf, "tiny"],
@@ -515,7 +525,11 @@ BAD_VALUES = {
 }
 BAD_VALUES_OF_ONE = {
     CLASSIFIER: {"class_weight": ["heavy", 2.0], "multi_class": ["ovo", None]},
-    REGRESSOR: {"quantile": [0.0, 1.0, np.nan, None]},
+    REGRESSOR: {
+        "quantile": [0.0, 1.0, np.nan, None],
+        "expectile": [0.0, 1.0, np.nan, None],
+        "power": [0.9, 2.1, np.nan, None],
+    },
 }
 
 

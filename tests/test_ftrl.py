@@ -17,11 +17,12 @@ IS_OLD = parse_version(sklearn.__version__) < parse_version("1.8")
 L1 = {"penalty": "l1"} if IS_OLD else {"l1_ratio": 1.0}
 
 
+@pytest.mark.parametrize("rho", [None, 0.97])
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("batch_size", [1, 7])
-def test_without_a_penalty_it_is_adagrad(zipf_rows, batch_size, dtype):
+def test_without_a_penalty_it_is_adagrad(zipf_rows, batch_size, dtype, rho):
     _, X, y = zipf_rows
-    parameters = {"penalty": None, "batch_size": batch_size, **NUMBERS}
+    parameters = {"penalty": None, "batch_size": batch_size, "rho": rho, **NUMBERS}
     models = []
     for optimizer in ("adagrad", "ftrl"):
         model = AdaptiveSGDClassifier(optimizer=optimizer, **parameters)

@@ -1,22 +1,27 @@
 """Losses: values, derivatives and their properties."""
 
+import re
+
 import numpy as np
 import pytest
-from scipy.special import log_softmax
+from loss_targets import ADDITIVE, link_of, targets_for
+from scipy.special import expit, log_softmax, logit
 from sklearn.linear_model import SGDClassifier, SGDRegressor
 from sklearn.metrics import (
     hinge_loss,
     log_loss,
     mean_absolute_error,
+    mean_gamma_deviance,
     mean_pinball_loss,
     mean_poisson_deviance,
     mean_squared_error,
+    mean_tweedie_deviance,
 )
 
 from sk_adaptive import AdaptiveSGDClassifier, AdaptiveSGDRegressor
 from sk_adaptive.kernel.losses import CLASSIFICATION_LOSSES, REGRESSION_LOSSES
 
-PARAMETERS = {"epsilon": 0.3, "quantile": 0.8}
+PARAMETERS = {"epsilon": 0.3, "quantile": 0.8, "expectile": 0.8, "power": 1.3}
 CASES = [("classification", name) for name in CLASSIFICATION_LOSSES]
 CASES += [("regression", name) for name in REGRESSION_LOSSES]
 every_loss = pytest.mark.parametrize(("kind", "name"), CASES)
@@ -32,8 +37,7 @@ def targets_and_margins(kind, name, n=500, spread=3.0):
     margins = spread * rng.normal(size=n)
     if kind == "classification":
         return rng.choice([-1.0, 1.0], size=n), margins
-    targets = spread * rng.normal(size=n)
-    return (np.abs(targets) if REGRESSION_LOSSES[name].make.log_link else targets), margins
+    return targets_for(name, spread * rng.normal(size=n)), margins
 
 
 @every_loss
@@ -68,12 +72,13 @@ def test_convex(kind, name):
 
 @every_loss
 def test_bounded_below_by_a_perfect_margin(kind, name):
-    """Zero is the least value, but for the Poisson loss, which leaves a constant out."""
+    """Zero is the least value, but for losses that leave a constant of the target out."""
     loss = make(kind, name)
     y, p = targets_and_margins(kind, name)
     value, _ = loss(y, p)
-    if kind == "regression" and REGRESSION_LOSSES[name].make.log_link:
-        assert np.all(value >= loss(y, np.log(y))[0])
+    if kind == "regression" and name not in ADDITIVE:
+        perfect = {"log": np.log, "logit": logit}[link_of(name)](y)
+        assert np.all(value >= loss(y, perfect)[0])
         return
     assert np.all(value >= 0)
     perfect = 1e4 * y if name in ("log_loss", "hinge", "perceptron") else y
@@ -84,13 +89,15 @@ def test_bounded_below_by_a_perfect_margin(kind, name):
 @every_loss
 def test_finite_at_extreme_margins(kind, name):
     loss = make(kind, name)
-    y = np.array([-1.0, 1.0]) if kind == "classification" else np.array([0.0, 1.0, 1e4])
+    y = np.array([-1.0, 1.0]) if kind == "classification" else np.array([0.0, 1e-9, 0.5, 1.0, 1e4])
+    if kind == "regression" and loss.requirement is not None:
+        y = y[loss.are_valid(y)]
     y, p = (a.ravel() for a in np.meshgrid(y, [-1e4, -750, -40, 0, 40, 750, 1e4]))
     value, gradient = loss(y, p)
-    if kind == "regression" and REGRESSION_LOSSES[name].make.log_link:
-        # an infinite mean, which the training loop refuses to learn from
-        assert not np.any(np.isnan(gradient))
-        assert np.all(np.isfinite(gradient) == (p < 700))
+    if kind == "regression" and link_of(name) == "log":
+        # an infinite mean, or one of 0, which the training loop refuses to learn from
+        assert not np.any(np.isnan(gradient)) and not np.any(np.isnan(value))
+        assert np.all(np.isfinite(gradient[np.abs(p) < 700]))
         return
     assert np.all(np.isfinite(value)) and np.all(np.isfinite(gradient))
 
@@ -127,10 +134,31 @@ def test_values_are_those_of_the_metrics():
     np.testing.assert_allclose(values["huber"][near], residual[near] ** 2 / 2)
     np.testing.assert_allclose(values["huber"][~near], 0.3 * residual[~near] - 0.3**2 / 2)
 
+    np.testing.assert_allclose(
+        values["expectile"], np.where(y > p, 0.8, 0.2) * (y - p) ** 2, atol=1e-15
+    )
+    half, _ = REGRESSION_LOSSES["expectile"].make(0.5)(y, p)
+    np.testing.assert_allclose(half, values["squared_error"], atol=1e-15)
+
+    def deviance(loss):
+        return 2 * (loss(y, p)[0] - loss(y, np.log(y))[0])
+
     y, p = targets_and_margins("regression", "poisson", spread=1.0)
-    loss = make("regression", "poisson")
-    twice = 2 * (loss(y, p)[0] - loss(y, np.log(y))[0])
-    np.testing.assert_allclose(twice.mean(), mean_poisson_deviance(y, np.exp(p)))
+    for name, metric in (("poisson", mean_poisson_deviance), ("gamma", mean_gamma_deviance)):
+        loss = make("regression", name)
+        np.testing.assert_allclose(deviance(loss).mean(), metric(y, np.exp(p)))
+    for power in (1, 1.01, 1.5, 1.99, 2):
+        loss = REGRESSION_LOSSES["tweedie"].make(power)
+        expected = mean_tweedie_deviance(y, np.exp(p), power=power)
+        np.testing.assert_allclose(deviance(loss).mean(), expected, rtol=1e-10)
+
+    y, p = targets_and_margins("regression", "log_loss")
+    values, derivatives = make("regression", "log_loss")(y, p)
+    np.testing.assert_allclose(derivatives, expit(p) - y, atol=1e-12)
+    of_class = make("classification", "log_loss")
+    for mix, got in zip(range(2), (values, derivatives), strict=True):
+        of_both = [of_class(sign, p)[mix] for sign in (1.0, -1.0)]
+        np.testing.assert_allclose(got, y * of_both[0] + (1 - y) * of_both[1], atol=1e-13)
 
 
 @pytest.mark.parametrize("class_weighted", [False, True])
@@ -196,7 +224,7 @@ def test_gradients_are_those_of_sgd_classifier(name):
             assert_is_step(peer.coef_[0, 0] - margin, loss(y, margin)[1])
 
 
-@pytest.mark.parametrize("name", sorted(set(REGRESSION_LOSSES) & set(CLASSIFICATION_LOSSES)))
+@pytest.mark.parametrize("name", sorted(set(ADDITIVE) & set(CLASSIFICATION_LOSSES)))
 def test_gradients_are_those_of_sgd_regressor(name):
     loss = make("regression", name)
     for margin in (-2.0, -0.1, 0.2, 0.75, 3.0):
@@ -237,9 +265,8 @@ def test_softmax_is_that_of_scipy():
             np.testing.assert_allclose(model.loss_curve_[0], total / n_classes, rtol=1e-12)
 
 
-@pytest.mark.parametrize("quantile", [0.1, 0.5, 0.9])
-def test_quantile_and_poisson_find_their_statistic(quantile):
-    """An intercept alone goes to the quantile, or to the logarithm of the mean."""
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
+def test_an_intercept_alone_goes_to_the_statistic_of_its_loss(share):
     y = np.random.default_rng(0).gamma(2.0, size=2000)
     X = np.zeros((2000, 1))
     # from 0: with eps given, too, nothing is taken from the rows
@@ -250,7 +277,51 @@ def test_quantile_and_poisson_find_their_statistic(quantile):
         "tol": None,
         "random_state": 0,
     }
-    model = AdaptiveSGDRegressor(loss="quantile", quantile=quantile, **parameters).fit(X, y)
-    assert abs(np.mean(y <= model.predict(X)) - quantile) < 0.01
-    model = AdaptiveSGDRegressor(loss="poisson", **parameters).fit(X, y)
-    np.testing.assert_allclose(model.predict(X), y.mean(), rtol=0.01)
+    model = AdaptiveSGDRegressor(loss="quantile", quantile=share, **parameters).fit(X, y)
+    assert abs(np.mean(y <= model.predict(X)) - share) < 0.01
+    model = AdaptiveSGDRegressor(loss="expectile", expectile=share, **parameters).fit(X, y)
+    residual = y - model.predict(X)
+    above, below = residual[residual > 0].sum(), -residual[residual < 0].sum()
+    np.testing.assert_allclose(below / (above + below), share, atol=0.01)
+    for loss in ("poisson", "gamma", "tweedie"):
+        model = AdaptiveSGDRegressor(loss=loss, **parameters).fit(X, y)
+        np.testing.assert_allclose(model.predict(X), y.mean(), rtol=0.02)
+    shares = y / y.max()
+    model = AdaptiveSGDRegressor(loss="log_loss", **parameters).fit(X, shares)
+    np.testing.assert_allclose(model.predict(X), shares.mean(), rtol=0.02)
+
+
+def test_targets_of_0_and_1_are_learned_as_classes(zipf_rows):
+    """By the same steps; with soft ones the probabilities of the classes go to them."""
+    _, X, y = zipf_rows
+    parameters = {"max_iter": 3, "tol": None, "early_stopping": False, "random_state": 0}
+    classes = AdaptiveSGDClassifier(**parameters).fit(X, y > 0)
+    numbers = AdaptiveSGDRegressor("log_loss", **parameters).fit(X, (y > 0).astype(float))
+    assert (numbers.eta0_, numbers.eps_) == (classes.eta0_, classes.eps_)
+    np.testing.assert_allclose(numbers.coef_, classes.coef_[0], rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(numbers.predict(X), classes.predict_proba(X)[:, 1], atol=1e-8)
+    truth = expit(X @ np.linspace(-1, 1, X.shape[1]) - 0.5)
+    soft = AdaptiveSGDRegressor("log_loss", learning_rate="adaptive", alpha=0, random_state=0)
+    np.testing.assert_allclose(soft.fit(X, truth).predict(X), truth, atol=0.01)
+
+
+@pytest.mark.parametrize(
+    ("loss", "power", "requirement", "bad"),
+    [
+        ("poisson", 1.5, "y >= 0", -0.5),
+        ("gamma", 1.5, "y > 0", 0.0),
+        ("tweedie", 1.5, "y >= 0", -0.5),
+        ("tweedie", 2.0, "y > 0", 0.0),
+        ("log_loss", 1.5, "0 <= y <= 1", 1.5),
+    ],
+)
+def test_a_target_that_the_loss_is_not_for_is_refused_with_its_row(loss, power, requirement, bad):
+    y = np.full(9, 0.5)
+    model = AdaptiveSGDRegressor(loss, power=power).partial_fit(np.eye(9), y)
+    before = model.coef_
+    y[7] = bad
+    message = re.escape(f"loss={loss!r} requires {requirement}; it is {bad} at row 7.")
+    for method in (model.fit, model.partial_fit):
+        with pytest.raises(ValueError, match=message):
+            method(np.eye(9), y)
+        np.testing.assert_array_equal(model.coef_, before)

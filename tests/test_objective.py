@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from loss_targets import link_of, targets_for
 from reference import TWINS
 from sklearn.linear_model import ElasticNet, LogisticRegression, Ridge
 
@@ -125,8 +126,12 @@ def test_every_loss_goes_down_to_where_no_change_helps(problem, estimator, name,
         spec, y = CLASSIFICATION_LOSSES[name], labels
     else:
         spec = REGRESSION_LOSSES[name]
-        y = np.exp(targets / 3) if spec.make.log_link else targets
-    model = trainer(estimator, optimizer, loss=name, penalty=None, batch_size=10).fit(X, y)
+        y = np.exp(targets / 3) if link_of(name) == "log" else targets_for(name, targets)
+    model = trainer(estimator, optimizer, loss=name, penalty=None, batch_size=10)
+    if name in REGRESSION_LOSSES and link_of(name) == "log" and TWINS[optimizer].unbiased:
+        # A long memory never forgets how far the first steps of the automatic rate go beyond.
+        model.set_params(eta0=1e-4)
+    model.fit(X, y)
     assert model.loss_curve_[-1] < model.loss_curve_[0]
     loss = spec.make(*(getattr(model, parameter) for parameter in spec.parameters))
 

@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from loss_targets import targets_for
 from modes import every_optimizer
 from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_pipeline
@@ -110,7 +111,7 @@ def test_dictionaries_of_probabilities():
 @pytest.mark.parametrize("several", [False, True])
 @pytest.mark.parametrize("loss", REGRESSION_LOSSES)
 def test_regressor(loss, several):
-    targets = np.exp(0.5 * ROWS @ DIRECTIONS)
+    targets = targets_for(loss, np.exp(0.5 * ROWS @ DIRECTIONS))
     model = trained(AdaptiveSGDRegressor(loss=loss), targets if several else targets[:, 0])
     (values,) = run(model, ROWS)
     expected = model.predict(ROWS).reshape(len(ROWS), -1)

@@ -7,6 +7,7 @@ import pytest
 import reference
 import scipy.sparse as sp
 from comparison import relative_difference
+from loss_targets import targets_for
 from modes import every_mode, every_optimizer
 from reference import TWINS, schedule_for
 from sklearn.base import clone
@@ -73,7 +74,7 @@ def test_every_loss_trains_labels_and_classes_alike(rows, loss):
 @every_optimizer
 def test_targets_are_a_regression_each(rows, optimizer, loss):
     X, _, targets = rows
-    targets = np.abs(targets)
+    targets = targets_for(loss, targets)
     parameters = {
         "loss": loss,
         "optimizer": optimizer,
@@ -148,6 +149,7 @@ def test_softmax_is_exact(zipf_rows, optimizer, batch_size):
         learning_rate=schedule,
         batch_size=batch_size,
         eps=1e-8,
+        **own,
     ).partial_fit(X_sparse, y, classes=[0, 1, 2])
     assert relative_difference(model.coef_, coef) < 1e-10
     assert relative_difference(model.intercept_, intercept) < 1e-10

@@ -680,7 +680,7 @@ def test_metadata_is_routed(rows, scoring, piped):
 
 def test_other_arguments_of_fit_are_refused(rows):
     X, y = rows
-    with pytest.raises(TypeError, match="passes sample_weight to the models"):
+    with pytest.raises(TypeError, match="passes sample_weight and offset to the models"):
         search_of().fit(X, y, coef_init=np.zeros((1, X.shape[1])))
 
 

@@ -1,4 +1,4 @@
-"""Outputs of one record may differ in rate, penalty and eps, and so be models by themselves."""
+"""Outputs of one record may differ in rate, memory, penalty and eps: models by themselves."""
 
 from types import SimpleNamespace
 
@@ -18,15 +18,18 @@ RATES = (0.05, 0.2, 0.1, 0.02, 0.3)
 L1 = (0.0, 0.01, 0.003, 0.02, 0.0)
 L2 = (0.01, 0.0, 0.003, 0.02, 0.0)
 EPS = (1e-3, 1e-2, 1e-1, 1e-3, 1.0)
+RHO = (1.0, 0.9, 0.99, 0.0, 1.0)
 
 
 def learned(rows, optimizer, batch_size, n_classes, **numbers):
     """Weights and losses of a model for each rate, all learning the same classes."""
     _, X, y = rows
-    rates = np.repeat(numbers.pop("eta0"), n_classes)
+    rates = np.repeat(numbers["eta0"], n_classes)
     hyperparameters = hyperparameters_of(AdaptiveSGDRegressor(optimizer=optimizer), Scales(), 0.0)
     by_output = {name: tuple(np.repeat(values, n_classes)) for name, values in numbers.items()}
-    by_output = {"eta0": tuple(rates), "l1": 0.0, "l2": 0.0, **by_output}
+    by_output = {"l1": 0.0, "l2": 0.0, **by_output}
+    if "rho" in by_output:
+        by_output["parameters"] = {"rho": by_output.pop("rho")}
     model = Model(hyperparameters.with_numbers(**by_output), X.shape[1], rates.size, np.float64)
     classes = np.arange(X.shape[0]) % n_classes
     training = SimpleNamespace(
@@ -57,6 +60,8 @@ def test_models_side_by_side_are_what_each_would_be_alone(
     numbers = {"eta0": RATES, "eps": EPS}
     if not OPTIMIZERS[optimizer].decoupled:
         numbers |= {"l1": L1, "l2": L2}
+    if OPTIMIZERS[optimizer].forgets:
+        numbers |= {"rho": RHO}
     together, losses = learned(zipf_rows, optimizer, batch_size, n_classes, **numbers)
     for k in range(len(RATES)):
         of_one = {name: values[k : k + 1] for name, values in numbers.items()}

@@ -13,6 +13,7 @@ import pytest
 import scipy.sparse as sp
 import sklearn
 from comparison import assert_same_model, own_attributes
+from loss_targets import targets_for
 from modes import every_optimizer
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
@@ -208,8 +209,8 @@ def test_the_loss_of_a_classifier_is_that_of_training(parts, loss, multi_class, 
 @pytest.mark.parametrize("kind", ["number", "numbers"])
 def test_the_loss_of_a_regressor_is_that_of_training(parts, loss, kind):
     X, y, validation = parts(kind)
-    if loss == "poisson":
-        y, validation = abs(y), {**validation, "y_val": abs(validation["y_val"])}
+    y = targets_for(loss, y)
+    validation["y_val"] = targets_for(loss, validation["y_val"])
     model = make(kind, loss=loss, alpha=0.1, early_stopping=True, max_iter=3, tol=None)
     model.fit(X, y, **validation)
     expected = loss_before_learning(model, validation["X_val"], validation["y_val"])

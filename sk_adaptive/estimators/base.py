@@ -16,7 +16,7 @@ from sklearn.utils.extmath import safe_sparse_dot
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._threads import n_threads_of, sparse_products
-from ..data.check import check_structure, in_precision, is_in_order, is_ready
+from ..data.check import check_offset, check_structure, in_precision, is_in_order, is_ready
 from ..data.class_values import as_given
 from ..data.columns import NO_COLUMNS, columns_of, standardised
 from ..data.training_data import training_data
@@ -86,7 +86,7 @@ class AdaptiveSGD(CallbackSupportMixin, LearnsStreams, ModelAttributes):
         "learning_rate": [StrOptions({"constant", "invscaling", "adaptive"})],
         "eta0": [Interval(Real, 0, None, closed="neither"), Automatic("search")],
         "power_t": [Interval(Real, 0, None, closed="left")],
-        "rho": [Interval(Real, 0, 1, closed="left")],
+        "rho": [Interval(Real, 0, 1, closed="both"), None],
         "beta_1": [Interval(Real, 0, 1, closed="left")],
         "beta_2": [Interval(Real, 0, 1, closed="neither")],
         "eps": [Interval(Real, 0, None, closed="neither"), Automatic(), None],
@@ -152,7 +152,7 @@ class AdaptiveSGD(CallbackSupportMixin, LearnsStreams, ModelAttributes):
             **named,
         )
 
-    def _validation_data(self, targets, X, y, sample_weight, dtype):
+    def _validation_data(self, targets, X, y, sample_weight, offset, dtype):
         """X_val and y_val checked, and what the kernel makes of them; None without."""
         if X is None:
             return None
@@ -160,7 +160,9 @@ class AdaptiveSGD(CallbackSupportMixin, LearnsStreams, ModelAttributes):
             X, y = self._validate(X, y, [dtype], reset=False)
             y = targets.check(y)
             # no class weights belong to them
-            validation = self._training_data(targets, X, y, sample_weight, class_weighted=False)
+            validation = self._training_data(
+                targets, X, y, sample_weight, class_weighted=False, offset=offset
+            )
             if not validation.with_weight(np.arange(validation.n_rows)).size:
                 raise ValueError("Sample weights must contain at least one non-zero number.")
         except ValueError as error:
@@ -190,21 +192,29 @@ class AdaptiveSGD(CallbackSupportMixin, LearnsStreams, ModelAttributes):
             )
         if self.penalty == "elasticnet" and self.l1_ratio is None:
             raise ValueError("l1_ratio must be set when penalty is 'elasticnet'")
+        means = [moment.memory for moment in OPTIMIZERS[self.optimizer].moments]
+        if self.rho == 1 and "rho" in means:
+            raise ValueError(
+                f"rho must be less than 1 with optimizer={self.optimizer!r}: a mean that keeps all "
+                "of itself would never change."
+            )
 
-    def _fit(self, X, y, sample_weight, coef_init, intercept_init, validation_data):
+    def _fit(self, X, y, sample_weight, offset, coef_init, intercept_init, validation_data):
         """The whole of fit, but for the guard that takes back what fails.
 
-        `validation_data` are X_val, y_val and sample_weight_val.
+        `validation_data` are X_val, y_val, sample_weight_val and offset_val.
         """
         # -- prepare --
         self._check_parameters(for_fit=True)
-        check_validation_data(self, *validation_data)
+        check_validation_data(self, *validation_data, offset)
         given = X
         X, y = self._validate(X, y, PRECISIONS, reset=True)
         y = self._find_targets(y)
         targets = self._targets
         targets.check_whole(y)
-        training = self._training_data(targets, X, y, sample_weight, find_features=True)
+        training = self._training_data(
+            targets, X, y, sample_weight, find_features=True, offset=offset
+        )
         validation = self._validation_data(targets, *validation_data, X.dtype)
         if takes_from_rows(self):
             everything = training.with_weight(np.arange(training.n_rows, dtype=np.int64))
@@ -363,8 +373,19 @@ class AdaptiveSGD(CallbackSupportMixin, LearnsStreams, ModelAttributes):
             self._sparse_coef = False
             self._adopt(model)
 
-    def _raw_predictions(self, X, *names):
-        """X @ coef_.T + intercept_, and the attributes of these names of the same model.
+    def _beside(self, offset):
+        """An estimator like this one whose raw predictions have these offsets, for scorers to ask.
+
+        They pass none. It is the estimator itself where there are none.
+        """
+        if offset is None or not np.size(offset):
+            return self
+        other = object.__new__(type(self))
+        other.__dict__.update(self.__dict__, _offset=offset)
+        return other
+
+    def _raw_predictions(self, X, *names, offset=None):
+        """X @ coef_.T + intercept_ + offset, and attributes of the same model of these names.
 
         Returns
         -------
@@ -396,7 +417,12 @@ class AdaptiveSGD(CallbackSupportMixin, LearnsStreams, ModelAttributes):
                 products = sparse_products(X, coef, self.n_jobs)
             else:
                 products = safe_sparse_dot(X, coef.T, dense_output=True)
-        return products + intercept, *attributes
+        raw_predictions = products + intercept
+        if offset is None:
+            offset = self.__dict__.get("_offset")
+        if offset is not None:
+            raw_predictions = raw_predictions + check_offset(offset, *raw_predictions.shape)
+        return raw_predictions, *attributes
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

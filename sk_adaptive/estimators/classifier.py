@@ -94,23 +94,29 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
           less than a millionth of that.
     eta0 : float or str, default='auto'
         The initial learning rate, in (0, inf). 'auto' derives it from the rows of the first call
-        and the optimizer. `partial_fit` derives it anew when `optimizer`, `sparse_update` or
-        `normalize` changes; as it makes a single pass, it takes up to nine times as much. If `fit`
-        sets rows aside and `refit` is True, it also tries three times and a third of that rate,
-        and takes the one that predicts these rows best. '3*auto' is three times the derived rate,
-        and so on; no other rate is tried then. `eta0_` tells the result.
+        and the optimizer. If `fit` sets rows aside and `refit` is True, it also tries three times
+        and a third of that rate, and takes the one that predicts these rows best. `partial_fit`
+        learns the first 32,768 rows with eight rates side by side, each twice the one before; the
+        model is their mean, weighted by exp(-loss so far), see `mixture_weights_` [8]_. Then the
+        best of them goes on alone. Rows that come again, as in a loop over few rows, end that at
+        once. It begins anew when `optimizer`, `sparse_update` or `normalize` changes. '3*auto' is
+        three times the derived rate, and so on, and no other is tried. `eta0_` tells the result.
 
         'search' always searches. `fit` tries all three rates, each for its own number of epochs.
         It scores them on rows that are given, or sets rows aside if these count as one or more.
-        `partial_fit` learns with eight rates side by side in one pass, each twice the one before.
-        The model is the mean of these eight, weighted by exp(-loss so far), see
-        `mixture_weights_` [8]_. The loss 'perceptron' can't tell rates apart there, as it is 0 for
-        a model that predicts 0. After `fit`, `partial_fit` goes on with the rate that was found.
+        `partial_fit` learns all rows with eight rates, for streams that change, and
+        does not weigh them by rows that come again. The loss 'perceptron'
+        can't tell rates apart there, as it is 0 for a model that predicts 0. After `fit`,
+        `partial_fit` goes on with the rate that was found.
     power_t : float, default=0.5
         The exponent of 'invscaling', in [0, inf). With the other schedules a negative value causes
         a `FutureWarning`, as in scikit-learn.
-    rho : float, default=0.99
-        The memory of 'rmsprop', in [0, 1).
+    rho : float or None, default=None
+        How much of its sum of squared gradients a coefficient keeps, in [0, 1]. 'adagrad' and
+        'ftrl' multiply the sum by `rho` at each occurrence of the feature, 'rmsprop' multiplies
+        its mean at each step, where `rho` must be less than 1. What has been added is halved by
+        ``log(0.5) / log(rho)`` occurrences or steps: 69 with .99, 693 with .999. None is 1 for
+        'adagrad' and 'ftrl', which forget nothing, and .99 for 'rmsprop'.
     beta_1 : float, default=0.9
         The memory of the first moment of 'adam' and 'adamw', in [0, 1). With
         ``sparse_update='exact'`` it must be less than ``sqrt(beta_2)``.
@@ -232,10 +238,11 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
         The learning rate that `eta0` led to, and with the 'adaptive' schedule training. Of several
         rates side by side it is the mean, weighted by `mixture_weights_`.
     mixture_weights_ : ndarray of shape (8,)
-        After `partial_fit` with ``eta0='search'`` only: the weights of the eight models, whose mean
-        is this model. Their sum is 1. `coef_`, `intercept_`, `optimizer_state_` and
-        `effective_learning_rate_` are such means, too, and averages are means of averages. A model
-        that a step would have made infinite keeps the weight 0.
+        After `partial_fit` with ``eta0='search'``, or 'auto' that has not settled yet, only: the
+        weights of the eight models, whose mean is this model. Their sum is 1. `coef_`,
+        `intercept_`, `optimizer_state_` and `effective_learning_rate_` are such means, too, and
+        averages are means of averages. A model that a step would have made infinite keeps the
+        weight 0.
     mixture_rates_ : ndarray of shape (8,)
         The learning rates of these models.
     eps_ : float
@@ -336,7 +343,7 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
         learning_rate="constant",
         eta0="auto",
         power_t=0.5,
-        rho=0.99,
+        rho=None,
         beta_1=0.9,
         beta_2=0.999,
         eps=None,
@@ -449,6 +456,8 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
         X_val=None,
         y_val=None,
         sample_weight_val=None,
+        offset=None,
+        offset_val=None,
     ):
         """Learn from all rows, epoch after epoch, until the model no longer improves.
 
@@ -472,6 +481,11 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
         sample_weight_val : array-like of shape (n_val,), default=None
             Factors of the losses of these rows, not negative. `class_weight` does not
             apply to these rows. It does apply to training rows that are set aside.
+        offset : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+            Added to the raw predictions of the rows, and not learned: a column for each output, if
+            there are several. Predictions need those of their rows.
+        offset_val : as offset, for the rows of X_val, default=None
+            Needed with `X_val` if there is an `offset`.
 
         Returns
         -------
@@ -484,10 +498,10 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
             a validation score is not finite. The estimator is then as it was before the call,
             and also if a callback raises.
         """
-        validation_data = X_val, y_val, sample_weight_val
-        return self._fit(X, y, sample_weight, coef_init, intercept_init, validation_data)
+        validation_data = X_val, y_val, sample_weight_val, offset_val
+        return self._fit(X, y, sample_weight, offset, coef_init, intercept_init, validation_data)
 
-    def partial_fit(self, X, y, classes=None, sample_weight=None):
+    def partial_fit(self, X, y, classes=None, sample_weight=None, *, offset=None):
         """Learn from rows once, in their order.
 
         Parameters
@@ -502,6 +516,9 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
             numbers of the columns.
         sample_weight : array-like of shape (n_samples,), default=None
             Factors of the rows' losses, not negative.
+        offset : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+            Added to the raw predictions of the rows, and not learned: a column for each output, if
+            there are several. Predictions need those of their rows.
 
         Returns
         -------
@@ -518,44 +535,48 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
         -----
         The checks are fastest for a CSR matrix of the model's precision and targets in an array.
         """
-        return self._partial_fit(X, y, sample_weight, classes)
+        return self._partial_fit(X, y, sample_weight, classes, offset)
 
     # -- prediction --
 
-    def decision_function(self, X):
+    def decision_function(self, X, *, offset=None):
         """Compute the raw predictions of rows: the linear model itself.
 
         Parameters
         ----------
         X : array-like or sparse matrix of shape (n_samples, n_features)
             Rows.
+        offset : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+            Added to the raw predictions, as in `fit`.
 
         Returns
         -------
         raw_predictions : ndarray of shape (n_samples,) or (n_samples, n_classes)
             With two classes, positive numbers predict the second class.
         """
-        (raw,) = self._raw_predictions(X)
+        (raw,) = self._raw_predictions(X, offset=offset)
         return raw.ravel() if raw.shape[1] == 1 else raw
 
-    def predict(self, X):
+    def predict(self, X, *, offset=None):
         """Predict classes.
 
         Parameters
         ----------
         X : array-like or sparse matrix of shape (n_samples, n_features)
             Rows.
+        offset : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+            Added to the raw predictions, as in `fit`.
 
         Returns
         -------
         y : ndarray of shape (n_samples,), or array or CSR matrix (n_samples, n_labels)
             Classes; or labels as 0 and 1, sparse if the labels of the first call were.
         """
-        raw, targets = self._raw_predictions(X, "_targets")
+        raw, targets = self._raw_predictions(X, "_targets", offset=offset)
         return targets.decode(raw)
 
     @available_if(_has_probabilities)
-    def predict_proba(self, X):
+    def predict_proba(self, X, *, offset=None):
         """Estimate probabilities of the classes, for the losses 'log_loss' and 'modified_huber'.
 
         They are the softmax of the raw predictions. With one-vs-rest they are the probability of
@@ -566,33 +587,37 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
         ----------
         X : array-like or sparse matrix of shape (n_samples, n_features)
             Rows.
+        offset : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+            Added to the raw predictions, as in `fit`.
 
         Returns
         -------
         probabilities : float64 ndarray of shape (n_samples, n_classes)
         """
-        raw, targets = self._raw_predictions(X, "_targets")
+        raw, targets = self._raw_predictions(X, "_targets", offset=offset)
         raw = raw.astype(np.float64, copy=False)
         return targets.loss.probabilities(raw, exclusive=targets.label_format is None)
 
     @available_if(_has_probabilities)
-    def predict_log_proba(self, X):
+    def predict_log_proba(self, X, *, offset=None):
         """Compute the logarithms of `predict_proba`, exact even where that is rounded to 0.
 
         Parameters
         ----------
         X : array-like or sparse matrix of shape (n_samples, n_features)
             Rows.
+        offset : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+            Added to the raw predictions, as in `fit`.
 
         Returns
         -------
         log_probabilities : float64 ndarray of shape (n_samples, n_classes)
         """
-        raw, targets = self._raw_predictions(X, "_targets")
+        raw, targets = self._raw_predictions(X, "_targets", offset=offset)
         raw = raw.astype(np.float64, copy=False)
         return targets.loss.log_probabilities(raw, exclusive=targets.label_format is None)
 
-    def score(self, X, y, sample_weight=None):
+    def score(self, X, y, sample_weight=None, *, offset=None):
         """Compute the accuracy of `predict`, with several labels per row that of whole rows.
 
         Parameters
@@ -603,12 +628,14 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
             Classes; or several labels per row, as 0 and 1.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows.
+        offset : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+            Added to the raw predictions, as in `fit`.
 
         Returns
         -------
         accuracy : float
         """
-        return super().score(X, as_given(y, "y"), sample_weight)
+        return ClassifierMixin.score(self._beside(offset), X, as_given(y, "y"), sample_weight)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

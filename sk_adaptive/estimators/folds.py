@@ -53,14 +53,14 @@ def _with_weight(training, rows, fold):
     return rows
 
 
-def _weight_of_model(fit_params):
-    unknown = [name for name in fit_params if name != "sample_weight"]
+def _weight_and_offset_of_model(fit_params):
+    unknown = [name for name in fit_params if name not in ("sample_weight", "offset")]
     if unknown:
         raise TypeError(
-            f"A search passes sample_weight to the models that it trains, and not {unknown}: they "
-            "start anew, and are validated on the rows that `cv` holds out."
+            "A search passes sample_weight and offset to the models that it trains, and not "
+            f"{unknown}: they start anew, and are validated on the rows that `cv` holds out."
         )
-    return fit_params.get("sample_weight")
+    return fit_params.get("sample_weight"), fit_params.get("offset")
 
 
 class RowsOfFolds:
@@ -96,13 +96,16 @@ class SharedRows(RowsOfFolds):
         super().__init__(given)
         # what is wrong with all of them
         X, _ = see(clone(model), given.X, given.y)
-        self._weight = check_weights(_weight_of_model(given.fit_params), X)
+        weight, self._offset = _weight_and_offset_of_model(given.fit_params)
+        self._weight = check_weights(weight, X)
 
     def parts(self, model):
         given = self._given
         try:
             X, self._y = see(model, given.X, given.y)
-            self._training = rows_of(model, X, self._y, self._weight, find_features=True)
+            self._training = rows_of(
+                model, X, self._y, self._weight, find_features=True, offset=self._offset
+            )
         except Exception as error:
             return [error] * len(given.splits)
         self._features = self._training.features()
@@ -155,10 +158,10 @@ class TransformedRows(RowsOfFolds):
         given, transformed, model = self._given, self._transformed[fold], clone(model)
         if isinstance(transformed, Exception):
             raise transformed
-        weight = _weight_of_model(transformed.fit_params)
+        weight, offset = _weight_and_offset_of_model(transformed.fit_params)
         # a fold may lack classes
         X, y = see(model, transformed.X, transformed.y, all_y=given.y)
-        training = rows_of(model, X, y, weight, find_features=True)
+        training = rows_of(model, X, y, weight, find_features=True, offset=offset)
         scored = []
         for place, rows in enumerate(given.scored(fold)):
             y_scored, of_model = _safe_indexing(given.y, rows), transformed.others[place]

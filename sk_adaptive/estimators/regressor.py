@@ -14,17 +14,21 @@ from .locking import one_at_a_time
 class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
     """Linear regressions trained by SGD with a step size for each feature.
 
-    Least squares, robust, quantile and Poisson regression for sparse data, trained by AdaGrad,
-    RMSProp, Adam, AdamW or FTRL-Proximal. `partial_fit` learns from a stream.
+    Least squares, robust, quantile, Poisson, gamma and Tweedie regression for sparse data, trained
+    by AdaGrad, RMSProp, Adam, AdamW or FTRL-Proximal. `partial_fit` learns from a stream.
 
     Parameters
     ----------
     loss : {'squared_error', 'huber', 'epsilon_insensitive', 'squared_epsilon_insensitive', \
-            'quantile', 'poisson'}, default='squared_error'
+            'quantile', 'expectile', 'poisson', 'gamma', 'tweedie', 'log_loss'}, \
+            default='squared_error'
         The loss to minimise. 'squared_error' is least squares, divided by 2. 'huber' is linear
         beyond `epsilon`. The epsilon-insensitive losses ignore errors up to `epsilon`; the first
-        is the linear support vector regression. 'quantile' estimates `quantile`. 'poisson' is half
-        the Poisson deviance; its predictions are the exponential of the linear model.
+        is the linear support vector regression. 'quantile' estimates `quantile`, and 'expectile'
+        `expectile`. 'poisson', 'gamma' and 'tweedie' are half the deviance of these distributions;
+        predictions are the exponential of the linear model. With 'poisson' `y` is not negative,
+        with 'gamma' it is positive; of 'tweedie' see `power`. 'log_loss' is logistic regression on
+        targets that are probabilities, in [0, 1], and predictions are probabilities.
     optimizer : {'adagrad', 'rmsprop', 'adam', 'adamw', 'ftrl'}, default='adagrad'
         The update rule. In the formulas g is the gradient of the mini-batch's mean loss with
         respect to one coefficient w, and eta is the learning rate of the step:
@@ -60,9 +64,10 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
     fit_intercept : bool, default=True
         Whether to learn an intercept. Every step moves it, and it has no penalty. It is the
         coefficient of a constant feature that is as large as the rows of the first call are: the
-        root of their mean squared norm. It starts at the median of `y`, with 'poisson' at the
-        logarithm of its mean, unless there are coefficients or intercepts to start from. If `eta0`
-        and `eps` are numbers, the constant is 1 and the start is 0.
+        root of their mean squared norm. It starts at the median of `y`, with 'poisson', 'gamma'
+        and 'tweedie' at the logarithm of its mean, with 'log_loss' at the log odds of its mean,
+        unless there are coefficients or intercepts to start from. If `eta0` and `eps` are numbers,
+        the constant is 1 and the start is 0.
     max_iter : int, default=100
         The largest number of epochs of `fit`.
     tol : float or None, default=3e-4
@@ -86,26 +91,34 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
           less than a millionth of that.
     eta0 : float or str, default='auto'
         The initial learning rate, in (0, inf). 'auto' derives it from the rows of the first call
-        and the optimizer. `partial_fit` derives it anew when `optimizer`, `sparse_update` or
-        `normalize` changes; as it makes a single pass, it takes up to nine times as much. If `fit`
-        sets rows aside and `refit` is True, it also tries three times and a third of that rate,
-        and takes the one that predicts these rows best. '3*auto' is three times the derived rate,
-        and so on; no other rate is tried then. `eta0_` tells the result.
+        and the optimizer. If `fit` sets rows aside and `refit` is True, it also tries three times
+        and a third of that rate, and takes the one that predicts these rows best. `partial_fit`
+        learns the first 32,768 rows with eight rates side by side, each twice the one before; the
+        model is their mean, weighted by exp(-loss so far), see `mixture_weights_` [8]_. Then the
+        best of them goes on alone. Rows that come again, as in a loop over few rows, end that at
+        once. It begins anew when `optimizer`, `sparse_update` or `normalize` changes. '3*auto' is
+        three times the derived rate, and so on, and no other is tried. `eta0_` tells the result.
 
         'search' always searches. `fit` tries all three rates, each for its own number of epochs.
         It scores them on rows that are given, or sets rows aside if these count as one or more.
-        `partial_fit` learns with eight rates side by side in one pass, each twice the one before.
-        The model is the mean of these eight, weighted by exp(-loss so far), see
-        `mixture_weights_` [8]_. The loss is in the unit of the targets of the first call. After
-        `fit`, `partial_fit` goes on with the rate that was found.
+        `partial_fit` learns all rows with eight rates, for streams that change, and
+        does not weigh them by rows that come again. The loss is in the
+        unit of the targets of the first call. After `fit`, `partial_fit` goes on with the rate
+        that was found.
 
         The automatic rate is proportional to the mean distance of `y` from its median. With
-        'poisson' it does not depend on `y`. Each of several targets has its own.
+        'poisson', 'gamma', 'tweedie' and 'log_loss' it does not depend on `y`. Of several
+        targets each has its own, and what is compared are multiples for all; `eta0_` is then the
+        geometric mean.
     power_t : float, default=0.5
         The exponent of 'invscaling', in [0, inf). With the other schedules a negative value causes
         a `FutureWarning`, as in scikit-learn.
-    rho : float, default=0.99
-        The memory of 'rmsprop', in [0, 1).
+    rho : float or None, default=None
+        How much of its sum of squared gradients a coefficient keeps, in [0, 1]. 'adagrad' and
+        'ftrl' multiply the sum by `rho` at each occurrence of the feature, 'rmsprop' multiplies
+        its mean at each step, where `rho` must be less than 1. What has been added is halved by
+        ``log(0.5) / log(rho)`` occurrences or steps: 69 with .99, 693 with .999. None is 1 for
+        'adagrad' and 'ftrl', which forget nothing, and .99 for 'rmsprop'.
     beta_1 : float, default=0.9
         The memory of the first moment of 'adam' and 'adamw', in [0, 1). With
         ``sparse_update='exact'`` it must be less than ``sqrt(beta_2)``.
@@ -140,6 +153,12 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
         'squared_epsilon_insensitive', in [0, inf).
     quantile : float, default=0.5
         The quantile that 'quantile' estimates, in (0, 1).
+    expectile : float, default=0.5
+        The expectile that 'expectile' estimates, in (0, 1). 0.5 is the mean.
+    power : float, default=1.5
+        The power of the mean that the variance of 'tweedie' follows, in [1, 2], as in
+        scikit-learn's TweedieRegressor. 1 is 'poisson', 2 is 'gamma' with positive `y`; between
+        them `y` may be 0 and is otherwise continuous.
     early_stopping : bool or 'auto', default='auto'
         Whether `fit` stops by the score of rows that it does not learn. These rows are `X_val`,
         `y_val` and `sample_weight_val` of `fit`; then `fit` ends with the weights of the epoch
@@ -214,10 +233,11 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
         rates side by side it is the mean, weighted by `mixture_weights_`. Several targets have
         automatic rates in their own units, of which this is the geometric mean.
     mixture_weights_ : ndarray of shape (8,)
-        After `partial_fit` with ``eta0='search'`` only: the weights of the eight models, whose mean
-        is this model. Their sum is 1. `coef_`, `intercept_`, `optimizer_state_` and
-        `effective_learning_rate_` are such means, too, and averages are means of averages. A model
-        that a step would have made infinite keeps the weight 0.
+        After `partial_fit` with ``eta0='search'``, or 'auto' that has not settled yet, only: the
+        weights of the eight models, whose mean is this model. Their sum is 1. `coef_`,
+        `intercept_`, `optimizer_state_` and `effective_learning_rate_` are such means, too, and
+        averages are means of averages. A model that a step would have made infinite keeps the
+        weight 0.
     mixture_rates_ : ndarray of shape (8,)
         The learning rates of these models.
     eps_ : float or ndarray of shape (n_targets,)
@@ -298,6 +318,8 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
         **AdaptiveSGD._parameter_constraints,
         "loss": [StrOptions(set(REGRESSION_LOSSES))],
         "quantile": [Interval(Real, 0, 1, closed="neither")],
+        "expectile": [Interval(Real, 0, 1, closed="neither")],
+        "power": [Interval(Real, 1, 2, closed="both")],
     }
 
     def __init__(
@@ -316,7 +338,7 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
         learning_rate="constant",
         eta0="auto",
         power_t=0.5,
-        rho=0.99,
+        rho=None,
         beta_1=0.9,
         beta_2=0.999,
         eps=None,
@@ -324,6 +346,8 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
         normalize="auto",
         epsilon=0.1,
         quantile=0.5,
+        expectile=0.5,
+        power=1.5,
         early_stopping="auto",
         scoring="loss",
         refit=True,
@@ -356,6 +380,8 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
         self.normalize = normalize
         self.epsilon = epsilon
         self.quantile = quantile
+        self.expectile = expectile
+        self.power = power
         self.early_stopping = early_stopping
         self.scoring = scoring
         self.refit = refit
@@ -398,6 +424,8 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
         X_val=None,
         y_val=None,
         sample_weight_val=None,
+        offset=None,
+        offset_val=None,
     ):
         """Learn from all rows, epoch after epoch, until the model no longer improves.
 
@@ -420,6 +448,11 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
             Targets of these rows.
         sample_weight_val : array-like of shape (n_val,), default=None
             Factors of the losses of these rows, not negative.
+        offset : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+            Added to the raw predictions of the rows, and not learned: a column for each output, if
+            there are several. Predictions need those of their rows.
+        offset_val : as offset, for the rows of X_val, default=None
+            Needed with `X_val` if there is an `offset`.
 
         Returns
         -------
@@ -432,10 +465,10 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
             a validation score is not finite. The estimator is then as it was before the call,
             and also if a callback raises.
         """
-        validation_data = X_val, y_val, sample_weight_val
-        return self._fit(X, y, sample_weight, coef_init, intercept_init, validation_data)
+        validation_data = X_val, y_val, sample_weight_val, offset_val
+        return self._fit(X, y, sample_weight, offset, coef_init, intercept_init, validation_data)
 
-    def partial_fit(self, X, y, sample_weight=None):
+    def partial_fit(self, X, y, sample_weight=None, *, offset=None):
         """Learn from rows once, in their order.
 
         Parameters
@@ -446,6 +479,9 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
             Targets.
         sample_weight : array-like of shape (n_samples,), default=None
             Factors of the rows' losses, not negative.
+        offset : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+            Added to the raw predictions of the rows, and not learned: a column for each output, if
+            there are several. Predictions need those of their rows.
 
         Returns
         -------
@@ -462,27 +498,49 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
         -----
         Rows in a CSR matrix of the model's precision, and targets in an array, cost least to check.
         """
-        return self._partial_fit(X, y, sample_weight)
+        return self._partial_fit(X, y, sample_weight, offset=offset)
 
     # -- prediction --
 
-    def predict(self, X):
+    def predict(self, X, *, offset=None):
         """Predict targets.
 
         Parameters
         ----------
         X : array-like or sparse matrix of shape (n_samples, n_features)
             Rows.
+        offset : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+            Added to the raw predictions, as in `fit`.
 
         Returns
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_targets)
         """
-        raw, targets = self._raw_predictions(X, "_targets")
+        raw, targets = self._raw_predictions(X, "_targets", offset=offset)
         return targets.decode(raw)
+
+    def score(self, X, y, sample_weight=None, *, offset=None):
+        """Compute R2, the coefficient of determination of `predict`.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            Rows.
+        y : array-like of shape (n_samples,) or (n_samples, n_targets)
+            Targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows.
+        offset : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+            Added to the raw predictions, as in `fit`.
+
+        Returns
+        -------
+        r2 : float
+        """
+        return RegressorMixin.score(self._beside(offset), X, y, sample_weight)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
-        tags.target_tags.positive_only = REGRESSION_LOSSES[self.loss].make.log_link
+        tags.target_tags.positive_only = REGRESSION_LOSSES[self.loss].make.link == "log"
         return tags

@@ -21,13 +21,14 @@ class LossScorer:
     that are scored. So are the units of several targets, in which each of them counts.
     """
 
-    def __call__(self, estimator, X, y, sample_weight=None):
+    def __call__(self, estimator, X, y, sample_weight=None, offset=None):
         name, model = last_step_of(estimator)
         if name:
             recorder = Recorder(model).fit(None)
             X = with_last_step(estimator, recorder).predict(X)
-        (raw_predictions,) = model._raw_predictions(X)
-        rows = in_own_units(rows_of(model, *see_again(model, X, y, PRECISIONS), sample_weight))
+        (raw_predictions,) = model._raw_predictions(X, offset=offset)
+        X, y = see_again(model, X, y, PRECISIONS)
+        rows = in_own_units(rows_of(model, X, y, sample_weight, offset=offset))
         losses = rows.loss.row_losses(
             rows.targets, raw_predictions.astype(np.float64, copy=False), rows.class_weight
         )
@@ -42,6 +43,7 @@ class LossScorer:
     def get_metadata_routing(self):
         request = MetadataRequest(owner="loss")
         request.score.add_request(param="sample_weight", alias=True)
+        request.score.add_request(param="offset", alias=True)
         return request
 
 
@@ -139,7 +141,8 @@ class ScoreSideBySide:
 
     def _scores(self, record, places, rows):
         if self._needs_model:
-            judges = [self._model_of(record, place) for place in places]
+            offset = rows.loss.offset
+            judges = [self._model_of(record, place)._beside(offset) for place in places]
             return [self._scores_of(judge, rows) for judge in judges]
         if len(places) == 1:
             raw_predictions = rows.loss.raw_predictions(record.model_of(places[0]))
@@ -158,10 +161,10 @@ class ScoreSideBySide:
         if self._is_loss:
             return dict.fromkeys(self._scorers, rows.loss.of(raw_predictions))
 
-        def known_predictions(X, *names):
-            """In place of `AdaptiveSGD._raw_predictions`."""
+        def known_predictions(X, *names, offset=None):
+            """In place of `AdaptiveSGD._raw_predictions`: with the offset of these rows."""
             if X is not rows.of_model:
-                return self._model_of(record, place)._raw_predictions(X, *names)
+                return self._model_of(record, place)._raw_predictions(X, *names, offset=offset)
             return raw_predictions, *(getattr(self._model, name) for name in names)
 
         judge = self._copy(record, place, record.model)

@@ -17,6 +17,7 @@ from .._threads import Threads, n_threads_of
 from ..data.class_values import as_given
 from ..training.epochs import warn_of_few_epochs
 from .base import NameOfScorer
+from .best import PredictsBest
 from .callbacks import begin_search
 from .candidates import Search
 from .given import given_to, scorers_in
@@ -37,7 +38,7 @@ FITTED = (
 )
 
 
-class AdaptiveGridSearchCV(GridSearchCV):
+class AdaptiveGridSearchCV(PredictsBest):
     """:class:`~sklearn.model_selection.GridSearchCV` that trains candidates side by side.
 
     It searches parameters of :class:`AdaptiveSGDClassifier` or :class:`AdaptiveSGDRegressor`, alone
@@ -223,7 +224,8 @@ class AdaptiveGridSearchCV(GridSearchCV):
         **params : dict of str to object
             As in GridSearchCV: `groups` for the splitter, and `sample_weight` for the estimator and
             for the scorers that take it, or ``step__sample_weight`` for the last step of a
-            pipeline. ``scoring='loss'`` takes the weights of that step, too.
+            pipeline. ``scoring='loss'`` takes the weights of that step, too. And `offset`, or
+            ``step__offset``, for the estimator; all scores are those of predictions with it.
 
         Returns
         -------

@@ -41,6 +41,9 @@ cdef const LossLoops* loops = loss_loops_of(instruction_set().encode())
 # For a class of any share one of these raw predictions is as good as the best, to a few percent.
 GRID = np.linspace(-20, 20, 401)
 
+# Constants beside offsets are found in so many rounds.
+ROUNDS = 40
+
 # Training starts from the shares of the classes and this much more of each.
 SHARE_ADDED = 0.01
 
@@ -50,15 +53,18 @@ cdef class Loss:
 
     Attributes
     ----------
-    log_link : bool
-        Whether predictions are the exponential of raw predictions, and targets not negative.
+    link : {"identity", "log", "logit"}
+        What raw predictions are of predictions.
+    requirement : str or None
+        What `are_valid` asks of targets of regression, for a message.
     has_probabilities : bool
         Whether there are `probabilities` and `log_probabilities`.
     couples_outputs : bool
         Whether an output's gradient depends on the other outputs.
     """
 
-    log_link = False
+    link = "identity"
+    requirement = None
     has_probabilities = False
     couples_outputs = False
 
@@ -138,14 +144,22 @@ cdef class Loss:
                     sums[i] += factors[k] * values[k]
         return losses
 
+    # -- targets of regression --
+
+    def are_valid(self, targets):
+        """Whether each target is one that the loss is for, where there is a `requirement`."""
+        return np.ones(targets.shape, bool)
+
     # -- before anything is learned, from targets of regression: shape (n_rows, n_outputs) --
 
-    def fit_intercept_only(self, targets):
-        """What a model without coefficients predicts, one raw prediction for each output.
+    def fit_intercept_only(self, targets, offset=None):
+        """The intercepts of a model without coefficients, to which offsets are added.
 
         The median, whatever the loss: a few outliers do not move it.
         """
-        return np.median(targets, axis=0)
+        return np.median(targets if offset is None else targets - offset, axis=0)
+
+    # -- the same, where `constant` are raw predictions: one of each output, or also of each row --
 
     def scale(self, targets, constant):
         """How far raw predictions of each output have to go from a constant, typically."""
@@ -158,14 +172,17 @@ cdef class Loss:
         """The size of the derivative by a raw prediction at a constant, of each output."""
         size = mean_size(np.abs(self(targets, constant)[1]))
         # Of constant targets only their size is known: they are compared with a prediction of 0.
-        prediction_of_0 = -np.inf if self.log_link else 0.0
-        of_size = mean_size(np.abs(self(targets, prediction_of_0)[1]))
+        of_size = mean_size(np.abs(self(targets, 0.0)[1]))
         varies = (size > 0) & (np.ptp(targets, axis=0) > 0)
         return _sizes_or_1(np.where(varies, size, of_size))
 
     def excess(self, targets, constant):
         """By how much the losses of a constant exceed those of a perfect prediction."""
         return self(targets, constant)[0]
+
+    def unit_of_derivative(self):
+        """The typical derivative where that does not depend on the targets, otherwise 1."""
+        return 1.0
 
     # -- the same of classes, whose targets are 1 and -1 --
 
@@ -180,6 +197,16 @@ cdef class Loss:
         ----------
         positive, negative : arrays of shape (n_outputs,)
             The weights of the rows whose target is 1, and of those whose target is -1.
+        """
+        return None
+
+    def best_constants_beside(self, offset, signs, weights):
+        """What `best_constants` is where offsets are added.
+
+        Parameters
+        ----------
+        offset, signs, weights : arrays of shape (n_rows, n_outputs)
+            The last are of the losses of these targets.
         """
         return None
 
@@ -198,277 +225,22 @@ cdef class Loss:
         return float(losses.min(axis=1).sum())
 
 
+def log_odds_beside(offset, share, weights):
+    """Constants for which the mean probability of each output, offsets added, is this share."""
+    logit = np.log(share / (1 - share))
+    low, high = logit - offset.max(axis=0), logit - offset.min(axis=0)
+    total = np.broadcast_to(weights, offset.shape).sum(axis=0)
+    for _ in range(ROUNDS):
+        middle = (low + high) / 2
+        above = (weights * expit(middle + offset)).sum(axis=0) > share * total
+        low, high = np.where(above, low, middle), np.where(above, middle, high)
+    return (low + high) / 2
+
+
 def _sizes_or_1(sizes):
     """Sizes, with 1 where they are not positive and finite."""
     return np.where((sizes > 0) & np.isfinite(sizes), sizes, 1.0)
 
 
-cdef class LogLoss(Loss):
-    """log(1 + exp(-y p)): logistic regression."""
-
-    has_probabilities = True
-
-    def best_constants(self, positive, negative):
-        """The log odds, each share a hundredth more: a class may be missing from the first rows."""
-        more = SHARE_ADDED * (positive + negative)
-        return np.log((positive + more) / (negative + more)) if more.all() else None
-
-    cdef double evaluate(self, double y, double p, double* gradient) noexcept nogil:
-        # The exponential of a negative number never overflows, whatever the margin.
-        cdef double z = y * p
-        cdef double e = exp(-fabs(z))
-        if z > 0:
-            gradient[0] = -y * e / (1.0 + e)
-            return log1p(e)
-        gradient[0] = -y / (1.0 + e)
-        return log1p(e) - z
-
-    cdef void evaluate_outputs(
-        self, const double* p, double* gradients, double* values, Py_ssize_t n
-    ) noexcept nogil:
-        cdef double y = gradients[0], z, e
-        if n > 1:
-            loops.log_losses(p, gradients, values, n)
-            return
-        # the same as `evaluate`, but in absolute rounding, and quicker
-        z = y * p[0]
-        e = exp_of_negative(-fabs(z))
-        gradients[0] = -y * (e if z > 0 else 1.0) / (1.0 + e)
-        values[0] = log(1.0 + e) - (z if z < 0 else 0.0)
-
-    def probabilities(self, raw_predictions, exclusive):
-        """Probabilities of classes, of shape (n_rows, n_classes).
-
-        Parameters
-        ----------
-        raw_predictions : float64 ndarray of shape (n_rows, n_outputs)
-            With two classes of the second one only.
-        exclusive : bool
-            Whether a row has exactly one of the classes.
-        """
-        if not exclusive:
-            return expit(raw_predictions)
-        if raw_predictions.shape[1] == 1:
-            return np.hstack([expit(-raw_predictions), expit(raw_predictions)])
-        # those of each class against the rest, over their sum
-        return softmax(log_expit(raw_predictions), axis=1)
-
-    def log_probabilities(self, raw_predictions, exclusive):
-        """The logarithms of `probabilities`, exact where those are 0 to rounding."""
-        if not exclusive:
-            return log_expit(raw_predictions)
-        if raw_predictions.shape[1] == 1:
-            return log_softmax(
-                np.hstack([np.zeros_like(raw_predictions), raw_predictions]), axis=1)
-        return log_softmax(log_expit(raw_predictions), axis=1)
-
-
-cdef class MultinomialLogLoss(Loss):
-    """-log softmax(p)_y: multinomial logistic regression."""
-
-    has_probabilities = True
-    couples_outputs = True
-
-    cdef void evaluate_outputs(
-        self, const double* p, double* gradients, double* values, Py_ssize_t n
-    ) noexcept nogil:
-        loops.softmax_loss(p, gradients, values, n)
-
-    def probabilities(self, raw_predictions, exclusive):
-        """See `LogLoss.probabilities`."""
-        return softmax(raw_predictions, axis=1)
-
-    def log_probabilities(self, raw_predictions, exclusive):
-        """See `LogLoss.log_probabilities`."""
-        return log_softmax(raw_predictions, axis=1)
-
-    def best_constants(self, positive, negative):
-        """The logarithms of the shares, see `LogLoss.best_constants`."""
-        more = SHARE_ADDED * positive.sum()
-        if not more > 0:
-            return None
-        logits = np.log(positive + more)
-        return logits - logits.mean()
-
-    def typical_derivative_of_classes(self, n_outputs):
-        return 1 - 1 / n_outputs
-
-    def least_loss_of_constants(self, positive, negative, fit_intercept):
-        shares = positive / positive.sum() if fit_intercept else 1 / positive.size
-        return float(-xlogy(positive, shares).sum())
-
-
-cdef class Hinge(Loss):
-    """max(0, threshold - y p) with a threshold of 1: the linear SVM."""
-
-    cdef double threshold
-
-    def __cinit__(self):
-        self.threshold = 1.0
-
-    cdef double evaluate(self, double y, double p, double* gradient) noexcept nogil:
-        cdef double z = y * p
-        # At the threshold itself the subgradient is -y: a perceptron that
-        # starts at zero has to move.
-        if z <= self.threshold:
-            gradient[0] = -y
-            return self.threshold - z
-        gradient[0] = 0.0
-        return 0.0
-
-
-cdef class Perceptron(Hinge):
-    """max(0, -y p)."""
-
-    def __cinit__(self):
-        self.threshold = 0.0
-
-
-cdef class SquaredHinge(Loss):
-    """max(0, 1 - y p)^2."""
-
-    cdef double evaluate(self, double y, double p, double* gradient) noexcept nogil:
-        cdef double z = 1.0 - y * p
-        if z > 0:
-            gradient[0] = -2.0 * y * z
-            return z * z
-        gradient[0] = 0.0
-        return 0.0
-
-
-cdef class ModifiedHuber(Loss):
-    """max(0, 1 - y p)^2 where y p >= -1, and -4 y p below (Zhang 2004)."""
-
-    has_probabilities = True
-
-    cdef double evaluate(self, double y, double p, double* gradient) noexcept nogil:
-        cdef double z = y * p
-        if z >= 1.0:
-            gradient[0] = 0.0
-            return 0.0
-        if z >= -1.0:
-            gradient[0] = -2.0 * y * (1.0 - z)
-            return (1.0 - z) * (1.0 - z)
-        gradient[0] = -4.0 * y
-        return -4.0 * z
-
-    def probabilities(self, raw_predictions, exclusive):
-        """See `LogLoss.probabilities`."""
-        probabilities = (np.clip(raw_predictions, -1, 1) + 1) / 2
-        if not exclusive:
-            return probabilities
-        if probabilities.shape[1] == 1:
-            return np.hstack([1 - probabilities, probabilities])
-        # where every class says no, all are as likely
-        probabilities[~probabilities.any(axis=1)] = 1
-        return probabilities / probabilities.sum(axis=1, keepdims=True)
-
-    def log_probabilities(self, raw_predictions, exclusive):
-        """The logarithms of `probabilities`."""
-        with np.errstate(divide="ignore"):
-            return np.log(self.probabilities(raw_predictions, exclusive))
-
-
-cdef class SquaredError(Loss):
-    """(p - y)^2 / 2."""
-
-    cdef double evaluate(self, double y, double p, double* gradient) noexcept nogil:
-        gradient[0] = p - y
-        return 0.5 * (p - y) * (p - y)
-
-
-cdef class Huber(Loss):
-    """(p - y)^2 / 2 within epsilon of the target, linear beyond."""
-
-    cdef double epsilon
-
-    def __cinit__(self, double epsilon):
-        self.epsilon = epsilon
-
-    cdef double evaluate(self, double y, double p, double* gradient) noexcept nogil:
-        cdef double r = p - y
-        if fabs(r) <= self.epsilon:
-            gradient[0] = r
-            return 0.5 * r * r
-        gradient[0] = self.epsilon if r > 0 else -self.epsilon
-        return self.epsilon * (fabs(r) - 0.5 * self.epsilon)
-
-
-cdef class EpsilonInsensitive(Loss):
-    """max(0, |p - y| - epsilon): the linear SVR."""
-
-    cdef double epsilon
-
-    def __cinit__(self, double epsilon):
-        self.epsilon = epsilon
-
-    cdef double evaluate(self, double y, double p, double* gradient) noexcept nogil:
-        cdef double r = p - y
-        if fabs(r) <= self.epsilon:
-            gradient[0] = 0.0
-            return 0.0
-        gradient[0] = 1.0 if r > 0 else -1.0
-        return fabs(r) - self.epsilon
-
-
-cdef class SquaredEpsilonInsensitive(Loss):
-    """max(0, |p - y| - epsilon)^2."""
-
-    cdef double epsilon
-
-    def __cinit__(self, double epsilon):
-        self.epsilon = epsilon
-
-    cdef double evaluate(self, double y, double p, double* gradient) noexcept nogil:
-        cdef double r = p - y
-        cdef double excess = fabs(r) - self.epsilon
-        if excess <= 0:
-            gradient[0] = 0.0
-            return 0.0
-        gradient[0] = 2.0 * excess if r > 0 else -2.0 * excess
-        return excess * excess
-
-
-cdef class Quantile(Loss):
-    """The pinball loss, whose minimiser is the given quantile of the target."""
-
-    cdef double quantile
-
-    def __cinit__(self, double quantile):
-        self.quantile = quantile
-
-    cdef double evaluate(self, double y, double p, double* gradient) noexcept nogil:
-        cdef double r = y - p
-        if r > 0:
-            gradient[0] = -self.quantile
-            return self.quantile * r
-        if r < 0:
-            gradient[0] = 1.0 - self.quantile
-            return (self.quantile - 1.0) * r
-        gradient[0] = 0.0
-        return 0.0
-
-
-cdef class Poisson(Loss):
-    """exp(p) - y p: half the Poisson deviance with a log link, less a constant of y."""
-
-    log_link = True
-
-    cdef double evaluate(self, double y, double p, double* gradient) noexcept nogil:
-        cdef double mean = exp(p)
-        gradient[0] = mean - y
-        return mean - y * p
-
-    def fit_intercept_only(self, targets):
-        """The logarithm of the mean, or 0 for an output whose targets are all zero."""
-        mean = targets.mean(axis=0)
-        return np.log(mean, out=np.zeros_like(mean), where=mean > 0)
-
-    def scale(self, targets, constant):
-        """Of logarithms, whatever the unit of the targets."""
-        return np.ones(targets.shape[1])
-
-    def excess(self, targets, constant):
-        # The loss of a perfect prediction is not zero.
-        perfect = np.log(np.maximum(targets, np.finfo(np.float64).tiny))
-        return self(targets, constant)[0] - self(targets, perfect)[0]
+include "losses_of_classes.pxi"
+include "losses_of_numbers.pxi"

@@ -6,7 +6,23 @@ cdef inline real fraction(int64_t t, uint64_t stride) noexcept nogil:
 
 
 cdef class Accumulating(Optimizer):
-    """What AdaGrad and FTRL share: sums of squared gradients that never age."""
+    """What AdaGrad and FTRL share: sums of squared gradients that do not age while idle.
+
+    Parameters
+    ----------
+    rho : float or sequence of float
+        Of such a sum, the part that is left at an occurrence.
+    """
+
+    cdef double[::1] kept
+
+    def __init__(self, *arrays, rho, **kwargs):
+        super().__init__(*arrays, **kwargs)
+        self.kept = np.array(np.broadcast_to(np.asarray(rho, np.float64), self.m.n_outputs))
+        self.m.forgets = min(self.kept) < 1
+        self.intercepts.kept = &self.kept[0] if self.m.forgets else NULL
+        for k in range(self.m.n_outputs):
+            self.m.forgotten[k] = <real>(1 - self.kept[k])
 
     cdef void prepare(self) noexcept nogil:
         # multiples of the golden section and of the root of 2, which have nothing in common

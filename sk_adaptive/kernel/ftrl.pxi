@@ -39,7 +39,9 @@ cdef class FTRL(Accumulating):
         cdef double root = max(
             <double>(<const real*>(record + self.m.layout.second))[k], sqrt(self.eps[k]))
         cdef double l1 = self.m.l1[k], l2 = self.m.l2[k]
-        cdef double start = charged_up_to(self, record) + begin, span = end - begin
+        cdef double forgotten = (
+            (<const real*>(record + self.m.layout.metric))[k] if self.passes.has.metric else 0.0)
+        cdef double start = charged_up_to(self, record) - forgotten + begin, span = end - begin
         cdef double over = fabs(z) - l1 * start, divisor = root + l2 * start
         if over <= 0:
             return 0.0

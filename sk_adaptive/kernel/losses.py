@@ -1,6 +1,7 @@
 """The losses by name, and the estimator parameters that each takes.
 
-A new loss is a class in `_losses.pyx` and an entry here. Nothing else knows their names.
+A new loss is a class in `losses_of_classes.pxi` or `losses_of_numbers.pxi`, and an entry here.
+Nothing else knows their names.
 """
 
 from dataclasses import dataclass
@@ -53,5 +54,9 @@ CLASSIFICATION_LOSSES = {
 REGRESSION_LOSSES = {
     **_SHARED_LOSSES,
     "quantile": LossSpec(_losses.Quantile, ("quantile",)),
+    "expectile": LossSpec(_losses.Expectile, ("expectile",)),
     "poisson": LossSpec(_losses.Poisson),
+    "gamma": LossSpec(_losses.Gamma),
+    "tweedie": LossSpec(_losses.Tweedie, ("power",)),
+    "log_loss": LossSpec(_losses.SoftLogLoss),
 }

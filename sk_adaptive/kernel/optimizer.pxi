@@ -5,7 +5,10 @@ cdef enum:
     MOST_FETCHED_LINES = 64
 
 # The fields of a record that are no moments, see `records.record_dtype`.
-OTHER_FIELDS = {"last_step", "coef", "inverse_metric", "charged", "integral", "integrated"}
+OTHER_FIELDS = {
+    "last_step", "coef", "inverse_metric", "forgotten", "charged", "integral", "integrated"}
+# Of them those that passes know as the metric.
+METRICS = {"inverse_metric", "forgotten"}
 
 
 cdef class Batches
@@ -122,8 +125,9 @@ cdef class Optimizer:
         cdef Py_ssize_t k
         # The lanes behind the last output have no gradients and no penalty: other numbers do not
         # matter.
-        self.numbers = np.ones((7, self.m.width), np.float32 if sizeof(real) == 4 else np.float64)
+        self.numbers = np.ones((8, self.m.width), np.float32 if sizeof(real) == 4 else np.float64)
         self.numbers[2:4] = 0
+        self.numbers[7] = 0
         self.m.eta = &self.numbers[0, 0]
         self.m.rate = &self.numbers[1, 0]
         self.m.l1 = &self.numbers[2, 0]
@@ -131,6 +135,7 @@ cdef class Optimizer:
         self.m.eps = &self.numbers[4, 0]
         self.m.shrinkage = &self.numbers[5, 0]
         self.m.sums = &self.numbers[6, 0]
+        self.m.forgotten = &self.numbers[7, 0]
         self.rate = (
             np.divide(self.eta0, self.clock_eta0) if self.clock_eta0 else np.ones(self.m.n_outputs))
         self.decay = np.zeros(self.m.n_outputs)
@@ -349,7 +354,7 @@ cdef const Passes* passes_of(rule, dtype, bint several) except NULL:
     fields = dtype.names
     step, weight, second, metric, charged = (
         "last_step" in fields, "coef" in fields, len(moments_of(dtype)) > 1,
-        "inverse_metric" in fields, "charged" in fields)
+        bool(METRICS.intersection(fields)), "charged" in fields)
     for i in range(kernel.n_passes):
         passes = &kernel.passes[i]
         if (passes.rule.decode() == rule and passes.several == several
@@ -378,7 +383,7 @@ cdef Layout layout_of(dtype, Py_ssize_t n_outputs, const Passes* passes):
     layout.weight = offset("coef")
     layout.first = offset(moments[0])
     layout.second = offset(moments[1]) if len(moments) > 1 else ABSENT
-    layout.metric = offset("inverse_metric")
+    layout.metric = max(map(offset, METRICS))
     layout.charged = offset("charged")
     layout.integral = offset("integral")
     layout.integrated = offset("integrated")

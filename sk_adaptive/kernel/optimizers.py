@@ -67,7 +67,7 @@ def _square_less_eps(root, eps, eta0):
     return np.maximum(root * root - eps, 0)
 
 
-def _root_of_sum(G, eps, t):
+def _root_of_sum(G, eps, t, rho):
     return np.sqrt(G + eps)
 
 
@@ -93,8 +93,8 @@ class OptimizerSpec:
     divisor : callable
         Takes the textbook's last moment, ``eps``, the number of steps done and `parameters`;
         returns what the learning rate is divided by.
-    parameters : tuple of str
-        The estimator parameters it takes, besides ``eps``.
+    parameters : dict of float
+        The estimator parameters it takes, besides ``eps``, and what each is by default.
     eps : dict of float
         By ``sparse_update``: ``eps=None`` is this times a typical gradient to the power of
         `eps_power`.
@@ -123,7 +123,7 @@ class OptimizerSpec:
     kernel_class: str
     moments: tuple
     divisor: Callable
-    parameters: tuple
+    parameters: dict
     eps: dict
     rate: dict
     hurry: dict = field(default_factory=lambda: {"exact": 3.0, "masked": 3.0})
@@ -139,6 +139,11 @@ class OptimizerSpec:
         """Whether idle moments age, so that "exact" and "masked" differ."""
         return any(moment.memory is not None for moment in self.moments)
 
+    @property
+    def forgets(self):
+        """Whether `rho` is of sums over occurrences. It may then differ between outputs."""
+        return "rho" in self.parameters and not self.ages
+
 
 _ADAM_MOMENTS = (
     Moment("first_moment", "first_moment", _as_it_is, "beta_1"),
@@ -150,7 +155,7 @@ OPTIMIZERS = {
         "AdaGrad",
         (Moment("inverse_root", "sum_of_squared_gradients", _sum_of_squares),),
         _root_of_sum,
-        (),
+        {"rho": 1.0},
         eps={"exact": 1.0, "masked": 1.0},
         rate={"exact": 2.0, "masked": 2.0},
         eps_power=2,
@@ -160,7 +165,7 @@ OPTIMIZERS = {
         "RMSProp",
         (Moment("root_mean_square", "mean_squared_gradient", _square, "rho"),),
         _root,
-        ("rho",),
+        {"rho": 0.99},
         eps={"exact": 0.03, "masked": 0.3},
         rate={"exact": 0.004, "masked": 0.1},
         hurry={"exact": 9.0, "masked": 3.0},
@@ -170,7 +175,7 @@ OPTIMIZERS = {
         "Adam",
         _ADAM_MOMENTS,
         _corrected_root,
-        ("beta_1", "beta_2"),
+        {"beta_1": 0.9, "beta_2": 0.999},
         eps={"exact": 0.03, "masked": 0.1},
         rate={"exact": 0.005, "masked": 0.05},
         hurry={"exact": 9.0, "masked": 3.0},
@@ -180,7 +185,7 @@ OPTIMIZERS = {
         "AdamW",
         _ADAM_MOMENTS,
         _corrected_root,
-        ("beta_1", "beta_2"),
+        {"beta_1": 0.9, "beta_2": 0.999},
         eps={"exact": 0.03, "masked": 0.1},
         rate={"exact": 0.005, "masked": 0.05},
         hurry={"exact": 9.0, "masked": 3.0},
@@ -195,7 +200,7 @@ OPTIMIZERS = {
             Moment("root_n", "n", _square_less_eps),
         ),
         _root_of_sum,
-        (),
+        {"rho": 1.0},
         eps={"exact": 1.0, "masked": 1.0},
         rate={"exact": 2.0, "masked": 2.0},
         eps_power=2,

@@ -26,13 +26,14 @@ cdef extern from "passes/interface.h":
         unsigned char* memory
         Layout layout
         Py_ssize_t n_outputs, width, fetched_size
-        bint has_l1, exact
+        bint has_l1, exact, forgets
         real* eta
         real* rate
         real* l1
         real* l2
         real* eps
         real* shrinkage
+        real* forgotten
         int64_t t
         real learning_rate_sum, increment, charged_after_store
         real memory_1, share_1, memory_2, share_2
@@ -56,6 +57,7 @@ cdef extern from "passes/interface.h":
         double scaling, eta, memory_1, memory_2, step_correction, root_correction
         const double* rate
         const double* eps
+        const double* kept
         double* values
         double* next
         double* gradient

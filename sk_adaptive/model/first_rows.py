@@ -28,38 +28,68 @@ def first_row_dtype(n_models):
     return np.dtype([*FIRST_ROW, ("weights", np.float64, (n_models,))])
 
 
-def hits(first_rows, keys):
-    """Find those of the next rows that are among the first ones, and remember others of them.
+class Memory:
+    """The first rows of a stream, by their keys.
 
     Parameters
     ----------
     first_rows : array of shape (N_FIRST,) and the type `first_row_dtype`
-    keys : uint64 ndarray
-        Of the rows in their order.
-
-    Yields
-    ------
-    position, place : int
-        In `keys`, and in `first_rows`.
+        Changed.
     """
-    known = first_rows["key"]
-    place_of = {key: place for place, key in enumerate(known.tolist()) if key}
-    room = N_FIRST - len(place_of)
-    if keys.size <= FEW:
-        positions = range(keys.size)
-    elif room:
-        different, first = np.unique(keys, return_index=True)
-        first = np.sort(first[~np.isin(different, known)])[:room]
-        positions = np.flatnonzero(np.isin(keys, np.concatenate([known, keys[first]]))).tolist()
-    else:
-        positions = np.flatnonzero(np.isin(keys, known)).tolist()
-    for position in positions:
-        key = int(keys[position])
-        if key in place_of:
-            yield position, place_of[key]
-        elif len(place_of) < N_FIRST:
-            known[len(place_of)] = key
-            place_of[key] = len(place_of)
+
+    def __init__(self, first_rows):
+        self.rows = first_rows
+        keys = first_rows["key"].tolist()
+        self._place_of = {key: place for place, key in enumerate(keys) if key}
+        self._changes = []
+
+    def hits(self, keys):
+        """Find those of the next rows that are among the first ones, and remember others of them.
+
+        Parameters
+        ----------
+        keys : uint64 ndarray
+            Of the rows in their order.
+
+        Yields
+        ------
+        position, place : int
+            In `keys`, and in the rows remembered.
+        """
+        place_of, self._changes = self._place_of, []
+        for position in self._positions(keys):
+            key = int(keys[position])
+            if key in place_of:
+                yield position, place_of[key]
+            elif len(place_of) < N_FIRST:
+                self._changes.append((position, len(place_of), key))
+                self.rows["key"][len(place_of)] = key
+                place_of[key] = len(place_of)
+
+    def _positions(self, keys):
+        """The places of keys that are known, or may be remembered."""
+        if keys.size <= FEW:
+            return range(keys.size)
+        known, room = self.rows["key"], N_FIRST - len(self._place_of)
+        if room:
+            different, first = np.unique(keys, return_index=True)
+            first = np.sort(first[~np.isin(different, known)])[:room]
+            known = np.concatenate([known, keys[first]])
+        return np.flatnonzero(np.isin(keys, known)).tolist()
+
+    def count(self, position, place):
+        """Count a row that has come again."""
+        self._changes.append((position, place, 0))
+        self.rows["count"][place] += 1
+
+    def forget(self, position):
+        """Take back what rows from this position on have done, as they were not learned."""
+        for changed, place, key in self._changes:
+            if changed >= position and key:
+                del self._place_of[key]
+                self.rows["key"][place] = 0
+            elif changed >= position:
+                self.rows["count"][place] -= 1
 
 
 def have_come_again(first_rows):

@@ -69,7 +69,7 @@ class Hyperparameters:
     average : int
         The step whose weights are the first in the average; 0: there is none.
     parameters : dict of str to float
-        What the optimizer takes besides.
+        What the optimizer takes besides. `rho` may be a tuple, too.
     """
 
     optimizer: str
@@ -95,6 +95,12 @@ class Hyperparameters:
     def ages(self):
         """Whether idle moments age."""
         return self.spec.ages and self.sparse_update == "exact"
+
+    @property
+    def turns_signs(self):
+        """Whether a decay of its own would turn the signs of weights."""
+        numbers = self.by_output()
+        return self.spec.decoupled and np.max(np.multiply(numbers.eta0, numbers.l2)) >= 1
 
     def with_numbers(self, **numbers):
         return replace(self, **numbers)
@@ -190,10 +196,15 @@ def hyperparameters_of(estimator, scales, eta0):
         power_t=float(estimator.power_t) if estimator.learning_rate == "invscaling" else 0.0,
         # "auto" and "suffix" have no part in the records
         average=0 if isinstance(estimator.average, str) else min(int(estimator.average), LAST_STEP),
-        parameters={name: float(getattr(estimator, name)) for name in spec.parameters},
+        parameters={name: _parameter(estimator, name) for name in spec.parameters},
         rates=scales.coefs if isinstance(estimator.eta0, str) else (),
         multiple=multiple_of(estimator.eta0) or 1.0,
     )
+
+
+def _parameter(estimator, name):
+    value = getattr(estimator, name)
+    return OPTIMIZERS[estimator.optimizer].parameters[name] if value is None else float(value)
 
 
 def _by_target(mean, ratios):

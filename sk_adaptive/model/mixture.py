@@ -1,10 +1,11 @@
 """A rate that nobody has to choose: models of several rates side by side, and their mean."""
 
+from contextlib import suppress
 from functools import partial
 
 import numpy as np
 
-from .first_rows import N_FIRST, first_row_dtype, have_come_again, hits, weights_before
+from .first_rows import N_FIRST, Memory, first_row_dtype, have_come_again, weights_before
 from .model import Model
 
 # eta0="auto" settles after so many rows on the rate that has predicted best.
@@ -44,13 +45,13 @@ def kind_of_model(hyperparameters, compares):
     return Mixture if compares and hyperparameters.rate_is != "given" else Model
 
 
-def as_it_goes_on(model, hyperparameters, compares):
+def as_it_goes_on(model, hyperparameters, compares, columns):
     """The model under other hyperparameters. With another kind of them it starts anew.
 
-    It does so from its coefficients and intercepts.
+    It does so from its coefficients and intercepts, and so does one that has not learned a row,
+    with the columns given.
     """
-    is_untaught = model.t == 0 and not model.hyperparameters.scales.gradient
-    if model.is_same_kind(hyperparameters) and (isinstance(model, Mixture) or not is_untaught):
+    if model.t and model.is_same_kind(hyperparameters):
         return model.successor(hyperparameters)
     coef = model.coefficients()
     successor = kind_of_model(hyperparameters, compares)(
@@ -61,7 +62,7 @@ def as_it_goes_on(model, hyperparameters, compares):
         coef,
         model.intercepts(),
         model.scale,
-        model.columns,
+        columns,
     )
     successor.progressive_loss[...] = model.progressive_loss
     return successor
@@ -113,6 +114,7 @@ class Mixture(Model):
 
     def begin_mixing(self):
         """Make what the kernel needs besides, before `weigh_by`."""
+        self._memory = None
         self.failed = np.zeros(self.n_models, np.uint8)
         self.mixing_rate, self.share = 0.0, SHARE
         self._count()
@@ -177,7 +179,7 @@ class Mixture(Model):
         return out
 
     def is_same_kind(self, hyperparameters):
-        return super().is_same_kind(hyperparameters) and hyperparameters.rate_is != "given"
+        return self.is_alike(hyperparameters) and hyperparameters.rate_is != "given"
 
     def _empty(self, hyperparameters):
         other = Mixture(
@@ -216,6 +218,13 @@ class Mixture(Model):
 
     # -- rows that come again --
 
+    @property
+    def memory(self):
+        """What finds rows among the first ones, kept as its table takes longer than a row."""
+        if self._memory is None or self._memory.rows is not self.first_rows:
+            self._memory = Memory(self.first_rows)
+        return self._memory
+
     def watch(self, keys, batch_size):
         """Notice rows of the stream that come again, and stop weighing models while they do.
 
@@ -233,11 +242,11 @@ class Mixture(Model):
             To be called then.
         """
         begin, counts = self.t, self.first_rows["count"]
-        for position, place in hits(self.first_rows, keys):
+        for position, place in self.memory.hits(keys):
             step = begin + position // batch_size
             yield from self._ends_of_pause(begin, step, batch_size)
             if counts[place] or self.pause[0]:
-                counts[place] += 1
+                self.memory.count(position, place)
             else:
                 yield (step - begin) * batch_size, partial(self._come_again, place, step)
         yield from self._ends_of_pause(begin, begin + keys.size // batch_size, batch_size)
@@ -249,10 +258,21 @@ class Mixture(Model):
         rows["weights"][place] = self.weights
         if have_come_again(rows):
             weights = weights_before(rows) * (self.weights > 0)
-            if weights.any():
+            if self.complete:
+                self.weights[...] = weights
+            elif weights.any():
                 self.weights[...] = weights / weights.sum()
             rows["count"] = 0
             self.pause[...] = 2 * step, step
+
+    def what_acts_change(self):
+        """Copies of the arrays that the functions of `watch` change, for `take_back`."""
+        return {name: getattr(self, name).copy() for name in ("first_rows", "pause", "weights")}
+
+    def take_back(self, before):
+        for name, array in before.items():
+            getattr(self, name)[...] = array
+        self._memory = None
 
     def _ends_of_pause(self, begin, step, batch_size):
         while 0 < self.pause[0] <= step:
@@ -265,15 +285,6 @@ class Mixture(Model):
         rows["count"] = 0
         self.pause[...] = (self.pause.sum(), self.pause[1]) if come_again else 0
 
-    def count_again(self, before, keys):
-        """Let the first rows be what they were before, and become what these rows make of them.
-
-        No more of these rows than up to a position that `watch` yields.
-        """
-        self.first_rows[...] = before
-        for _, place in hits(self.first_rows, keys):
-            self.first_rows["count"][place] += 1
-
     # -- models that are out, and the one that is left --
 
     def settled(self):
@@ -281,20 +292,21 @@ class Mixture(Model):
 
         With a decay of its own from now on at its own rate, as if that were given.
         """
-        numbers, rates = self.hyperparameters, self.rates
-        weights = self.weights
-        if numbers.spec.decoupled:
-            # otherwise weights would change their signs
-            weights = np.where(rates * np.max(numbers.l2) < 1, weights, -1.0)
-        best = int(np.argmax(weights))
-        outputs = np.arange(best * self.n_outputs, (best + 1) * self.n_outputs)
-        model = self.part(outputs, _touched(self.records))
-        model.progressive_loss[...] = self.progressive_loss
-        numbers = numbers.with_numbers(eta0=float(rates[best]))
-        if numbers.spec.decoupled:
-            return model.successor(numbers)
-        model.hyperparameters = numbers
-        return model
+        touched = _touched(self.records)
+        # of equal ones the first
+        for place in np.argsort(-self.weights, kind="stable"):
+            outputs = np.arange(place * self.n_outputs, (place + 1) * self.n_outputs)
+            model = self.part(outputs, touched)
+            model.progressive_loss[...] = self.progressive_loss
+            numbers = self.hyperparameters.with_numbers(eta0=float(self.rates[place]))
+            if not numbers.spec.decoupled:
+                model.hyperparameters = numbers
+                return model
+            # a rate may be too large for this decay, as that of "auto" is not
+            with suppress(ValueError):
+                if not numbers.turns_signs:
+                    return model.successor(numbers)
+        raise AssertionError("the automatic rate has been refused")
 
     def drop_failed(self):
         """Go on without the models that failed; False, and nothing done, if none would be left."""

@@ -344,7 +344,11 @@ class Model:
         A search that has ended with one rate, as that of `fit` does, has found it.
         """
         begins_search = hyperparameters.rate_is == "search" != self.hyperparameters.rate_is
-        return _kind_of(hyperparameters) == _kind_of(self.hyperparameters) and not begins_search
+        return self.is_alike(hyperparameters) and not begins_search
+
+    def is_alike(self, hyperparameters):
+        """Whether these treat gradients, idle coefficients and scales as the model does."""
+        return _kind_of(hyperparameters) == _kind_of(self.hyperparameters)
 
     def successor(self, hyperparameters):
         """Return the model as it goes on under other hyperparameters of the same kind.
@@ -394,7 +398,10 @@ class Model:
         numbers = self.by_output()
         first = (float(np.ravel(value)[0]) for value in (numbers.eta0, numbers.l2))
         numbers = numbers.with_numbers(
-            **{name: self._taken(getattr(numbers, name), outputs) for name in BY_OUTPUT}
+            **{name: self._taken(getattr(numbers, name), outputs) for name in BY_OUTPUT},
+            parameters={
+                name: self._taken(value, outputs) for name, value in numbers.parameters.items()
+            },
         )
         scale = self.scale
         part = Model(

@@ -23,7 +23,9 @@ def record_dtype(hyperparameters, n_outputs, dtype):
 
     ``coef`` is the weight, for an exactly lazy momentum the carried one, unless the moments tell
     it; then come the optimizer's moments; ``inverse_metric``, unless a moment is that or it is
-    1, and ``charged`` are there with a penalty, ``last_step`` where idle moments age, and with
+    1, and ``charged`` are there with a penalty, or if moments tell the weight and are forgotten
+    ``forgotten``, the part of the learning-rate sum that is too; ``last_step`` where idle moments
+    age, and with
     averages ``integral`` and ``integrated``: of the weight over the sum of the learning
     rates, and the sum that it goes up to.
     """
@@ -38,6 +40,8 @@ def record_dtype(hyperparameters, n_outputs, dtype):
     if not spec.weight_is_derived:
         fields.append(("coef", dtype, outputs))
     fields += [(moment.field, dtype, outputs) for moment in spec.moments]
+    if penalised and spec.weight_is_derived and np.min(hyperparameters.parameters["rho"]) < 1:
+        fields.append(("forgotten", dtype, outputs))
     if charged and spec.metric == "stored":
         fields.append(("inverse_metric", dtype, outputs))
     if charged:

@@ -78,6 +78,7 @@ typedef struct {
     ptrdiff_t fetched_size; /* bytes of a record to prefetch: of a long one not all */
     int has_l1;
     int exact;
+    int forgets; /* whether any of `forgotten` is not 0 */
 
     /* by output */
     real *eta;    /* learning rate of the step */
@@ -85,6 +86,7 @@ typedef struct {
     real *l1, *l2; /* strengths of the penalty, times `rate` */
     real *eps;
     real *shrinkage; /* decoupled decay: what a weight is multiplied by in the step in hand */
+    real *forgotten; /* of sums over all occurrences, the part that an occurrence takes off */
 
     /* after step t */
     int64_t t;
@@ -117,6 +119,7 @@ typedef struct {
     double step_correction, root_correction;
     /* by output */
     const double *rate, *eps;
+    const double *kept;      /* of sums over all steps, at each step; NULL: all */
     double *values;          /* of the intercepts, and then of their two moments */
     double *next;            /* the same after the step */
     double *gradient, *step; /* room */

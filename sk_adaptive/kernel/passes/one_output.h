@@ -19,6 +19,7 @@ SKA_INLINE ska_output_numbers ska_numbers_of_all(const ska_model *m) {
     h.l2 = v_all(m->l2[0]);
     h.eps = v_all(m->eps[0]);
     h.shrinkage = v_all(m->shrinkage[0]);
+    h.forgotten = v_all(m->forgotten[0]);
     return h;
 }
 

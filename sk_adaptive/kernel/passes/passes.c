@@ -55,16 +55,17 @@ INTERCEPTS(ftrl)
     OF(adamw,   0,    1,      1,      0,      1,       1)                                          \
     OF(adamw,   1,    1,      1,      0,      0,       1)                                          \
     OF(adamw,   1,    1,      1,      0,      1,       1)                                          \
-    OF(ftrl,    0,    0,      1,      0,      0,       0)
+    OF(ftrl,    0,    0,      1,      0,      0,       0)                                          \
+    OF(ftrl,    0,    0,      1,      1,      0,       0)
 
 /* The passes for one of them: copies of the inline functions, in which the kind is known. Those of
    several outputs do not depend on `step`, see `ska_does_age`. */
-#define NAME(rule, step, charged) rule##_##step##charged
+#define NAME(rule, step, metric, charged) rule##_##step##metric##charged
 #define FUNCTIONS(rule, step, weight, second, metric, charged, ages)                               \
-    static const ska_kind NAME(rule, step, charged) = {                                            \
+    static const ska_kind NAME(rule, step, metric, charged) = {                                            \
         &rule, {step, weight, second, metric, charged}};                                           \
-    FUNCTIONS_OF(NAME(rule, step, charged), one)                                                   \
-    IF_##step##ages(FUNCTIONS_OF(NAME(rule, step, charged), several))
+    FUNCTIONS_OF(NAME(rule, step, metric, charged), one)                                                   \
+    IF_##step##ages(FUNCTIONS_OF(NAME(rule, step, metric, charged), several))
 #define IF_00(code) code
 #define IF_11(code) code
 #define IF_01(code)
@@ -95,11 +96,11 @@ ALL_KINDS(FUNCTIONS)
     {#rule,                                                                                        \
      {step, weight, second, metric, charged},                                                      \
      0,                                                                                            \
-     ENTRIES_OF(rule, NAME(rule, step, charged), one)},                                            \
+     ENTRIES_OF(rule, NAME(rule, step, metric, charged), one)},                                            \
     {#rule,                                                                                        \
      {step, weight, second, metric, charged},                                                      \
      1,                                                                                            \
-     ENTRIES_OF(rule, NAME(rule, ages, charged), several)},
+     ENTRIES_OF(rule, NAME(rule, ages, metric, charged), several)},
 #define ENTRIES_OF(rule, kind, outputs)                                                            \
     SKA_JOIN(read_##outputs, kind), SKA_JOIN(move_##outputs, kind),                                \
         SKA_JOIN(step_##outputs, kind), SKA_JOIN(store_##outputs, kind),                           \

@@ -17,7 +17,7 @@ typedef struct {
 
 /* The numbers of their outputs. */
 typedef struct {
-    vec eta, rate, l1, l2, eps, shrinkage;
+    vec eta, rate, l1, l2, eps, shrinkage, forgotten;
 } ska_output_numbers;
 
 typedef struct {

@@ -46,6 +46,7 @@ SKA_INLINE ska_output_numbers ska_numbers_from(const ska_model *m, ptrdiff_t k) 
     h.l2 = v_load(m->l2 + k);
     h.eps = v_load(m->eps + k);
     h.shrinkage = v_load(m->shrinkage + k);
+    h.forgotten = v_load(m->forgotten + k);
     return h;
 }
 
