@@ -97,7 +97,8 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
         model is their mean, weighted by exp(-loss so far), see `mixture_weights_` [8]_. Then the
         best of them goes on alone. Rows that come again, as in a loop over few rows, end that at
         once. It begins anew when `optimizer`, `sparse_update` or `normalize` changes. '3*auto' is
-        three times the derived rate, and so on, and no other is tried. `eta0_` tells the result.
+        three times the derived rate, and so on; no other rate is tried then. `eta0_` tells the
+        result.
 
         'search' always searches. `fit` tries all three rates, each for its own number of epochs.
         It scores them on rows that are given, or sets rows aside if these count as one or more.

@@ -137,7 +137,7 @@ class LearnsStreams:
         model = self._model
         before = model.hyperparameters
         ends_search = isinstance(model, Mixture) and before.rate_is == "auto"
-        ends_search = ends_search and not (compares and isinstance(self.eta0, str))
+        ends_search = ends_search and not (compares and self.eta0 in ("auto", "search"))
         if ends_search and model.is_alike(hyperparameters_of(self, before.scales, before.eta0)):
             model = model.settled()
             before = model.hyperparameters

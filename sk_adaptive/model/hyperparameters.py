@@ -96,12 +96,6 @@ class Hyperparameters:
         """Whether idle moments age."""
         return self.spec.ages and self.sparse_update == "exact"
 
-    @property
-    def turns_signs(self):
-        """Whether a decay of its own would turn the signs of weights."""
-        numbers = self.by_output()
-        return self.spec.decoupled and np.max(np.multiply(numbers.eta0, numbers.l2)) >= 1
-
     def with_numbers(self, **numbers):
         return replace(self, **numbers)
 

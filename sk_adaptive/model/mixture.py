@@ -304,7 +304,7 @@ class Mixture(Model):
                 return model
             # a rate may be too large for this decay, as that of "auto" is not
             with suppress(ValueError):
-                if not numbers.turns_signs:
+                if numbers.eta0 * np.max(numbers.l2) < 1:
                     return model.successor(numbers)
         raise AssertionError("the automatic rate has been refused")
 

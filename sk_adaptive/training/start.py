@@ -203,7 +203,10 @@ def warn_of_other_scales(estimator, training, rows, scales):
 def check_decay(estimator, hyperparameters):
     """Refuse a decay of adamw that would turn the signs of weights."""
     eta0 = hyperparameters.eta0
-    if hyperparameters.turns_signs:
+    # that is automatic follows the rate of each target, a number is the same for all
+    rates = eta0 if _is_automatic(estimator.alpha) else hyperparameters.by_output().eta0
+    largest = np.max(np.multiply(rates, hyperparameters.l2))
+    if hyperparameters.spec.decoupled and largest >= 1:
         found = ", which was found from the rows" if isinstance(estimator.eta0, str) else ""
         raise ValueError(
             f"eta0 * alpha must be less than 1 with optimizer={estimator.optimizer!r}, as weights "
