@@ -14,6 +14,7 @@ from sk_adaptive import AdaptiveSGDClassifier, AdaptiveSGDRegressor
 from sk_adaptive.data._scan import scan
 from sk_adaptive.data.check import ROWS_OF_RATE, integer_classes, kernel_matrix, typical_row
 from sk_adaptive.kernel.optimizers import OPTIMIZERS
+from sk_adaptive.model.mixture import first_multiples
 
 ESTIMATORS = [AdaptiveSGDClassifier, AdaptiveSGDRegressor]
 
@@ -374,10 +375,13 @@ def test_automatic_rate_is_a_multiple_of_the_natural_one(rows, optimizer, sparse
     batches = clone(model).set_params(max_iter=1, tol=None, batch_size=25).fit(X, y).eta0_
     np.testing.assert_allclose(batches, (5 if follows else 1) * factor * rate_of(X))
     # partial_fit is a pass
-    eta0 = model.partial_fit(X, y, classes=[0, 1]).eta0_
+    eta0 = model.partial_fit(X, y, classes=[0, 1])._model.hyperparameters.eta0
     np.testing.assert_allclose(eta0, hurry * factor * rate_of(X))
-    # it is settled by the first call
-    assert model.partial_fit(100 * X, y).eta0_ == eta0
+    # it is settled by the first call, and times what is compared with it
+    assert model.partial_fit(100 * X, y)._model.hyperparameters.eta0 == eta0
+    np.testing.assert_array_equal(
+        model.mixture_rates_, eta0 * first_multiples(model._model.hyperparameters)
+    )
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -161,12 +161,17 @@ class CategoryTargets(Targets):
     def starting_point(self, training, rows):
         if not training.fit_intercept:
             return None, 1.0
+        if training.offset.size:
+            offset = training.offset_of(rows)
+            return self.loss.best_constants_beside(offset, *self._each(training, rows)), 1.0
         return self.loss.best_constants(*self._weights(training, rows)), 1.0
 
     def typical_derivative(self, training, rows):
         return float(self._mean_weight(training, rows) * self.unit_of_derivative())
 
     def least_loss(self, training, rows):
+        if training.offset.size:
+            return self._loss_of_start(training, rows)
         positive, negative = self._weights(training, rows)
         return self.loss.least_loss_of_constants(positive, negative, training.fit_intercept)
 
@@ -176,6 +181,31 @@ class CategoryTargets(Targets):
     def compares_models(self, training):
         nothing = np.zeros((1, self.n_outputs))
         return self.loss.row_losses(training.targets[:1], nothing, NO_CLASS_WEIGHTS).any()
+
+    def _loss_of_start(self, training, rows):
+        """The weighted loss of the model before training, offsets added."""
+        constants, _ = self.starting_point(training, rows)
+        raw_predictions = training.offset_of(rows) + (0.0 if constants is None else constants)
+        losses = self.loss.row_losses(
+            training.targets[rows], raw_predictions, training.class_weight
+        )
+        if training.sample_weight.size:
+            losses = losses * training.sample_weight[rows]
+        return float(losses.sum())
+
+    def _each(self, training, rows):
+        """For each row and output the target, 1 or -1, and the weight of the loss."""
+        targets = training.targets[rows]
+        if targets.shape[1] == self.n_outputs:
+            signs = targets
+        else:
+            signs = np.where(targets == np.arange(self.n_outputs), 1.0, -1.0)
+        weights = np.ones(signs.shape)
+        if training.class_weight.size:
+            weights = np.where(signs > 0, training.class_weight[1], training.class_weight[0])
+        if training.sample_weight.size:
+            weights = weights * training.sample_weight[rows, np.newaxis]
+        return signs, weights
 
     def _weights(self, training, rows):
         """For each output the weight of the rows whose target is 1, and of those with -1."""

@@ -27,6 +27,9 @@ MOST_FEATURES = np.iinfo(np.int32).max
 # where nobody asks which features occur
 NOTHING = np.empty(0, np.uint8)
 
+# of no row, for no output
+NO_OFFSET = np.empty((0, 0))
+
 # `typical_row` looks at so many rows, or not quite twice as many.
 ROWS_OF_RATE = 2000
 
@@ -187,6 +190,35 @@ def check_weights(sample_weight, X):
             f"{int(np.argmax(weight < 0))}."
         )
     return weight
+
+
+def check_offset(offset, n_rows, n_outputs, name="offset"):
+    """float64 offsets of shape (n_rows, n_outputs), or NO_OFFSET where there are none.
+
+    Raises
+    ------
+    ValueError
+        If they are not a number for each row and output, or not finite.
+    """
+    if offset is None:
+        return NO_OFFSET
+    try:
+        values = np.asarray(offset, np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} is not an array of numbers: {error}") from error
+    if values.ndim == 1 and n_outputs == 1:
+        values = values[:, np.newaxis]
+    if values.shape != (n_rows, n_outputs):
+        expected = (n_rows,) if n_outputs == 1 else (n_rows, n_outputs)
+        raise ValueError(
+            f"{name} has the shape {np.shape(offset)}, but there are {n_rows} row(s) and "
+            f"{n_outputs} output(s): it must have the shape {expected}."
+        )
+    finite = np.isfinite(values).all(axis=1)
+    if not finite.all():
+        row = int(np.argmin(finite))
+        raise ValueError(f"{name} must be finite; it is {values[row]} at row {row}.")
+    return np.ascontiguousarray(values)
 
 
 def integer_classes(y):

@@ -192,28 +192,30 @@ class NumberTargets(Targets):
         return values if self.shape else values[0]
 
     def starting_point(self, training, rows):
-        targets = training.targets[rows]
-        constants = self._constants(training, targets)
-        return constants if training.fit_intercept else None, self.loss.scale(targets, constants)
+        targets, constants, raw_predictions = self._baseline(training, rows)
+        scale = self.loss.scale(targets, raw_predictions)
+        return constants if training.fit_intercept else None, scale
 
     def typical_derivative(self, training, rows):
-        targets, weight = training.targets[rows], training.sample_weight
-        size = self.loss.typical_derivative(targets, self._constants(training, targets))
+        weight = training.sample_weight
+        targets, _, raw_predictions = self._baseline(training, rows)
+        size = self.loss.typical_derivative(targets, raw_predictions)
         if training.class_weight.size:
             size = size * training.class_weight[0]
         return size * float(weight[rows].mean()) if weight.size else size
 
     def gradients_of_constants(self, training, rows):
-        targets, weight = training.targets[rows], training.sample_weight
-        gradients = np.abs(self.loss(targets, self._constants(training, targets))[1])
+        weight = training.sample_weight
+        targets, _, raw_predictions = self._baseline(training, rows)
+        gradients = np.abs(self.loss(targets, raw_predictions)[1])
         if training.class_weight.size:
             gradients *= training.class_weight[0]
         sizes = gradients.sum(axis=1)
         return sizes * weight[rows] if weight.size else sizes
 
     def least_loss(self, training, rows):
-        targets = training.targets[rows]
-        losses = self.loss.excess(targets, self._constants(training, targets))
+        targets, _, raw_predictions = self._baseline(training, rows)
+        losses = self.loss.excess(targets, raw_predictions)
         if training.class_weight.size:
             losses = losses * training.class_weight[0]
         # which may be squares
@@ -225,10 +227,9 @@ class NumberTargets(Targets):
     def shares(self, training, rows):
         if self.n_outputs == 1 or not rows.size:
             return ()
-        targets = training.targets[rows]
-        constants = self._constants(training, targets)
-        derivatives = self.loss.typical_derivative(targets, constants)
-        units = np.log2(derivatives) + np.log2(self.loss.scale(targets, constants))
+        targets, _, raw_predictions = self._baseline(training, rows)
+        derivatives = self.loss.typical_derivative(targets, raw_predictions)
+        units = np.log2(derivatives) + np.log2(self.loss.scale(targets, raw_predictions))
         # powers of 2, so that nothing is rounded
         powers = np.clip(np.round(units.mean() - units), -1000, 1000)
         return tuple((2.0**powers).tolist()) if powers.any() else ()
@@ -236,8 +237,13 @@ class NumberTargets(Targets):
     def unit_of_derivative(self):
         return self.loss.unit_of_derivative()
 
-    def _constants(self, training, targets):
-        """The best raw predictions of a model without coefficients."""
+    def _baseline(self, training, rows):
+        """The targets, and the best intercepts and raw predictions of a model without coefficients.
+
+        Of the latter a row is enough where there are no offsets.
+        """
+        targets, constants = training.targets[rows], np.zeros(training.n_outputs)
+        offset = training.offset_of(rows) if training.offset.size else None
         if training.fit_intercept:
-            return self.loss.fit_intercept_only(targets)
-        return np.zeros(targets.shape[1])
+            constants = self.loss.fit_intercept_only(targets, offset)
+        return targets, constants, constants if offset is None else constants + offset

@@ -7,7 +7,14 @@ import numpy as np
 import scipy.sparse as sp
 
 from ._scan import keys_of_rows, normalised, raise_scale
-from .check import NOTHING, check_weights, kernel_matrix, scan_arrays
+from .check import (
+    NO_OFFSET,
+    NOTHING,
+    check_offset,
+    check_weights,
+    kernel_matrix,
+    scan_arrays,
+)
 
 # Marking the feature of an entry takes about as long as an epoch's look at a feature. With so
 # many entries a feature, hardly one of them never occurs.
@@ -36,6 +43,8 @@ class TrainingData:
         Empty where all are 1.
     class_weight : float64 ndarray of shape (2, n_outputs) or (0, 0)
         Of outputs whose target is -1, and 1. Empty where all are 1.
+    offset : float64 ndarray of shape (n_rows, n_outputs) or (0, 0)
+        What is added to raw predictions. Empty where that is nothing.
     loss : Loss
     n_outputs, batch_size : int
     fit_intercept : bool
@@ -50,6 +59,7 @@ class TrainingData:
     target_type: Any
     sample_weight: np.ndarray
     class_weight: np.ndarray
+    offset: np.ndarray
     loss: Any
     n_outputs: int
     batch_size: int
@@ -119,7 +129,12 @@ class TrainingData:
             occurs=NOTHING,
             targets=self.targets[rows],
             sample_weight=self.sample_weight[rows] if self.sample_weight.size else NO_WEIGHTS,
+            offset=self.offset_of(rows),
         )
+
+    def offset_of(self, rows):
+        """The offsets of these rows, or none."""
+        return self.offset[rows] if self.offset.size else NO_OFFSET
 
     def of_outputs(self, first, last):
         """Training data of some of the outputs, of a loss that does not couple them."""
@@ -128,6 +143,7 @@ class TrainingData:
             self,
             targets=self.target_type.of_outputs(self.targets, first, last),
             class_weight=class_weight,
+            offset=np.ascontiguousarray(self.offset[:, first:last]),
             n_outputs=last - first,
         )
 
@@ -165,6 +181,7 @@ def training_data(
     estimator_name=None,
     class_weighted=True,
     find_features=False,
+    offset=None,
 ):
     """What the kernel learns from, of X and y that have been validated and checked.
 
@@ -181,6 +198,8 @@ def training_data(
         Whether `class_weight` applies.
     find_features : bool, default=False
         Whether `TrainingData.features` will be asked for.
+    offset : array-like, default=None
+        What is added to raw predictions.
 
     Raises
     ------
@@ -203,6 +222,7 @@ def training_data(
         target_type=target_type,
         sample_weight=NO_WEIGHTS if weight is None else weight,
         class_weight=class_weight,
+        offset=check_offset(offset, X.shape[0], target_type.n_outputs),
         loss=target_type.loss,
         n_outputs=target_type.n_outputs,
         # more than there are is all, however many

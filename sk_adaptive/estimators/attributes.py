@@ -143,7 +143,7 @@ class ModelAttributes(BaseEstimator):
         if not isinstance(model, Mixture):
             raise AttributeError(
                 f"{type(self).__name__!r} object has {name!r} after partial_fit with "
-                "eta0='search' only: it is a single model."
+                "eta0='search', or 'auto' that has not settled: it is a single model."
             )
         return model
 

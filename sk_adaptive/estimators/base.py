@@ -17,17 +17,17 @@ from sklearn.utils.extmath import safe_sparse_dot
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._threads import n_threads_of, sparse_products
-from ..data.check import check_structure, in_precision, is_in_order, is_ready
+from ..data.check import check_offset, check_structure, in_precision, is_in_order, is_ready
 from ..data.class_values import as_given
 from ..data.columns import NO_COLUMNS, columns_of, standardised
 from ..data.training_data import training_data
 from ..kernel.optimizers import OPTIMIZERS
-from ..model.hyperparameters import divides_by_largest, hyperparameters_of
+from ..model.hyperparameters import divides_by_largest, hyperparameters_of, multiple_of
 from ..model.model import Model
 from ..training.epochs import FitOptions, fit_epochs, warn_of_few_epochs
 from ..training.refit import Trial, find_and_refit, trials_for
 from ..training.start import (
-    averages_help,
+    averages_last,
     least_gain,
     least_relative_gain,
     standardises,
@@ -44,6 +44,24 @@ from .stream import PRECISIONS, LearnsStreams
 LESS_PATIENCE = 5
 
 LARGEST_SEED = np.iinfo(np.int32).max
+
+
+class Automatic(StrOptions):
+    """'auto', and multiples of it: '3*auto'."""
+
+    def __init__(self, *others):
+        super().__init__({"auto", *others})
+
+    def is_satisfied_by(self, val):
+        if not isinstance(val, str):
+            return False
+        try:
+            return val in self.options or multiple_of(val) is not None
+        except ValueError:
+            return False
+
+    def __str__(self):
+        return f"{super().__str__()} or a multiple such as '3*auto'"
 
 
 class NameOfScorer(StrOptions):
@@ -63,7 +81,7 @@ class AdaptiveSGD(CallbackSupportMixin, LearnsStreams, ModelAttributes):
         # a view of the registry, which may be added to
         "optimizer": [StrOptions(OPTIMIZERS.keys())],
         "penalty": [StrOptions({"l2", "l1", "elasticnet"}), None],
-        "alpha": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
+        "alpha": [Interval(Real, 0, None, closed="left"), Automatic()],
         "l1_ratio": [Interval(Real, 0, 1, closed="both"), None],
         "fit_intercept": ["boolean"],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
@@ -71,15 +89,19 @@ class AdaptiveSGD(CallbackSupportMixin, LearnsStreams, ModelAttributes):
         "shuffle": ["boolean"],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "learning_rate": [StrOptions({"constant", "invscaling", "adaptive"})],
-        "eta0": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto", "search"})],
+        "eta0": [Interval(Real, 0, None, closed="neither"), Automatic("search")],
         "power_t": [Interval(Real, 0, None, closed="left")],
         "rho": [Interval(Real, 0, 1, closed="both"), None],
         "beta_1": [Interval(Real, 0, 1, closed="left")],
         "beta_2": [Interval(Real, 0, 1, closed="neither")],
-        "eps": [Interval(Real, 0, None, closed="neither"), None],
+        "eps": [Interval(Real, 0, None, closed="neither"), Automatic(), None],
         "sparse_update": [StrOptions({"exact", "masked"})],
-        "normalize": ["boolean", StrOptions({"auto"})],
-        "average": ["boolean", Interval(Integral, 0, None, closed="left"), StrOptions({"auto"})],
+        "normalize": ["boolean", StrOptions({"auto", "standardize"})],
+        "average": [
+            "boolean",
+            Interval(Integral, 0, None, closed="left"),
+            StrOptions({"auto", "suffix"}),
+        ],
         "epsilon": [Interval(Real, 0, None, closed="left")],
         "early_stopping": ["boolean", StrOptions({"auto"})],
         "scoring": [NameOfScorer(), callable, None],
@@ -135,7 +157,7 @@ class AdaptiveSGD(CallbackSupportMixin, LearnsStreams, ModelAttributes):
             **named,
         )
 
-    def _validation_data(self, targets, X, y, sample_weight, dtype):
+    def _validation_data(self, targets, X, y, sample_weight, offset, dtype):
         """X_val and y_val checked, and what the kernel makes of them; None without."""
         if X is None:
             return None
@@ -143,7 +165,9 @@ class AdaptiveSGD(CallbackSupportMixin, LearnsStreams, ModelAttributes):
             X, y = self._validate(X, y, [dtype], reset=False)
             y = targets.check(y)
             # no class weights belong to them
-            validation = self._training_data(targets, X, y, sample_weight, class_weighted=False)
+            validation = self._training_data(
+                targets, X, y, sample_weight, class_weighted=False, offset=offset
+            )
             if not validation.with_weight(np.arange(validation.n_rows)).size:
                 raise ValueError("Sample weights must contain at least one non-zero number.")
         except ValueError as error:
@@ -180,20 +204,22 @@ class AdaptiveSGD(CallbackSupportMixin, LearnsStreams, ModelAttributes):
                 "of itself would never change."
             )
 
-    def _fit(self, X, y, sample_weight, coef_init, intercept_init, validation_data):
+    def _fit(self, X, y, sample_weight, offset, coef_init, intercept_init, validation_data):
         """The whole of fit, but for the guard that takes back what fails.
 
-        `validation_data` are X_val, y_val and sample_weight_val.
+        `validation_data` are X_val, y_val, sample_weight_val and offset_val.
         """
         # -- prepare --
         self._check_parameters(for_fit=True)
-        check_validation_data(self, *validation_data)
+        check_validation_data(self, *validation_data, offset)
         given = X
         X, y = self._validate(X, y, PRECISIONS, reset=True)
         y = self._find_targets(y)
         targets = self._targets
         targets.check_whole(y)
-        training = self._training_data(targets, X, y, sample_weight, find_features=True)
+        training = self._training_data(
+            targets, X, y, sample_weight, find_features=True, offset=offset
+        )
         validation = self._validation_data(targets, *validation_data, X.dtype)
         if takes_from_rows(self):
             everything = training.with_weight(np.arange(training.n_rows, dtype=np.int64))
@@ -221,7 +247,7 @@ class AdaptiveSGD(CallbackSupportMixin, LearnsStreams, ModelAttributes):
         model = new_model(Trial())
         # A weight of a feature that does not occur is zero, unless it was so from the start.
         features = training.features() if starts_anew else None
-        averages = validated and averages_help(self, raw, learned)
+        averages = averages_last(self, raw, learned, validated)
         options = self._fit_options(training, plan.rows, validated, averages)
         if plan.sample is not None:
             options = replace(options, n_iter_no_change=-(-self.n_iter_no_change // LESS_PATIENCE))
@@ -347,8 +373,19 @@ class AdaptiveSGD(CallbackSupportMixin, LearnsStreams, ModelAttributes):
             self._sparse_coef = False
             self._adopt(model)
 
-    def _raw_predictions(self, X, *names):
-        """X @ coef_.T + intercept_, and the attributes of these names of the same model.
+    def _beside(self, offset):
+        """An estimator like this one whose raw predictions have these offsets, for scorers to ask.
+
+        They pass none. It is the estimator itself where there are none.
+        """
+        if offset is None or not np.size(offset):
+            return self
+        other = object.__new__(type(self))
+        other.__dict__.update(self.__dict__, _offset=offset)
+        return other
+
+    def _raw_predictions(self, X, *names, offset=None):
+        """X @ coef_.T + intercept_ + offset, and attributes of the same model of these names.
 
         Returns
         -------
@@ -380,7 +417,12 @@ class AdaptiveSGD(CallbackSupportMixin, LearnsStreams, ModelAttributes):
                 products = sparse_products(X, coef, self.n_jobs)
             else:
                 products = safe_sparse_dot(X, coef.T, dense_output=True)
-        return products + intercept, *attributes
+        raw_predictions = products + intercept
+        if offset is None:
+            offset = self.__dict__.get("_offset")
+        if offset is not None:
+            raw_predictions = raw_predictions + check_offset(offset, *raw_predictions.shape)
+        return raw_predictions, *attributes
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -56,11 +56,12 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
         formula of 'ftrl' contains the penalties of all steps so far. 'l1' by itself is no
         selection of features: with ``alpha='auto'`` it is so weak that most coefficients stay.
         Zeros need a larger `alpha`, as a search finds it, and 'ftrl' keeps the fewest.
-    alpha : float or 'auto', default='auto'
+    alpha : float or str, default='auto'
         Strength of the penalty, in [0, inf). 'auto' is 3e-7 in the units of the rows of the first
         call, so that units do not matter: the penalty's gradient on a coefficient of typical size
         is 3e-7 times a typical gradient of the loss, both before anything is learned. With 'adamw'
-        it is 3e-7 over the typical size. If `eta0` and `eps` are numbers, it is 3e-7.
+        it is 3e-7 over the typical size. If `eta0` and `eps` are numbers, it is 3e-7. '100*auto' is
+        a hundred times as much, and so on.
     l1_ratio : float or None, default=0.15
         Share of L1 in 'elasticnet', in [0, 1]. The penalty is
         ``alpha * (l1_ratio * |w| + (1 - l1_ratio) * w**2 / 2)``.
@@ -91,19 +92,23 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
         - 'invscaling': ``eta0 / t**power_t``. Not for 'ftrl'.
         - 'adaptive': `eta0`, divided by 5 each time that `fit` would stop by `tol`, until it is
           less than a millionth of that.
-    eta0 : float, 'auto' or 'search', default='auto'
+    eta0 : float or str, default='auto'
         The initial learning rate, in (0, inf). 'auto' derives it from the rows of the first call
-        and the optimizer. `partial_fit` derives it anew when `optimizer`, `sparse_update` or
-        `normalize` changes; as it makes a single pass, it takes up to nine times as much. If `fit`
-        sets rows aside and `refit` is True, it also tries three times and a third of that rate,
-        and takes the one that predicts these rows best. `eta0_` tells the result.
+        and the optimizer. If `fit` sets rows aside and `refit` is True, it also tries three times
+        and a third of that rate, and takes the one that predicts these rows best. `partial_fit`
+        learns the first 32,768 rows with eight rates side by side, each twice the one before; the
+        model is their mean, weighted by exp(-loss so far), see `mixture_weights_` [8]_. Then the
+        best of them goes on alone. Rows that come again, as in a loop over few rows, end that at
+        once. It begins anew when `optimizer`, `sparse_update` or `normalize` changes. '3*auto' is
+        three times the derived rate, and so on; no other rate is tried then. `eta0_` tells the
+        result.
 
         'search' always searches. `fit` tries all three rates, each for its own number of epochs.
         It scores them on rows that are given, or sets rows aside if these count as one or more.
-        `partial_fit` learns with eight rates side by side in one pass, each twice the one before.
-        The model is the mean of these eight, weighted by exp(-loss so far), see
-        `mixture_weights_` [8]_. The loss 'perceptron' can't tell rates apart there, as it is 0 for
-        a model that predicts 0. After `fit`, `partial_fit` goes on with the rate that was found.
+        `partial_fit` learns all rows with eight rates, for streams that change, and
+        does not weigh them by rows that come again. The loss 'perceptron'
+        can't tell rates apart there, as it is 0 for a model that predicts 0. After `fit`,
+        `partial_fit` goes on with the rate that was found.
     power_t : float, default=0.5
         The exponent of 'invscaling', in [0, inf). With the other schedules a negative value causes
         a `FutureWarning`, as in scikit-learn.
@@ -118,28 +123,30 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
         ``sparse_update='exact'`` it must be less than ``sqrt(beta_2)``.
     beta_2 : float, default=0.999
         The memory of the second moment of 'adam' and 'adamw', in (0, 1).
-    eps : float or None, default=None
-        Added to the denominator, in (0, inf). None derives it from the rows of the first call, anew
-        when `eta0` is derived anew. The derived number makes the first steps of a coefficient
-        short if its gradients are small. For 'adagrad' and 'ftrl' it is the square of a typical
-        gradient before anything is learned, for the others 0.03 to 0.3 times that gradient. With
-        batches it is that of one row, over `batch_size`. `eps_` tells the result.
+    eps : float, str or None, default=None
+        Added to the denominator, in (0, inf). None or 'auto' derives it from the rows of the first
+        call, anew when `eta0` is derived anew; '10*auto' is ten times as much, and so on. The
+        derived number makes the first steps of a coefficient short if its gradients are small. For
+        'adagrad' and 'ftrl' it is the square of a typical gradient before anything is learned, for
+        the others 0.03 to 0.3 times that gradient. With batches it is that of one row, over
+        `batch_size`. `eps_` tells the result.
     sparse_update : {'exact', 'masked'}, default='exact'
         What a step does to coefficients of features that its rows lack. 'exact': what the formulas
         say for a gradient of zero, so that the result is that of the dense algorithm, at the cost
         of the sparse one. 'masked': they and their moments do not change, as in lazy Adam; the
         penalty is charged all the same. For 'adagrad' and 'ftrl' the two are one.
-    normalize : bool or 'auto', default='auto'
+    normalize : bool, 'auto' or 'standardize', default='auto'
         Whether features are brought to one scale. True: each is divided by the largest size it has
         had, so that the unit of a column does not matter. `fit` takes the largest size in all rows,
-        `partial_fit` that in the rows so far [6]_. Sparse rows stay sparse. 'auto': columns that
-        more than 30 % of the rows have are centred and divided by their standard deviation, as the
-        rows of `fit` or of the first `partial_fit` tell them, if there are at least 100 rows and
-        they do not have one norm as tf-idf rows have; all other columns stay sparse and as they
-        are. It does so where `eta0`, `eps` and `alpha` are automatic: a number is in the unit of
-        the columns as given. Either way `coef_` and `intercept_` belong to the features as given;
-        the penalty is on the coefficients of the normalised features, and `optimizer_state_` is
-        theirs. False: neither.
+        `partial_fit` that in the rows so far [6]_. Sparse rows stay sparse. 'standardize': columns
+        that more than 30 % of the rows have are centred and divided by their standard deviation, as
+        the rows of `fit` or of the first `partial_fit` tell them, if there are at least 100 rows
+        and they do not have one norm as tf-idf rows have; all other columns stay sparse and as they
+        are. 'auto': the same where `eta0`, `eps` and `alpha` are automatic, and otherwise nothing,
+        as a number is then in the unit of the columns as given. With 'standardize' numbers are in
+        the unit of the scaled columns. Either way `coef_` and `intercept_` belong to the features
+        as given; the penalty is on the coefficients of the normalised features, and
+        `optimizer_state_` is theirs. False: neither.
     epsilon : float, default=0.1
         The threshold of the losses 'huber', 'epsilon_insensitive' and
         'squared_epsilon_insensitive', in [0, inf).
@@ -179,18 +186,18 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
     warm_start : bool, default=False
         Whether `fit` starts at the coefficients of the previous call. The optimizer's moments
         start anew.
-    average : bool, int or 'auto', default='auto'
+    average : bool, int, 'auto' or 'suffix', default='auto'
         Whether `coef_`, `intercept_` and predictions are averages over the steps. An int: over the
         steps from this one on, counted from 1. A step counts by its learning rate, so with a
         constant rate this is the mean of the weights after each step (while a penalty shrinks a
         weight, the mean is over the shrinking, too). Training does not change. Before the first
         averaged step the attributes are the weights. An assignment to them sets weights and
-        average. Another `fit` averages anew. 'auto': where `fit` scores rows that it does not
-        learn (see `early_stopping`), it scores, and ends with, the mean of the weights over the
-        last part of a run; `coef_` is that mean, and further training starts from it.
-        It does so for rows that do not have one norm, as tf-idf rows have, and with RMSProp,
-        Adam and AdamW for all; not with the "adaptive" rate. In `partial_fit`, and where no rows
-        are scored, nothing is averaged.
+        average. Another `fit` averages anew. 'suffix': `fit` scores, and ends with, the mean of the
+        weights over the last part of a run, in which later ones count more [9]_; `coef_` is that
+        mean, and further training starts from it. In `partial_fit` nothing is averaged. 'auto' is
+        'suffix' where `fit` scores rows that it does not learn (see `early_stopping`), for rows
+        that do not have one norm, as tf-idf rows have, and with RMSProp, Adam and AdamW for all;
+        not with the "adaptive" rate. Elsewhere nothing is averaged.
     n_jobs : int or None, default=None
         Threads that share the outputs (one-vs-rest classes, labels or targets, if there are more
         than a vector of the processor holds, 4 to 16), the models of ``eta0="search"`` in
@@ -232,10 +239,11 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
         The learning rate that `eta0` led to, and with the 'adaptive' schedule training. Of several
         rates side by side it is the mean, weighted by `mixture_weights_`.
     mixture_weights_ : ndarray of shape (8,)
-        After `partial_fit` with ``eta0='search'`` only: the weights of the eight models, whose mean
-        is this model. Their sum is 1. `coef_`, `intercept_`, `optimizer_state_` and
-        `effective_learning_rate_` are such means, too, and averages are means of averages. A model
-        that a step would have made infinite keeps the weight 0.
+        After `partial_fit` with ``eta0='search'``, or 'auto' that has not settled yet, only: the
+        weights of the eight models, whose mean is this model. Their sum is 1. `coef_`,
+        `intercept_`, `optimizer_state_` and `effective_learning_rate_` are such means, too, and
+        averages are means of averages. A model that a step would have made infinite keeps the
+        weight 0.
     mixture_rates_ : ndarray of shape (8,)
         The learning rates of these models.
     eps_ : float
@@ -298,6 +306,8 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
        Uncertainty in Artificial Intelligence.
     .. [7] McMahan H. B. et al. (2013). Ad click prediction: a view from the trenches. KDD.
     .. [8] Vovk V. (1990). Aggregating strategies. Conference on Computational Learning Theory.
+    .. [9] Shamir O., Zhang T. (2013). Stochastic gradient descent for non-smooth optimization:
+       convergence results and optimal averaging schemes. ICML.
 
     Examples
     --------
@@ -447,6 +457,8 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
         X_val=None,
         y_val=None,
         sample_weight_val=None,
+        offset=None,
+        offset_val=None,
     ):
         """Learn from all rows, epoch after epoch, until the model no longer improves.
 
@@ -470,6 +482,11 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
         sample_weight_val : array-like of shape (n_val,), default=None
             Factors of the losses of these rows, not negative. `class_weight` does not
             apply to these rows. It does apply to training rows that are set aside.
+        offset : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+            Added to the raw predictions of the rows, and not learned: a column for each output, if
+            there are several. Predictions need those of their rows.
+        offset_val : as offset, for the rows of X_val, default=None
+            Needed with `X_val` if there is an `offset`.
 
         Returns
         -------
@@ -482,10 +499,10 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
             a validation score is not finite. The estimator is then as it was before the call,
             and also if a callback raises.
         """
-        validation_data = X_val, y_val, sample_weight_val
-        return self._fit(X, y, sample_weight, coef_init, intercept_init, validation_data)
+        validation_data = X_val, y_val, sample_weight_val, offset_val
+        return self._fit(X, y, sample_weight, offset, coef_init, intercept_init, validation_data)
 
-    def partial_fit(self, X, y, classes=None, sample_weight=None):
+    def partial_fit(self, X, y, classes=None, sample_weight=None, *, offset=None):
         """Learn from rows once, in their order.
 
         Parameters
@@ -500,6 +517,9 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
             numbers of the columns.
         sample_weight : array-like of shape (n_samples,), default=None
             Factors of the rows' losses, not negative.
+        offset : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+            Added to the raw predictions of the rows, and not learned: a column for each output, if
+            there are several. Predictions need those of their rows.
 
         Returns
         -------
@@ -516,44 +536,48 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
         -----
         The checks are fastest for a CSR matrix of the model's precision and targets in an array.
         """
-        return self._partial_fit(X, y, sample_weight, classes)
+        return self._partial_fit(X, y, sample_weight, classes, offset)
 
     # -- prediction --
 
-    def decision_function(self, X):
+    def decision_function(self, X, *, offset=None):
         """Compute the raw predictions of rows: the linear model itself.
 
         Parameters
         ----------
         X : array-like or sparse matrix of shape (n_samples, n_features)
             Rows.
+        offset : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+            Added to the raw predictions, as in `fit`.
 
         Returns
         -------
         raw_predictions : ndarray of shape (n_samples,) or (n_samples, n_classes)
             With two classes, positive numbers predict the second class.
         """
-        (raw,) = self._raw_predictions(X)
+        (raw,) = self._raw_predictions(X, offset=offset)
         return raw.ravel() if raw.shape[1] == 1 else raw
 
-    def predict(self, X):
+    def predict(self, X, *, offset=None):
         """Predict classes.
 
         Parameters
         ----------
         X : array-like or sparse matrix of shape (n_samples, n_features)
             Rows.
+        offset : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+            Added to the raw predictions, as in `fit`.
 
         Returns
         -------
         y : ndarray of shape (n_samples,), or array or CSR matrix (n_samples, n_labels)
             Classes; or labels as 0 and 1, sparse if the labels of the first call were.
         """
-        raw, targets = self._raw_predictions(X, "_targets")
+        raw, targets = self._raw_predictions(X, "_targets", offset=offset)
         return targets.decode(raw)
 
     @available_if(_has_probabilities)
-    def predict_proba(self, X):
+    def predict_proba(self, X, *, offset=None):
         """Estimate probabilities of the classes, for the losses 'log_loss' and 'modified_huber'.
 
         They are the softmax of the raw predictions. With one-vs-rest they are the probability of
@@ -564,33 +588,37 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
         ----------
         X : array-like or sparse matrix of shape (n_samples, n_features)
             Rows.
+        offset : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+            Added to the raw predictions, as in `fit`.
 
         Returns
         -------
         probabilities : float64 ndarray of shape (n_samples, n_classes)
         """
-        raw, targets = self._raw_predictions(X, "_targets")
+        raw, targets = self._raw_predictions(X, "_targets", offset=offset)
         raw = raw.astype(np.float64, copy=False)
         return targets.loss.probabilities(raw, exclusive=targets.label_format is None)
 
     @available_if(_has_probabilities)
-    def predict_log_proba(self, X):
+    def predict_log_proba(self, X, *, offset=None):
         """Compute the logarithms of `predict_proba`, exact even where that is rounded to 0.
 
         Parameters
         ----------
         X : array-like or sparse matrix of shape (n_samples, n_features)
             Rows.
+        offset : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+            Added to the raw predictions, as in `fit`.
 
         Returns
         -------
         log_probabilities : float64 ndarray of shape (n_samples, n_classes)
         """
-        raw, targets = self._raw_predictions(X, "_targets")
+        raw, targets = self._raw_predictions(X, "_targets", offset=offset)
         raw = raw.astype(np.float64, copy=False)
         return targets.loss.log_probabilities(raw, exclusive=targets.label_format is None)
 
-    def score(self, X, y, sample_weight=None):
+    def score(self, X, y, sample_weight=None, *, offset=None):
         """Compute the accuracy of `predict`, with several labels per row that of whole rows.
 
         Parameters
@@ -601,12 +629,14 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
             Classes; or several labels per row, as 0 and 1.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows.
+        offset : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+            Added to the raw predictions, as in `fit`.
 
         Returns
         -------
         accuracy : float
         """
-        return super().score(X, as_given(y, "y"), sample_weight)
+        return ClassifierMixin.score(self._beside(offset), X, as_given(y, "y"), sample_weight)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

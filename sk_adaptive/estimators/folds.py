@@ -4,12 +4,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
 from sklearn.base import clone
 from sklearn.utils import _safe_indexing
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import _check_method_params
 
 from ..data.check import check_weights
+from ..data.new_rows import part_as_new
 from .ours import class_weight_of, rows_of, see, see_again
 from .pipelines import Transformed
 from .scorers import RowsToScore
@@ -51,14 +53,14 @@ def _with_weight(training, rows, fold):
     return rows
 
 
-def _weight_of_model(fit_params):
-    unknown = [name for name in fit_params if name != "sample_weight"]
+def _weight_and_offset_of_model(fit_params):
+    unknown = [name for name in fit_params if name not in ("sample_weight", "offset")]
     if unknown:
         raise TypeError(
-            f"A search passes sample_weight to the models that it trains, and not {unknown}: they "
-            "start anew, and are validated on the rows that `cv` holds out."
+            "A search passes sample_weight and offset to the models that it trains, and not "
+            f"{unknown}: they start anew, and are validated on the rows that `cv` holds out."
         )
-    return fit_params.get("sample_weight")
+    return fit_params.get("sample_weight"), fit_params.get("offset")
 
 
 class RowsOfFolds:
@@ -81,6 +83,9 @@ class RowsOfFolds:
 class SharedRows(RowsOfFolds):
     """The rows of a search without transformers, which all folds share.
 
+    Those held out are scored as new rows, see `part_as_new`. In a pipeline the transformers of a
+    fold see to that, which do not know these rows.
+
     Parameters
     ----------
     given : Given
@@ -91,19 +96,16 @@ class SharedRows(RowsOfFolds):
         super().__init__(given)
         # what is wrong with all of them
         X, _ = see(clone(model), given.X, given.y)
-        self._weight = check_weights(_weight_of_model(given.fit_params), X)
-
-    def example(self, model):
-        """A model, and rows that tell of automatic rates and strengths: all of them."""
-        X, y = see(model, self._given.X, self._given.y)
-        training = rows_of(model, X, y, self._weight)
-        return model, training, training.with_weight(np.arange(training.n_rows))
+        weight, self._offset = _weight_and_offset_of_model(given.fit_params)
+        self._weight = check_weights(weight, X)
 
     def parts(self, model):
         given = self._given
         try:
             X, self._y = see(model, given.X, given.y)
-            self._training = rows_of(model, X, self._y, self._weight, find_features=True)
+            self._training = rows_of(
+                model, X, self._y, self._weight, find_features=True, offset=self._offset
+            )
         except Exception as error:
             return [error] * len(given.splits)
         self._features = self._training.features()
@@ -111,15 +113,18 @@ class SharedRows(RowsOfFolds):
 
     def _part(self, model, fold):
         given, training = self._given, self._training
+        learned, _ = given.splits[fold]
         scored = []
         for rows in given.scored(fold):
             X = _safe_indexing(given.X, rows) if given.has_scorers else None
             y = _safe_indexing(given.y, rows)
-            data = training.part(rows)
+            data = part_as_new(training, training.with_weight(learned), rows)
+            has_changed = data.indices.size < np.diff(training.indptr)[rows].sum()
+            if has_changed and (isinstance(X, np.ndarray) or sp.issparse(X)):
+                X = data.rows_like(X)
             data = replace(data, class_weight=class_weight_of(model, self._y[rows]))
             loss = given.loss_on(data, rows)
             scored.append(RowsToScore(fold, X, y, X, loss, given.params_of(rows)))
-        learned, _ = given.splits[fold]
         training = replace(training, class_weight=class_weight_of(model, self._y[learned]))
         rows = _with_weight(training, learned, fold)
         return Part(model, training, rows, self._features, model, scored)
@@ -149,19 +154,14 @@ class TransformedRows(RowsOfFolds):
             for fold, (learned, _) in enumerate(given.splits)
         )
 
-    def example(self, model):
-        """A model, and rows that tell of automatic rates and strengths: those of the first fold."""
-        part = self._part(model, 0)
-        return part.model, part.training, part.rows
-
     def _part(self, model, fold):
         given, transformed, model = self._given, self._transformed[fold], clone(model)
         if isinstance(transformed, Exception):
             raise transformed
-        weight = _weight_of_model(transformed.fit_params)
+        weight, offset = _weight_and_offset_of_model(transformed.fit_params)
         # a fold may lack classes
         X, y = see(model, transformed.X, transformed.y, all_y=given.y)
-        training = rows_of(model, X, y, weight, find_features=True)
+        training = rows_of(model, X, y, weight, find_features=True, offset=offset)
         scored = []
         for place, rows in enumerate(given.scored(fold)):
             y_scored, of_model = _safe_indexing(given.y, rows), transformed.others[place]

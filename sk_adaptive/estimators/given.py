@@ -10,13 +10,14 @@ from sklearn import get_config
 from sklearn.base import is_classifier
 from sklearn.metrics._scorer import _MultimetricScorer
 from sklearn.model_selection import check_cv
+from sklearn.utils import _safe_indexing
 from sklearn.utils.metadata_routing import process_routing
 from sklearn.utils.validation import _check_method_params, _num_samples
 
-from ..data.check import check_weights
+from ..data.check import check_offset, check_weights
 from ..data.training_data import NO_WEIGHTS
 from ..training.validation import ValidationLoss, takes_weights
-from .ours import one_split_of, ours
+from .ours import in_own_units, one_split_of, ours
 from .pipelines import last_step_of
 from .scorers import LossScorer
 
@@ -37,6 +38,8 @@ class Given:
         For each scorer.
     loss_weight : ndarray or None
         The sample weights of the losses of rows that are scored.
+    offset : array-like or None
+        What is added to raw predictions of the model.
     scores_training : bool
         Whether rows that are learned are scored, too.
     has_scorers : bool
@@ -49,6 +52,7 @@ class Given:
     fit_params: dict
     score_params: dict
     loss_weight: Any
+    offset: Any
     scores_training: bool
     has_scorers: bool
 
@@ -65,10 +69,14 @@ class Given:
         }
 
     def loss_on(self, data, rows):
-        """The loss on these rows, which `data` has without sample weights that count."""
+        """The loss on these rows, of which `data` has no sample weights and offsets that count."""
         weight = NO_WEIGHTS if self.loss_weight is None else self.loss_weight[rows]
+        offset = None if self.offset is None else _safe_indexing(self.offset, rows)
+        data = replace(
+            data, sample_weight=weight, offset=check_offset(offset, rows.size, data.n_outputs)
+        )
         # the folds have the threads
-        return ValidationLoss(replace(data, sample_weight=weight), n_jobs=1)
+        return ValidationLoss(in_own_units(data), n_jobs=1)
 
 
 def given_to(search, X, y, params, scorer):
@@ -114,9 +122,16 @@ def given_to(search, X, y, params, scorer):
         fit_params,
         score_params,
         weight,
+        _offset_of_model(search, fit_params),
         scores_training=bool(search.return_train_score),
         has_scorers=len(losses) < len(scorers),
     )
+
+
+def _offset_of_model(search, fit_params):
+    name, _ = last_step_of(search.estimator)
+    # of a pipeline the first without metadata routing
+    return fit_params.get(f"{name}__offset", fit_params.get("offset"))
 
 
 def scorers_in(scorer):

@@ -64,10 +64,15 @@ def see_again(model, X, y, dtypes):
     return X, model._targets.check(y)
 
 
-def rows_of(model, X, y, sample_weight, find_features=False):
-    """`TrainingData` of X and y that have been checked."""
-    targets = model._targets
-    return model._training_data(targets, X, y, sample_weight, find_features=find_features)
+def rows_of(model, X, y, sample_weight, **named):
+    """`TrainingData` of X and y that have been checked; see `training_data`."""
+    return model._training_data(model._targets, X, y, sample_weight, **named)
+
+
+def in_own_units(training):
+    """`TrainingData` in which each of several targets counts in its own unit."""
+    rows = training.with_weight(np.arange(training.n_rows, dtype=np.int64))
+    return training.in_shares(training.target_type.shares(training, rows))
 
 
 def check(model):

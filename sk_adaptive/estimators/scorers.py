@@ -10,7 +10,7 @@ from sklearn.metrics._scorer import _BaseScorer, _PassthroughScorer
 from sklearn.utils.metadata_routing import MetadataRequest
 
 from .base import PRECISIONS, NameOfScorer
-from .ours import predicts_as_ours, rows_of, see_again
+from .ours import in_own_units, predicts_as_ours, rows_of, see_again
 from .pipelines import Recorder, last_step_of, with_last_step
 
 
@@ -18,16 +18,16 @@ class LossScorer:
     """``scoring="loss"``: the negative mean of the losses of rows, without the penalty.
 
     Sample weights and class weights are part of it. 'balanced' class weights are those of the rows
-    that are scored.
+    that are scored. So are the units of several targets, in which each of them counts.
     """
 
-    def __call__(self, estimator, X, y, sample_weight=None):
+    def __call__(self, estimator, X, y, sample_weight=None, offset=None):
         name, model = last_step_of(estimator)
         if name:
             recorder = Recorder(model).fit(None)
             X = with_last_step(estimator, recorder).predict(X)
-        (raw_predictions,) = model._raw_predictions(X)
-        rows = rows_of(model, *see_again(model, X, y, PRECISIONS), sample_weight)
+        (raw_predictions,) = model._raw_predictions(X, offset=offset)
+        rows = in_own_units(rows_of(model, *see_again(model, X, y, PRECISIONS), sample_weight))
         losses = rows.loss.row_losses(
             rows.targets, raw_predictions.astype(np.float64, copy=False), rows.class_weight
         )
@@ -42,6 +42,7 @@ class LossScorer:
     def get_metadata_routing(self):
         request = MetadataRequest(owner="loss")
         request.score.add_request(param="sample_weight", alias=True)
+        request.score.add_request(param="offset", alias=True)
         return request
 
 
@@ -139,12 +140,13 @@ class ScoreSideBySide:
 
     def _scores(self, record, places, rows):
         if self._needs_model:
-            judges = [self._model_of(record, place) for place in places]
+            offset = rows.loss.offset
+            judges = [self._model_of(record, place)._beside(offset) for place in places]
             return [self._scores_of(judge, rows) for judge in judges]
         if len(places) == 1:
             raw_predictions = rows.loss.raw_predictions(record.model_of(places[0]))
             return [self._scores_by(next(raw_predictions), record, places[0], rows)]
-        raw_predictions = rows.loss.raw_predictions(record.model, record.members.size)
+        raw_predictions = rows.loss.raw_predictions(record.weights, record.members.size)
         return [
             self._scores_by(raw, record, place, rows)
             for place, raw in enumerate(raw_predictions)
@@ -158,10 +160,10 @@ class ScoreSideBySide:
         if self._is_loss:
             return dict.fromkeys(self._scorers, rows.loss.of(raw_predictions))
 
-        def known_predictions(X, *names):
-            """In place of `AdaptiveSGD._raw_predictions`."""
+        def known_predictions(X, *names, offset=None):
+            """In place of `AdaptiveSGD._raw_predictions`: with the offset of these rows."""
             if X is not rows.of_model:
-                return self._model_of(record, place)._raw_predictions(X, *names)
+                return self._model_of(record, place)._raw_predictions(X, *names, offset=offset)
             return raw_predictions, *(getattr(self._model, name) for name in names)
 
         judge = self._copy(record, place, record.model)

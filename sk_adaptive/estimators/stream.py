@@ -10,7 +10,7 @@ from sklearn import get_config
 from .._threads import Threads, n_threads_of
 from ..data.check import ROWS_OF_RATE
 from ..data.columns import NO_COLUMNS, columns_of, standardised
-from ..model.hyperparameters import divides_by_largest, hyperparameters_of
+from ..model.hyperparameters import divides_by_largest, hyperparameters_of, multiple_of
 from ..model.mixture import ROWS_OF_SEARCH, Mixture, as_it_goes_on, kind_of_model
 from ..model.served import ServedModel
 from ..training.epochs import OVERFLOW_ADVICE
@@ -36,11 +36,11 @@ def _parameters_getter(estimator_class):
 class LearnsStreams:
     """What an estimator needs to learn rows once, in their order."""
 
-    def _partial_fit(self, X, y, sample_weight, classes=None):
+    def _partial_fit(self, X, y, sample_weight, classes=None, offset=None):
         """The whole of partial_fit."""
         with self._lock:
             with unchanged_if_it_fails(self):
-                stopped = self._learn(*self._prepare(X, y, sample_weight, classes))
+                stopped = self._learn(*self._prepare(X, y, sample_weight, classes, offset))
             try:
                 if stopped is not None:
                     raise stopped
@@ -49,7 +49,7 @@ class LearnsStreams:
                 del stopped
         return self
 
-    def _prepare(self, X, y, sample_weight, classes):
+    def _prepare(self, X, y, sample_weight, classes, offset=None):
         """Make the model what the parameters of now ask for; return what to learn, and the rows."""
         if self._assigned_before_fit("coef_") is not None:
             self._begin_with_assigned(classes)
@@ -77,7 +77,7 @@ class LearnsStreams:
             X, y = self._validate_again(X, y, targets)
             if classes is not None:
                 targets.check_classes(classes)
-        training = self._training_data(targets, X, y, sample_weight)
+        training = self._training_data(targets, X, y, sample_weight, offset=offset)
         rows = training.with_weight(np.arange(training.n_rows, dtype=np.int64))
         if not first_call:
             self._check_outputs(training)
@@ -135,18 +135,26 @@ class LearnsStreams:
     def _next_model(self, training, rows, compares):
         """The model as it goes on after a change of parameters."""
         model = self._model
-        if isinstance(model, Mixture) and not compares:
-            model = model.settled()
         before = model.hyperparameters
+        ends_search = isinstance(model, Mixture) and before.rate_is == "auto"
+        ends_search = ends_search and not (compares and self.eta0 in ("auto", "search"))
+        if ends_search and model.is_alike(hyperparameters_of(self, before.scales, before.eta0)):
+            model = model.settled()
+            before = model.hyperparameters
         # A rate that rows or "adaptive" have settled stays; a new number replaces it.
         settled = isinstance(self.eta0, str) or self.learning_rate == "adaptive"
-        eta0 = before.eta0 if settled else float(self.eta0)
+        multiple = multiple_of(self.eta0) or before.multiple
+        eta0 = before.eta0 * (multiple / before.multiple) if settled else float(self.eta0)
         hyperparameters = hyperparameters_of(self, before.scales, eta0)
         if self._is_settled(hyperparameters) and model.is_same_kind(hyperparameters):
             check_decay(self, hyperparameters)
             return model.successor(hyperparameters)
-        start = self._start_partial_fit(standardised(training, model.columns), rows, model.scale)
-        return _with_intercept_of(start, as_it_goes_on(model, start.hyperparameters, compares))
+        columns = model.columns
+        if not model.t:
+            columns = columns_of(training, rows) if standardises(self) else NO_COLUMNS
+        start = self._start_partial_fit(standardised(training, columns), rows, model.scale)
+        model = as_it_goes_on(model, start.hyperparameters, compares, columns)
+        return _with_intercept_of(start, model)
 
     def _start_partial_fit(self, training, rows, scale=None):
         """The start on rows that are not normalised yet, after those that had this scale."""
@@ -217,16 +225,20 @@ class LearnsStreams:
         if settles:
             steps = -(-ROWS_OF_SEARCH // batch_size) - model.t
             last = min(last, max(0, steps) * batch_size)
-        keys, done = raw.keys(rows[:last]), 0
+        keys, done, before = raw.keys(rows[:last]), 0, None
         for position, act in chain(model.watch(keys, batch_size), [(last, None)]):
             begin = model.t
             try:
                 self._learn_on(training, rows[done:position])
             except BaseException:
+                # rows that were not learned leave no trace
+                if before is not None and model.t == begin:
+                    model.take_back(before)
                 model.memory.forget(done + (model.t - begin) * batch_size)
                 raise
             done = position
             if act is not None:
+                before = model.what_acts_change()
                 act()
             if settles and model.pause[0]:
                 break

@@ -41,6 +41,9 @@ cdef const LossLoops* loops = loss_loops_of(instruction_set().encode())
 # For a class of any share one of these raw predictions is as good as the best, to a few percent.
 GRID = np.linspace(-20, 20, 401)
 
+# Constants beside offsets are found in so many rounds.
+ROUNDS = 40
+
 # Training starts from the shares of the classes and this much more of each.
 SHARE_ADDED = 0.01
 
@@ -149,12 +152,14 @@ cdef class Loss:
 
     # -- before anything is learned, from targets of regression: shape (n_rows, n_outputs) --
 
-    def fit_intercept_only(self, targets):
-        """What a model without coefficients predicts, one raw prediction for each output.
+    def fit_intercept_only(self, targets, offset=None):
+        """The intercepts of a model without coefficients, to which offsets are added.
 
         The median, whatever the loss: a few outliers do not move it.
         """
-        return np.median(targets, axis=0)
+        return np.median(targets if offset is None else targets - offset, axis=0)
+
+    # -- the same, where `constant` are raw predictions: one of each output, or also of each row --
 
     def scale(self, targets, constant):
         """How far raw predictions of each output have to go from a constant, typically."""
@@ -195,6 +200,16 @@ cdef class Loss:
         """
         return None
 
+    def best_constants_beside(self, offset, signs, weights):
+        """What `best_constants` is where offsets are added.
+
+        Parameters
+        ----------
+        offset, signs, weights : arrays of shape (n_rows, n_outputs)
+            The last are of the losses of these targets.
+        """
+        return None
+
     def least_loss_of_constants(self, positive, negative, fit_intercept):
         """The weighted loss of the best constant, or of 0 without intercept.
 
@@ -208,6 +223,18 @@ cdef class Loss:
         losses = np.outer(positive, self(1.0, constants)[0])
         losses += np.outer(negative, self(-1.0, constants)[0])
         return float(losses.min(axis=1).sum())
+
+
+def log_odds_beside(offset, share, weights):
+    """Constants for which the mean probability of each output, offsets added, is this share."""
+    logit = np.log(share / (1 - share))
+    low, high = logit - offset.max(axis=0), logit - offset.min(axis=0)
+    total = np.broadcast_to(weights, offset.shape).sum(axis=0)
+    for _ in range(ROUNDS):
+        middle = (low + high) / 2
+        above = (weights * expit(middle + offset)).sum(axis=0) > share * total
+        low, high = np.where(above, low, middle), np.where(above, middle, high)
+    return (low + high) / 2
 
 
 def _sizes_or_1(sizes):

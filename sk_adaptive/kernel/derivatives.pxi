@@ -73,13 +73,18 @@ cdef class Derivatives:
 
     cdef bint add_row(
         self, Py_ssize_t i, const double* target, Py_ssize_t n_targets, double weight,
-        Py_ssize_t size, const double[:, ::1] intercept,
+        Py_ssize_t size, const double[:, ::1] intercept, const double* offset,
     ) noexcept nogil:
-        """Row i of `size`, whose raw prediction lacks the intercept; False if it is not finite."""
+        """Row i of `size`, whose raw prediction lacks the intercept; False if it is not finite.
+
+        It lacks the offset of each output of a model, too, unless that is NULL.
+        """
         cdef Py_ssize_t k, start = 0
         cdef double largest
         cdef bint finite
         if self.n_all == 1:
+            if offset != NULL:
+                self.raw_prediction[0] += offset[0]
             return self.add_number(i, target[0], weight, size, intercept[0, 0])
         set_targets(
             self.of_row, self.factors, self.n_outputs, target, n_targets,
@@ -89,6 +94,9 @@ cdef class Derivatives:
             self.factors[k] = self.factors[k - self.n_outputs]
         for k in range(self.n_all):
             self.raw_prediction[k] += intercept[0, k]
+        if offset != NULL:
+            for k in range(self.n_all):
+                self.raw_prediction[k] += offset[k % self.n_outputs]
         for k in range(self.kept.shape[1]):
             self.kept[self.position + i, k] = self.raw_prediction[k]
         if self.models is not None:

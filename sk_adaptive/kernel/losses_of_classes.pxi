@@ -10,6 +10,14 @@ cdef class LogLoss(Loss):
         more = SHARE_ADDED * (positive + negative)
         return np.log((positive + more) / (negative + more)) if more.all() else None
 
+    def best_constants_beside(self, offset, signs, weights):
+        total = weights.sum(axis=0)
+        if not total.all():
+            return None
+        share = ((signs > 0) * weights).sum(axis=0) / total
+        share = (share + SHARE_ADDED) / (1 + 2 * SHARE_ADDED)
+        return log_odds_beside(offset, share, weights)
+
     cdef double evaluate(self, double y, double p, double* gradient) noexcept nogil:
         # The exponential of a negative number never overflows, whatever the margin.
         cdef double z = y * p
@@ -85,6 +93,20 @@ cdef class MultinomialLogLoss(Loss):
         if not more > 0:
             return None
         logits = np.log(positive + more)
+        return logits - logits.mean()
+
+    def best_constants_beside(self, offset, signs, weights):
+        # each share of the predictions is brought to that of the classes (iterative scaling)
+        of_row = (weights * (signs > 0)).max(axis=1, keepdims=True)
+        more = SHARE_ADDED * of_row.sum()
+        if not more > 0:
+            return None
+        shares = (of_row * (signs > 0)).sum(axis=0) + more
+        shares /= shares.sum()
+        logits = np.log(shares)
+        for _ in range(ROUNDS):
+            predicted = (of_row * softmax(logits + offset, axis=1)).sum(axis=0) / of_row.sum()
+            logits += np.log(shares) - np.log(np.maximum(predicted, np.finfo(np.float64).tiny))
         return logits - logits.mean()
 
     def typical_derivative_of_classes(self, n_outputs):

@@ -99,13 +99,22 @@ cdef class Expectile(Loss):
 
 
 cdef class LossOfMeans(Loss):
-    """Half the deviance of a mean exp(p), less a constant of y, whose best constant is the mean."""
+    """Half the deviance of a mean exp(p) whose variance is a power of it, less a constant of y."""
 
     link = "log"
 
-    def fit_intercept_only(self, targets):
+    def fit_intercept_only(self, targets, offset=None):
         """The logarithm of the mean, or 0 for an output whose targets are all zero."""
-        mean = targets.mean(axis=0)
+        if offset is None:
+            mean = targets.mean(axis=0)
+        else:
+            # where the derivatives add up to 0, in units of the offsets in which nothing overflows
+            unit = offset.max(axis=0), offset.min(axis=0)
+            high, low = 2 - self.power, 1 - self.power
+            mean = (targets * np.exp(low * (offset - unit[1]))).mean(axis=0)
+            mean /= np.exp(high * (offset - unit[0])).mean(axis=0)
+            return np.where(
+                mean > 0, np.log(np.where(mean > 0, mean, 1)) + low * unit[1] - high * unit[0], 0.0)
         return np.log(mean, out=np.zeros_like(mean), where=mean > 0)
 
     def scale(self, targets, constant):
@@ -116,7 +125,8 @@ cdef class LossOfMeans(Loss):
         # Of constant targets, the best of which has no derivative, that of a target of 0.
         size = mean_size(np.abs(self(targets, constant)[1]))
         varies = (size > 0) & (np.ptp(targets, axis=0) > 0)
-        return _sizes_or_1(np.where(varies, size, np.abs(self(0.0, constant)[1])))
+        of_0 = np.abs(self(0.0, np.atleast_2d(constant))[1]).mean(axis=0)
+        return _sizes_or_1(np.where(varies, size, of_0))
 
     def excess(self, targets, constant):
         # The loss of a perfect prediction is not zero.
@@ -128,6 +138,7 @@ cdef class Poisson(LossOfMeans):
     """exp(p) - y p: half the Poisson deviance with a log link, less a constant of y."""
 
     requirement = "y >= 0"
+    power = 1.0
 
     def are_valid(self, targets):
         return targets >= 0
@@ -142,6 +153,7 @@ cdef class Gamma(LossOfMeans):
     """y exp(-p) + p: half the gamma deviance with a log link, less a constant of y."""
 
     requirement = "y > 0"
+    power = 2.0
 
     def are_valid(self, targets):
         return targets > 0
@@ -159,7 +171,7 @@ cdef class Tweedie(LossOfMeans):
     exp((2 - q) p) / (2 - q) + y exp((1 - q) p) / (q - 1). Outside of [1, 2] it is not convex.
     """
 
-    cdef double power
+    cdef readonly double power
 
     def __cinit__(self, double power):
         self.power = power
@@ -198,10 +210,13 @@ cdef class SoftLogLoss(Loss):
 
     # As of classes, for targets of 0 and 1 to be learned as classes are.
 
-    def fit_intercept_only(self, targets):
+    def fit_intercept_only(self, targets, offset=None):
         """The log odds of the mean, see `LogLoss.best_constants`."""
         mean = targets.mean(axis=0)
-        return np.log((mean + SHARE_ADDED) / (1 - mean + SHARE_ADDED))
+        if offset is None:
+            return np.log((mean + SHARE_ADDED) / (1 - mean + SHARE_ADDED))
+        mean = (mean + SHARE_ADDED) / (1 + 2 * SHARE_ADDED)
+        return log_odds_beside(offset, mean, np.ones((1, 1)))
 
     def scale(self, targets, constant):
         return np.ones(targets.shape[1])

@@ -19,6 +19,17 @@ cdef struct Rows:
     const double* targets
     Py_ssize_t n_targets
     const double* weights
+    # or NULL, of so many outputs
+    const double* offsets
+    Py_ssize_t n_offsets
+
+
+cdef inline double weight_of(const Rows* rows, int64_t row) noexcept nogil:
+    return rows.weights[row] if rows.weights != NULL else 1.0
+
+
+cdef inline const double* offset_of(const Rows* rows, int64_t row) noexcept nogil:
+    return rows.offsets + row * rows.n_offsets if rows.offsets != NULL else NULL
 
 
 cdef inline int64_t row_at(
@@ -37,6 +48,8 @@ cdef inline int64_t row_at(
         prefetch(rows.targets + row * rows.n_targets)
         if rows.weights != NULL:
             prefetch(rows.weights + row)
+        if rows.offsets != NULL:
+            prefetch(rows.offsets + row * rows.n_offsets)
     if position + ENTRIES_AHEAD < rows.n:
         row = rows.order[position + ENTRIES_AHEAD]
         n = indptr[row + 1] - indptr[row]

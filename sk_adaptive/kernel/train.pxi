@@ -45,6 +45,7 @@ def train(
         const int64_t[::1] indptr = training.indptr
         const double[:, ::1] targets = training.targets
         const double[::1] weights = training.sample_weight
+        const double[:, ::1] offsets = training.offset
         # More rows than there are make one step.
         Py_ssize_t batch_size = min(training.batch_size, rows.shape[0])
         ModelWeights models = None if mixture is None else ModelWeights(mixture, training.n_outputs)
@@ -72,6 +73,8 @@ def train(
     chosen.targets = &targets[0, 0]
     chosen.n_targets = targets.shape[1]
     chosen.weights = &weights[0] if weights.shape[0] else NULL
+    chosen.offsets = &offsets[0, 0] if offsets.shape[0] else NULL
+    chosen.n_offsets = offsets.shape[1]
     with nogil:
         o.set_time(o.clock.t)
         while position < chosen.n and status == DONE:
@@ -117,8 +120,8 @@ cdef inline int learn_row(
     o.passes.read(&o.m, &touch, False)
     derivatives.begin(position)
     if not derivatives.add_row(
-            0, rows.targets + row * rows.n_targets, rows.n_targets,
-            rows.weights[row] if rows.weights != NULL else 1.0, 1, o.intercept):
+            0, rows.targets + row * rows.n_targets, rows.n_targets, weight_of(rows, row), 1,
+            o.intercept, offset_of(rows, row)):
         return NOT_FINITE
     return step(o, &touch, derivatives, touch.largest_x, fit_intercept)
 
@@ -145,8 +148,8 @@ cdef inline int learn_batch(
         x = rows.data + indptr[row]
         kernel.predict_in_batch(&o.m, x, place, n, derivatives.raw_prediction)
         if not derivatives.add_row(
-                i, rows.targets + row * rows.n_targets, rows.n_targets,
-                rows.weights[row] if rows.weights != NULL else 1.0, size, o.intercept):
+                i, rows.targets + row * rows.n_targets, rows.n_targets, weight_of(rows, row), size,
+                o.intercept, offset_of(rows, row)):
             return NOT_FINITE
         largest_x = max(largest_x, <double>kernel.largest_size(x, n))
         place += n

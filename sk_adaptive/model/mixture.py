@@ -45,13 +45,13 @@ def kind_of_model(hyperparameters, compares):
     return Mixture if compares and hyperparameters.rate_is != "given" else Model
 
 
-def as_it_goes_on(model, hyperparameters, compares):
+def as_it_goes_on(model, hyperparameters, compares, columns):
     """The model under other hyperparameters. With another kind of them it starts anew.
 
-    It does so from its coefficients and intercepts.
+    It does so from its coefficients and intercepts, and so does one that has not learned a row,
+    with the columns given.
     """
-    is_untaught = model.t == 0 and not model.hyperparameters.scales.gradient
-    if model.is_same_kind(hyperparameters) and (isinstance(model, Mixture) or not is_untaught):
+    if model.t and model.is_same_kind(hyperparameters):
         return model.successor(hyperparameters)
     coef = model.coefficients()
     successor = kind_of_model(hyperparameters, compares)(
@@ -62,7 +62,7 @@ def as_it_goes_on(model, hyperparameters, compares):
         coef,
         model.intercepts(),
         model.scale,
-        model.columns,
+        columns,
     )
     successor.progressive_loss[...] = model.progressive_loss
     return successor
@@ -265,6 +265,15 @@ class Mixture(Model):
             rows["count"] = 0
             self.pause[...] = 2 * step, step
 
+    def what_acts_change(self):
+        """Copies of the arrays that the functions of `watch` change, for `take_back`."""
+        return {name: getattr(self, name).copy() for name in ("first_rows", "pause", "weights")}
+
+    def take_back(self, before):
+        for name, array in before.items():
+            getattr(self, name)[...] = array
+        self._memory = None
+
     def _ends_of_pause(self, begin, step, batch_size):
         while 0 < self.pause[0] <= step:
             yield (int(self.pause[0]) - begin) * batch_size, self._look_again
@@ -295,7 +304,7 @@ class Mixture(Model):
                 return model
             # a rate may be too large for this decay, as that of "auto" is not
             with suppress(ValueError):
-                if not numbers.turns_signs:
+                if numbers.eta0 * np.max(numbers.l2) < 1:
                     return model.successor(numbers)
         raise AssertionError("the automatic rate has been refused")
 

@@ -34,10 +34,10 @@ def trials_for(estimator):
     With a larger eps the steps of frequent features do not shrink as soon, and those of rare ones
     are shorter: in the end a third of what they are, whichever power of gradients eps is added to.
     """
-    if not isinstance(estimator.eta0, str):
+    if estimator.eta0 not in ("auto", "search"):
         return ()
     rates = (Trial(3.0, then=(Trial(9.0),)), Trial(1 / 3))
-    if estimator.eps is not None:
+    if estimator.eps not in (None, "auto"):
         return rates
     smoothest = Trial(3.0 if OPTIMIZERS[estimator.optimizer].eps_power == 2 else 30.0, 100.0)
     return (Trial(3.0, 10.0, then=(smoothest,)), *rates)

@@ -27,13 +27,12 @@ SHARE_COMPARED = 1 / 8
 MOST_RAW_PREDICTIONS = 1 << 24
 
 
-def check_validation_data(estimator, X_val, y_val, sample_weight_val):
-    """Refuse a part of the three without the others, or all where they have no use."""
+def check_validation_data(estimator, X_val, y_val, sample_weight_val, offset_val, offset):
+    """Refuse a part of them without the others, or all where they have no use."""
     if X_val is None and y_val is None:
-        if sample_weight_val is not None:
-            raise ValueError(
-                "sample_weight_val is provided, but X_val and y_val were not provided."
-            )
+        for name, value in (("sample_weight_val", sample_weight_val), ("offset_val", offset_val)):
+            if value is not None:
+                raise ValueError(f"{name} is provided, but X_val and y_val were not provided.")
         return
     if y_val is None:
         raise ValueError("X_val is provided, but y_val was not provided.")
@@ -43,6 +42,12 @@ def check_validation_data(estimator, X_val, y_val, sample_weight_val):
         raise ValueError(
             "X_val and y_val are passed to fit while at the same time early_stopping is False. "
             "When passing X_val and y_val to fit, early_stopping should be True or 'auto'."
+        )
+    if (offset is None) != (offset_val is None):
+        missing = "offset_val" if offset_val is None else "offset"
+        raise ValueError(
+            f"{missing} was not provided: with X_val there are both offset and offset_val, or "
+            "neither. Pass zeros where there are none."
         )
 
 
@@ -174,7 +179,8 @@ def _score(estimator, X, y, training, rows, judge, part=None):
         return ValidationLoss(training.part(rows) if part is None else part, estimator.n_jobs)
     X = X[rows] if part is None else part.rows_like(X)
     score = scorer_on(estimator, X, y[rows], weights_for_scorers(training, rows))
-    return lambda parts: score(judge(parts.whole()))
+    offset = training.offset_of(rows)
+    return lambda parts: score(judge(parts.whole())._beside(offset))
 
 
 def weights_for_scorers(training, rows):
@@ -226,7 +232,13 @@ class ValidationLoss:
         while batch := list(islice(each, at_once)):
             weights, constants = map(np.concatenate, zip(*batch, strict=True))
             products = sparse_products(self._X, weights, self._n_jobs)
-            yield from np.split(products + constants, len(batch), axis=1)
+            for raw_predictions in np.split(products + constants, len(batch), axis=1):
+                yield raw_predictions + self.offset if self.offset.size else raw_predictions
+
+    @property
+    def offset(self):
+        """Of these rows, see `TrainingData`."""
+        return self._rows.offset
 
     def of(self, raw_predictions):
         """The negative mean loss of a model with these raw predictions."""
