@@ -23,6 +23,7 @@ from sk_adaptive.kernel.optimizers import OPTIMIZERS
 from sk_adaptive.kernel.sizes import mean_size, within_reach
 from sk_adaptive.model import hyperparameters
 from sk_adaptive.training import validation
+from sk_adaptive.training.refit import Trial
 
 # Powers of two, so that rounding is the same in both units.
 FACTORS = [2.0**10, 2.0**-10]
@@ -568,19 +569,19 @@ def test_the_rate_is_the_one_that_predicts_the_rows_set_aside_best(telling_rows,
             off = clone(model).set_params(early_stopping=False, tol=None, max_iter=30)
             automatic = off.fit(X[::step], y[::step]).eta0_
             fixed = clone(model).set_params(eta0=automatic).fit(X[::step], y[::step])
-        factor = model.eta0_ / automatic
-        chosen.add(round(factor, 6))
+        numbers = round(model.eta0_ / automatic, 6), round(model.eps_ / off.eps_, 6)
+        chosen.add(numbers)
         best, best_of_fixed = max(model.validation_scores_), max(fixed.validation_scores_)
-        assert best > best_of_fixed if factor != 1 else best == best_of_fixed
-    assert chosen <= {1.0, 3.0, round(1 / 3, 6)}
+        assert best > best_of_fixed if numbers != (1, 1) else best == best_of_fixed
+    assert chosen <= {(1, 1), (3, 10), (3, 100), (3, 1), (9, 1), (round(1 / 3, 6), 1)}
     assert len(chosen) > 1
 
 
 def test_a_rate_that_overflows_is_not_taken(telling_rows, monkeypatch):
     X, y = telling_rows
-    monkeypatch.setattr(base, "RATES", (1e300, 1e200))
+    monkeypatch.setattr(base, "trials_for", lambda _: (Trial(1e300), Trial(1e200)))
     model = AdaptiveSGDRegressor(random_state=0).fit(X, y)
-    monkeypatch.setattr(base, "RATES", ())
+    monkeypatch.setattr(base, "trials_for", lambda _: ())
     assert_same_model(model, AdaptiveSGDRegressor(random_state=0).fit(X, y))
 
 

@@ -1,5 +1,6 @@
 """What both estimators are: parameters, fit and raw predictions."""
 
+from dataclasses import replace
 from functools import cache
 from numbers import Integral, Real
 
@@ -21,13 +22,14 @@ from ..data.class_values import as_given
 from ..data.columns import NO_COLUMNS, columns_of, standardised
 from ..data.training_data import training_data
 from ..kernel.optimizers import OPTIMIZERS
-from ..model.hyperparameters import divides_by_largest, multiple_of
+from ..model.hyperparameters import divides_by_largest, hyperparameters_of, multiple_of
 from ..model.model import Model
 from ..training.epochs import FitOptions, fit_epochs, warn_of_few_epochs
-from ..training.refit import RATES, find_and_refit
+from ..training.refit import Trial, find_and_refit, trials_for
 from ..training.start import (
     averages_last,
     least_gain,
+    least_relative_gain,
     standardises,
     start_of,
     takes_from_rows,
@@ -37,6 +39,9 @@ from .attributes import ModelAttributes, initial_values
 from .callbacks import CallbackSupportMixin, begin_fit
 from .locking import parameter_constraints, parameter_names
 from .stream import PRECISIONS, LearnsStreams
+
+# Where rows set aside are many, scores have little noise: how many times fewer epochs tell enough.
+LESS_PATIENCE = 5
 
 LARGEST_SEED = np.iinfo(np.int32).max
 
@@ -223,11 +228,8 @@ class AdaptiveSGD(CallbackSupportMixin, LearnsStreams, ModelAttributes):
             if validation is not None:
                 validation = (*validation[:2], validation[2].in_shares(shares))
         starts_anew = coef_init is None and not self._is_warm()
-        rows, validation_score, all_rows = rows_to_learn(
-            self, X, y, training, validation, self._judge(), starts_anew
-        )
-        refits = self.refit and rows is not all_rows
-        learned = all_rows if refits else rows
+        plan = rows_to_learn(self, X, y, training, validation, self._judge(), starts_anew)
+        learned, validated = plan.learned, plan.score is not None
         scale, raw = None, training
         if divides_by_largest(self):
             scale = training.scale_of(learned)
@@ -236,42 +238,36 @@ class AdaptiveSGD(CallbackSupportMixin, LearnsStreams, ModelAttributes):
         training = standardised(training, columns)
         start = start_of(self, training, learned, one_pass=False)
 
-        def new_model(eta0):
+        def new_model(trial):
             return self._model_to_fit(
-                training, start, eta0, scale, coef_init, intercept_init, columns
+                training, start, trial, scale, coef_init, intercept_init, columns
             )
 
         # before what else takes memory
-        model = new_model(start.hyperparameters.eta0)
+        model = new_model(Trial())
         # A weight of a feature that does not occur is zero, unless it was so from the start.
         features = training.features() if starts_anew else None
-        averages = averages_last(self, raw, learned, validation_score is not None)
-        options = self._fit_options(training, rows, validation_score is not None, averages)
-        task = self._begin_task(given, X, y, training, learned, None if refits else self.max_iter)
+        averages = averages_last(self, raw, learned, validated)
+        options = self._fit_options(training, plan.rows, validated, averages)
+        if plan.sample is not None:
+            options = replace(options, n_iter_no_change=-(-self.n_iter_no_change // LESS_PATIENCE))
+        max_epochs = self.max_iter if plan.all_rows is None else None
+        task = self._begin_task(given, X, y, training, learned, max_epochs)
 
         # -- train --
-        if refits:
+        if plan.compares:
             progress = find_and_refit(
-                model,
-                new_model,
-                training,
-                rows,
-                all_rows,
-                features,
-                options,
-                validation_score,
-                RATES if self.eta0 in ("auto", "search") else (),
-                task,
+                model, new_model, training, plan, features, options, trials_for(self), task
             )
         else:
-            progress = fit_epochs(model, training, rows, features, options, validation_score, task)
+            progress = fit_epochs(model, training, plan.rows, features, options, plan.score, task)
 
         # -- publish --
         self._become(progress)
         if task is not None:
             task.end(progress)
         if self.tol is not None and progress.is_unfinished:
-            what = "objective" if validation_score is None else "score on the validation rows"
+            what = "score on the validation rows" if validated else "objective"
             warn_of_few_epochs(what, self.max_iter)
         return self
 
@@ -279,7 +275,7 @@ class AdaptiveSGD(CallbackSupportMixin, LearnsStreams, ModelAttributes):
         has_weights = "_model" in self.__dict__ or self._assigned_before_fit("coef_") is not None
         return self.warm_start and has_weights
 
-    def _model_to_fit(self, training, start, eta0, scale, coef, intercept, columns=NO_COLUMNS):
+    def _model_to_fit(self, training, start, trial, scale, coef, intercept, columns=NO_COLUMNS):
         """A model before the first step, of the user's weights, those of before, or the start's."""
         if self._is_warm() and (coef is None or intercept is None):
             previous = self.__dict__.get("_model") or self._model_of_assigned()
@@ -294,7 +290,10 @@ class AdaptiveSGD(CallbackSupportMixin, LearnsStreams, ModelAttributes):
             coef = initial_values(coef, (n_outputs, n_features), dtype, "coef_init")
         if intercept is not None:
             intercept = initial_values(intercept, (n_outputs,), np.float64, "intercept_init")
-        hyperparameters = start.hyperparameters.with_numbers(eta0=eta0)
+        told = start.hyperparameters
+        hyperparameters = hyperparameters_of(
+            self, told.scales._replace(eps=trial.eps), trial.rate * told.eta0
+        )
         shape = n_features, n_outputs
         return Model(hyperparameters, *shape, dtype, coef, intercept, scale, columns)
 
@@ -309,6 +308,7 @@ class AdaptiveSGD(CallbackSupportMixin, LearnsStreams, ModelAttributes):
             verbose=self.verbose,
             n_threads=n_threads_of(self.n_jobs),
             averages=averages,
+            relative_tol=least_relative_gain(self) if validated else np.inf,
         )
 
     def _begin_task(self, given, X, y, training, rows, max_epochs):

@@ -32,6 +32,8 @@ class Scales(NamedTuple):
         Of several targets, over the geometric means that `gradient` and `coef` then are.
     shares : tuple of float
         Factors of the losses of several targets.
+    eps : float
+        What has been found to suit, times the eps that the others tell.
     """
 
     intercept: float = 1.0
@@ -41,6 +43,7 @@ class Scales(NamedTuple):
     gradients: tuple = ()
     coefs: tuple = ()
     shares: tuple = ()
+    eps: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -175,6 +178,7 @@ def hyperparameters_of(estimator, scales, eta0):
     else:
         # of a feature that one row of a batch has
         gradient_of_step = gradient / scales.rows_a_step
+        multiple *= scales.eps
         eps = multiple * spec.eps[estimator.sparse_update] * gradient_of_step**spec.eps_power
     l1, l2 = _penalties_of(estimator, scales, gradient, coef, shares)
     return Hyperparameters(

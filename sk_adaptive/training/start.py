@@ -24,6 +24,10 @@ BOUNDS = {np.float32: (1e-18, 1e18), np.float64: (1e-153, 1e153)}
 # Where the root of the mean squared norm is so many times that of typical rows, a few are far out.
 UNLIKE = 3.0
 
+# A validation loss of less than one over this times that of the best constant is so small that
+# `tol` is in proportion to it.
+SMALL_SHARE = 10.0
+
 # Rows whose size is so many times that of the first ones, or less than its inverse, need others.
 FAR = 100.0
 
@@ -213,6 +217,16 @@ def check_decay(estimator, hyperparameters):
             f"are multiplied by 1 - eta0 * alpha. Got eta0={eta0!r}{found}, "
             f"alpha={estimator.alpha!r}. alpha='auto' follows the unit of the rows."
         )
+
+
+def least_relative_gain(estimator):
+    """What share of the validation loss is gain enough, where that is less than `least_gain`.
+
+    The loss of some rows falls to a hundredth of what it was, and goes on falling.
+    """
+    if estimator.tol is None or estimator.scoring != "loss":
+        return np.inf
+    return SMALL_SHARE * estimator.tol
 
 
 def least_gain(estimator, training, rows, validated):
