@@ -68,6 +68,8 @@ class Hyperparameters:
         The step whose weights are the first in the average; 0: there is none.
     parameters : dict of str to float
         What the optimizer takes besides. `rho` may be a tuple, too.
+    automatic : tuple of str
+        Of "eps" and "rho" those that nobody has given.
     """
 
     optimizer: str
@@ -83,6 +85,7 @@ class Hyperparameters:
     average: int
     parameters: dict
     rates: tuple = ()
+    automatic: tuple = ()
 
     @property
     def spec(self):
@@ -92,6 +95,11 @@ class Hyperparameters:
     def ages(self):
         """Whether idle moments age."""
         return self.spec.ages and self.sparse_update == "exact"
+
+    @property
+    def forgets(self):
+        """Whether sums are forgotten by occurrences."""
+        return self.spec.forgets and bool(np.min(self.parameters["rho"]) < 1)
 
     @property
     def turns_signs(self):
@@ -172,6 +180,7 @@ def hyperparameters_of(estimator, scales, eta0):
         average=0 if estimator.average == "auto" else min(int(estimator.average), LAST_STEP),
         parameters={name: _parameter(estimator, name) for name in spec.parameters},
         rates=scales.coefs if isinstance(estimator.eta0, str) else (),
+        automatic=tuple(name for name in ("eps", "rho") if getattr(estimator, name) is None),
     )
 
 
