@@ -84,7 +84,8 @@ class Model:
     ):
         n_all, dtype = self.n_models * n_outputs, np.dtype(dtype)
         self.hyperparameters = hyperparameters
-        self.records = allocate(n_features, record_dtype(hyperparameters, n_all, dtype))
+        record = record_dtype(hyperparameters, n_all, dtype, self.forgets)
+        self.records = allocate(n_features, record)
         self.intercept = np.zeros((3, n_all))
         self.clock = new_clock()
         self.intercept_integral = np.zeros(n_all)
@@ -105,6 +106,11 @@ class Model:
     @property
     def n_models(self):
         return 1
+
+    @property
+    def forgets(self):
+        """Whether sums are forgotten by occurrences."""
+        return self.hyperparameters.forgets
 
     @property
     def n_outputs(self):
