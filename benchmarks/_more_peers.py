@@ -1,7 +1,7 @@
 """Solvers of the penalised objective, and fastText, as `_peers.Peer`.
 
-datatable's Ftrl takes columns of a table, not rows of a matrix: it is in `end_to_end.py`. glum makes
-a dense matrix of all pairs of features: it is in `controls.py`.
+datatable's Ftrl takes columns of a table, not rows of a matrix: it is in `end_to_end.py`. glum's
+solvers need the pairs of all features: it is in `controls.py`.
 """
 
 import importlib
