@@ -12,8 +12,8 @@ coefficients off zero, so with an L1 penalty training ends with epochs of one st
 at a small rate; not so with FTRL, whose zeros are of all gradients so far.
 
 Of binary problems there are lines of other solvers, where they are installed: Cyanure, with L2 Snap
-ML, and with L1 skglm and celer, each with a tight tolerance; the second call counts, as the first one may
-compile. Seconds are by the clock.
+ML, and with L1 skglm and celer, each with a tight tolerance; the second call counts, as the first
+one may compile. Seconds are by the clock.
 """
 
 import time
