@@ -32,15 +32,17 @@ def trials_for(estimator):
     """What to try for an estimator, in this order, with what it has as a number left alone.
 
     With a larger eps the steps of frequent features do not shrink as soon, and those of rare ones
-    are shorter: in the end a third of what they are, whichever power of gradients eps is added to.
+    are as long as before, or a third of that.
     """
     if estimator.eta0 not in ("auto", "search"):
         return ()
     rates = (Trial(3.0, then=(Trial(9.0),)), Trial(1 / 3))
     if estimator.eps not in (None, "auto"):
         return rates
-    smoothest = Trial(3.0 if OPTIMIZERS[estimator.optimizer].eps_power == 2 else 30.0, 100.0)
-    return (Trial(3.0, 10.0, then=(smoothest,)), *rates)
+    if OPTIMIZERS[estimator.optimizer].eps_power == 1:
+        return (Trial(30.0, 100.0), *rates)
+    smoother = Trial(3.0, 100.0)
+    return (Trial(3.0, 10.0, then=(smoother,)), smoother, *rates)
 
 
 def find_and_refit(model, new_model, training, plan, features, options, trials, task):
@@ -122,9 +124,10 @@ def _best_of(first, trials, new_model, run, options):
     best_trial, best = Trial(), first
     # A rate that suits needs no more epochs: a larger one hurries, a smaller one is for what is
     # learned in a few.
-    max_iter = min(options.max_iter, first.best_iteration + 1)
+    most = first.best_iteration + 1
     while trials:
         trial, *trials = trials
+        max_iter = min(options.max_iter, most)
         shorter = replace(options, max_iter=max_iter, rival=best.validation_scores)
         try:
             other = run(new_model(trial), shorter)
@@ -132,6 +135,8 @@ def _best_of(first, trials, new_model, run, options):
             continue
         if _is_better(other, best):
             best_trial, best, trials = trial, other, trial.then
+            # which may be the slower ones
+            most = other.best_iteration + options.n_iter_no_change
     return best_trial, best
 
 

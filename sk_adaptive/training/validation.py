@@ -133,8 +133,8 @@ def rows_to_learn(estimator, X, y, training, given, judge, starts_anew):
         return _score(estimator, X, y, training, held_out, judge, part)
 
     if are_many:
-        # which are in a random order
-        sample = rows[: int(SHARE_COMPARED * rows.size)]
+        # of rows that are in a random order
+        sample, rows = np.sort(rows[: int(SHARE_COMPARED * rows.size)]), np.sort(rows)
         return RowsToLearn(rows, score_after(rows), sample=(sample, score_after(sample)))
     return RowsToLearn(rows, score_after(rows), all_rows if estimator.refit else None)
 
