@@ -25,6 +25,9 @@ from ..training.start import (
 from ..training.steps import Learned, TrainingFailure, learn_all
 from .locking import parameter_names, unchanged_if_it_fails
 
+# Of more outputs "auto" compares no rates: their records would take too much memory.
+MOST_OUTPUTS = 256
+
 PRECISIONS = [np.float64, np.float32]
 
 
@@ -101,7 +104,7 @@ class LearnsStreams:
         return training, rows
 
     def _compares_rates(self, training):
-        """Whether losses tell which of two rates is better; a search is refused where not."""
+        """Whether rates are to be compared; a search is refused where losses can't tell them."""
         compares = training.target_type.compares_models(training)
         if self.eta0 == "search" and not compares:
             raise ValueError(
@@ -109,7 +112,7 @@ class LearnsStreams:
                 f"loss={self.loss!r} is 0 for a model that predicts 0: set eta0 to 'auto' or "
                 "a number."
             )
-        return compares
+        return compares and (self.eta0 == "search" or training.n_outputs <= MOST_OUTPUTS)
 
     def _is_settled(self, hyperparameters):
         """Whether rows have told what they are to tell."""
