@@ -2,7 +2,8 @@
 
 Generated clicks, texts and ratings of 20 non-zeros a row or so, of powers of the frequency as ids
 and words have them. The cost of a default fit is its processor time over that of one epoch of all
-rows, a third of the difference between fits of four epochs and of one. Test loss: log loss, for ratings 1 - R2.
+rows, a third of the difference between fits of four epochs and of one. Test loss: log loss, for
+ratings 1 - R2.
 Run it with two versions of the package for a before and after. It needs no data.
 """
 

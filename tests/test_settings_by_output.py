@@ -38,6 +38,7 @@ def learned(rows, optimizer, batch_size, n_classes, **numbers):
         indptr=X.indptr.astype(np.int64),
         targets=(y if n_classes == 1 else classes)[:, np.newaxis].astype(np.float64),
         sample_weight=np.empty(0),
+        offset=np.empty((0, 0)),
         class_weight=np.linspace(0.5, 2, 2 * n_classes).reshape(2, n_classes),
         loss=LogLoss() if n_classes == 1 else MultinomialLogLoss(),
         n_outputs=n_classes,

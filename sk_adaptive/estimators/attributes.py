@@ -137,6 +137,19 @@ class ModelAttributes(BaseEstimator):
         with self._lock:
             return _read_only(self._mixture_for("mixture_rates_").rates)
 
+    @property
+    def mixture_memories_(self):
+        with self._lock:
+            mixture = self._mixture_for("mixture_memories_")
+            if "rho" not in mixture.hyperparameters.parameters:
+                raise AttributeError(f"The optimizer {self.optimizer!r} has no rho.")
+            return _read_only(mixture.memories)
+
+    @property
+    def mixture_eps_(self):
+        with self._lock:
+            return _read_only(self._mixture_for("mixture_eps_").eps.copy())
+
     def _mixture_for(self, name):
         """The model; AttributeError if it is not several side by side."""
         model = self._model_for(name)

@@ -11,6 +11,7 @@ from sklearn.model_selection._validation import _warn_or_raise_about_fit_failure
 from sklearn.utils import check_random_state
 
 from ..data.columns import NO_COLUMNS, columns_of, standardised
+from ..kernel.optimizers import OPTIMIZERS
 from ..model.hyperparameters import divides_by_largest
 from ..training.epochs import FitOptions
 from ..training.memory import memory_limit
@@ -28,14 +29,13 @@ from .ours import check, ours
 from .pipelines import last_step_of
 from .scorers import LossScorer, ScoreSideBySide
 
-# param_grid="auto": strengths, and by eps the rates that suit it. With a larger eps the first steps
-# of a coefficient are shorter, and so its rate may be larger.
-STRENGTHS = ("auto", "1e4*auto")
-RATES_BY_EPS = {
-    "auto": ("0.33*auto", "auto", "3*auto"),
-    "10*auto": ("auto", "3*auto"),
-    "100*auto": ("3*auto",),
-}
+# param_grid="auto": multiples of the automatic strength, and by multiples of eps those of the rate
+# that suit it. With a larger eps the first steps of a coefficient are shorter, so that its rate may
+# be larger.
+STRENGTHS = (1, 1e4)
+RATES_BY_EPS = {1: (1 / 3, 1, 3), 10: (1, 3), 100: (3,)}
+# Where moments age, rates are so many times as large.
+FASTER = 3
 
 # Models that differ in these only are trained side by side.
 SIDE_BY_SIDE = ("eta0", "alpha", "l1_ratio", "eps")
@@ -85,13 +85,28 @@ class Search:
 
     def _automatic_grid(self, model):
         """Multiples of the automatic numbers."""
+        check(model)
         # a subclass may have no such parameters
         names = {*model.get_params()} - ({"alpha"} if model.penalty is None else set())
+        ages = OPTIMIZERS[model.optimizer].ages and model.sparse_update == "exact"
+        faster = FASTER if ages else 1
         grid = []
         for eps, rates in RATES_BY_EPS.items():
-            of_eps = {"eta0": rates, "alpha": STRENGTHS, "eps": (eps,)}
-            if eps == "auto" or {"eta0", "eps"} <= names:
-                grid.append({self._prefix + name: of_eps[name] for name in of_eps if name in names})
+            multiples = {
+                "eta0": [faster * rate for rate in rates],
+                "alpha": STRENGTHS,
+                "eps": [eps],
+            }
+            if eps == 1 or {"eta0", "eps"} <= names:
+                grid.append(
+                    {
+                        self._prefix + name: [
+                            "auto" if n == 1 else f"{round(n, 2):g}*auto" for n in values
+                        ]
+                        for name, values in multiples.items()
+                        if name in names
+                    }
+                )
         return grid
 
     # -- groups --

@@ -102,10 +102,11 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
         result.
 
         With 'search' `fit` does the same.
-        `partial_fit` learns all rows with eight rates, for streams that change, and
-        does not weigh them by rows that come again. The loss is in the
-        unit of the targets of the first call. After `fit`, `partial_fit` goes on with the rate
-        that was found.
+        `partial_fit` learns all rows with sixteen models, for streams that change. Eight differ by
+        the rate alone; the others forget, or have another `eps`. There are none of these if `rho`,
+        or `eps`, is given. It does not weigh them by rows that come again. The loss is in the unit
+        of the targets of the first call. After `fit`, `partial_fit` goes on with the rate that was
+        found.
 
         The automatic rate is proportional to the mean distance of `y` from its median. With
         'poisson', 'gamma', 'tweedie' and 'log_loss' it does not depend on `y`. Of several
@@ -239,14 +240,18 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
         The learning rate that `eta0` led to, and with the 'adaptive' schedule training. Of several
         rates side by side it is the mean, weighted by `mixture_weights_`. Several targets have
         automatic rates in their own units, of which this is the geometric mean.
-    mixture_weights_ : ndarray of shape (8,)
+    mixture_weights_ : ndarray of shape (n_models,)
         After `partial_fit` with ``eta0='search'``, or 'auto' that has not settled yet, only: the
-        weights of the eight models, whose mean is this model. Their sum is 1. `coef_`,
-        `intercept_`, `optimizer_state_` and `effective_learning_rate_` are such means, too, and
-        averages are means of averages. A model that a step would have made infinite keeps the
-        weight 0.
-    mixture_rates_ : ndarray of shape (8,)
+        weights of the models, whose mean is this model. Their sum is 1. `coef_`, `intercept_`,
+        `optimizer_state_` and `effective_learning_rate_` are such means, too, and averages are
+        means of averages. A model that a step would have made infinite keeps the weight 0.
+    mixture_rates_ : ndarray of shape (n_models,)
         The learning rates of these models.
+    mixture_memories_ : ndarray of shape (n_models,)
+        The `rho` of these models, with an optimizer that has one. Weights that move to models with
+        a `rho` below the others' tell of rows that change.
+    mixture_eps_ : ndarray of shape (n_models,) or (n_models, n_targets)
+        The `eps` of these models.
     eps_ : float or ndarray of shape (n_targets,)
         The number that `eps` led to, or those of several targets of other units.
     loss_curve_ : list of float

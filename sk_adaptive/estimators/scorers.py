@@ -27,7 +27,8 @@ class LossScorer:
             recorder = Recorder(model).fit(None)
             X = with_last_step(estimator, recorder).predict(X)
         (raw_predictions,) = model._raw_predictions(X, offset=offset)
-        rows = in_own_units(rows_of(model, *see_again(model, X, y, PRECISIONS), sample_weight))
+        X, y = see_again(model, X, y, PRECISIONS)
+        rows = in_own_units(rows_of(model, X, y, sample_weight, offset=offset))
         losses = rows.loss.row_losses(
             rows.targets, raw_predictions.astype(np.float64, copy=False), rows.class_weight
         )

@@ -73,6 +73,8 @@ class Hyperparameters:
         The step whose weights are the first in the average; 0: there is none.
     parameters : dict of str to float
         What the optimizer takes besides. `rho` may be a tuple, too.
+    automatic : tuple of str
+        Of "eps" and "rho" those that nobody has given.
     """
 
     optimizer: str
@@ -89,6 +91,7 @@ class Hyperparameters:
     parameters: dict
     rates: tuple = ()
     multiple: float = 1.0
+    automatic: tuple = ()
 
     @property
     def spec(self):
@@ -98,6 +101,11 @@ class Hyperparameters:
     def ages(self):
         """Whether idle moments age."""
         return self.spec.ages and self.sparse_update == "exact"
+
+    @property
+    def forgets(self):
+        """Whether sums are forgotten by occurrences."""
+        return self.spec.forgets and bool(np.min(self.parameters["rho"]) < 1)
 
     def with_numbers(self, **numbers):
         return replace(self, **numbers)
@@ -197,6 +205,7 @@ def hyperparameters_of(estimator, scales, eta0):
         parameters={name: _parameter(estimator, name) for name in spec.parameters},
         rates=scales.coefs if isinstance(estimator.eta0, str) else (),
         multiple=multiple_of(estimator.eta0) or 1.0,
+        automatic=tuple(name for name in ("eps", "rho") if getattr(estimator, name) is None),
     )
 
 

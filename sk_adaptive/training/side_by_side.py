@@ -239,4 +239,5 @@ def bytes_of_records(starts, training, n_features):
     """What the records of so many features take, of models that share them."""
     n_outputs = len(starts) * training.n_outputs
     numbers = _joint_hyperparameters(starts, training.n_outputs)
-    return n_features * record_dtype(numbers, n_outputs, training.data.dtype).itemsize
+    dtype = training.data.dtype
+    return n_features * record_dtype(numbers, n_outputs, dtype, numbers.forgets).itemsize
