@@ -69,14 +69,14 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
         unless there are coefficients or intercepts to start from. If `eta0` and `eps` are numbers,
         the constant is 1 and the start is 0.
     max_iter : int, default=100
-        The largest number of epochs of `fit`.
+        The largest number of epochs of `fit`; where it compares rates, of each run.
     tol : float or None, default=3e-4
         The gain that an epoch must make for `fit` to go on. `fit` stops when, for
         `n_iter_no_change` epochs in a row, the training objective (penalty included) fell less
         than `tol` times the loss of the best constant below its best. So the unit of `y` does not
-        matter. With `early_stopping` the score has to improve instead: by the same amount with
-        ``scoring='loss'``, by `tol` itself with another score. With None only `max_iter` stops
-        `fit`.
+        matter. With `early_stopping` the score has to improve instead: with ``scoring='loss'`` by
+        the same amount, or by 10 times `tol` times the loss of these rows where that is less; by
+        `tol` itself with another score. With None only `max_iter` stops `fit`.
     shuffle : bool, default=True
         Whether to shuffle the rows before each epoch.
     batch_size : int, default=1
@@ -92,7 +92,8 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
     eta0 : float or str, default='auto'
         The initial learning rate, in (0, inf). 'auto' derives it from the rows of the first call
         and the optimizer. If `fit` sets rows aside and `refit` is True, it also tries three times
-        and a third of that rate, and takes the one that predicts these rows best. `partial_fit`
+        that rate with a larger `eps`, three and nine times it, and a third of it, and takes what
+        predicts these rows better, by more than a standard error of the loss. `partial_fit`
         learns the first 32,768 rows with eight rates side by side, each twice the one before; the
         model is their mean, weighted by exp(-loss so far), see `mixture_weights_` [8]_. Then the
         best of them goes on alone. Rows that come again, as in a loop over few rows, end that at
@@ -100,8 +101,7 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
         three times the derived rate, and so on; no other rate is tried then. `eta0_` tells the
         result.
 
-        'search' always searches. `fit` tries all three rates, each for its own number of epochs. It
-        scores them on rows that are given, or sets rows aside if these count as one or more.
+        With 'search' `fit` does the same.
         `partial_fit` learns all rows with sixteen models, for streams that change. Eight differ by
         the rate alone; the others forget, or have another `eps`. There are none of these if `rho`,
         or `eps`, is given. It does not weigh them by rows that come again. The loss is in the unit
@@ -132,7 +132,9 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
         derived number makes the first steps of a coefficient short if its gradients are small. For
         'adagrad' and 'ftrl' it is the square of a typical gradient before anything is learned, for
         the others 0.03 to 0.3 times that gradient. With batches it is that of one row, over
-        `batch_size`. `eps_` tells the result.
+        `batch_size`. Where `fit` tries other rates, it also tries 10 and 100 times that number at
+        three times the rate, with 'rmsprop', 'adam' and 'adamw' 100 times it at 30 times the rate.
+        `eps_` tells the result.
     sparse_update : {'exact', 'masked'}, default='exact'
         What a step does to coefficients of features that its rows lack. 'exact': what the formulas
         say for a gradient of zero, so that the result is that of the dense algorithm, at the cost
@@ -177,11 +179,15 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
     refit : bool, default=True
         Whether `fit` finally learns all rows, if it has set some aside. It then starts anew, at
         the rate and for the number of epochs that gave the best score, see `eta0`. If False, `fit`
-        ends with the weights of the best epoch, and has not learned the rows set aside.
+        ends with the weights of the best epoch, and has not learned the rows set aside. Where rows
+        count as 524,288 or more, see `early_stopping`, rates are compared on an eighth of them. The
+        others are learned once, but for those set aside, which count as 8,192. This run ends after
+        a fifth of `n_iter_no_change`, with the weights of its best epoch.
     validation_fraction : float, default=0.1
         The part of the rows to set aside, in (0, 1).
     n_iter_no_change : int, default=5
-        The number of epochs in a row without enough gain after which `fit` stops, see `tol`.
+        The number of epochs in a row without enough gain after which `fit` stops, see `tol`. Of
+        very many rows a fifth of it, see `refit`.
     warm_start : bool, default=False
         Whether `fit` starts at the coefficients of the previous call. The optimizer's moments
         start anew.

@@ -82,6 +82,8 @@ def find_and_refit(model, new_model, training, plan, features, options, trials, 
 
     scouting = replace(options, keeps_model=False)
     if plan.sample is not None:
+        # a larger eps is for fewer rows than all
+        trials = [trial for trial in trials if trial.eps == 1]
         if trials:
             model = None
             rows, score = plan.sample
