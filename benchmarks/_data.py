@@ -69,7 +69,7 @@ def _loader(folder):
     spec = importlib.util.spec_from_file_location("benchmark_load", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return module.load
+    return module
 
 
 # What stands in for a set that is not there: the kind of target, and of rows.
@@ -98,7 +98,7 @@ def load_split(name, arguments, seed=0):
     if arguments.data is None:
         print(f"# {name}: generated rows instead; for the set, give --data or {FOLDER_VARIABLE}")
         return f"({name})", _stand_in(name, arguments.quick)
-    X, y, test = _loader(arguments.data)(name)
+    X, y, test = _loader(arguments.data).load(name)
     rows = np.arange(len(y))
     if test is None:
         train, test = train_test_split(rows, test_size=0.2, random_state=seed)
@@ -122,7 +122,7 @@ def load_split(name, arguments, seed=0):
 
 def load_texts(name, arguments):
     """The texts of a set, their classes, and the mask of the given split or None."""
-    X, y, test = _loader(arguments.data)(name)
+    X, y, test = _loader(arguments.data).load(name)
     if arguments.quick:
         rows = _some(np.arange(len(y)))
         X, y = [X[row] for row in rows], y[rows]
@@ -142,12 +142,21 @@ def load_stream(name, arguments, seed=0):
             np.r_[split.y_train, split.y_test],
         )
     else:
-        X, y, _ = _loader(arguments.data)(name)
+        X, y, _ = _loader(arguments.data).load(name)
         if isinstance(X, list):
             X = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True).fit_transform(X)
     order = np.random.default_rng(seed).permutation(len(y))
     order = order[:QUICK_ROWS] if arguments.quick else order
     return name, sp.csr_matrix(X)[order], np.asarray(y)[order]
+
+
+def load_ordered(name, arguments):
+    """Rows and labels of a stream in its own order; None without the folder of data sets."""
+    if arguments.data is None:
+        return None
+    X, y, *_ = _loader(arguments.data).load_stream(name)
+    part = slice(QUICK_ROWS if arguments.quick else None)
+    return sp.csr_matrix(X, dtype=np.float64)[part], np.asarray(y)[part]
 
 
 def _without_new_classes(split):

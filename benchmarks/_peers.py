@@ -506,6 +506,15 @@ PEERS = {
     },
     "torch Adam, dense, batch 4096": lambda: Torch("Adam", 4096),
     "river, AdaGrad": River,
+    **{
+        name: lambda kind=kind: getattr(importlib.import_module("_more_peers"), kind)()
+        for name, kind in (
+            ("Snap ML", "SnapML"),
+            ("Cyanure", "Cyanure"),
+            ("liblinear, multicore", "LiblinearMulticore"),
+            ("fastText", "FastText"),
+        )
+    },
 }
 
 # The same in float32, and without shuffling.

@@ -10,6 +10,10 @@ they may stay far away whatever the rate. "zeros" is the number of coefficients 
 both solutions, and behind the slash of those that are in one only. A single row's gradient drives
 coefficients off zero, so with an L1 penalty training ends with epochs of one step, over all rows,
 at a small rate; not so with FTRL, whose zeros are of all gradients so far.
+
+Of binary problems there are lines of other solvers, where they are installed: Cyanure, with L2 Snap
+ML, and with L1 skglm and celer, each with a tight tolerance; the second call counts, as the first
+one may compile. Seconds are by the clock.
 """
 
 import time
@@ -109,12 +113,55 @@ PROBLEMS = [
 ]
 
 
+def others(problem, n_rows):
+    """Names and makers of other solvers of a binary problem, with an L1 or an L2 penalty."""
+    alpha, is_l1 = problem.alpha, problem.l1_ratio == 1
+
+    def snapml():
+        from snapml import LogisticRegression
+
+        return LogisticRegression(
+            regularizer=alpha * n_rows, fit_intercept=True, tol=1e-7, max_iter=1000, random_state=0
+        )
+
+    def cyanure():
+        from cyanure.estimators import Classifier
+
+        return Classifier(
+            loss="logistic",
+            penalty="l1" if is_l1 else "l2",
+            lambda_1=alpha,
+            tol=1e-7,
+            fit_intercept=True,
+            max_iter=1000,
+            verbose=False,
+            random_state=0,
+            n_threads=1,
+        )
+
+    def skglm():
+        from skglm import SparseLogisticRegression
+
+        return SparseLogisticRegression(alpha, tol=1e-8, max_iter=1000)
+
+    def celer():
+        from celer import LogisticRegression
+
+        return LogisticRegression(1 / (alpha * n_rows), tol=1e-10)
+
+    yield "Cyanure", cyanure
+    if is_l1:
+        yield from (("skglm", skglm), ("celer, no intercept", celer))
+    else:
+        yield "Snap ML", snapml
+
+
 def settle_zeros(model, X, y):
     """Go on with exact gradients, which leave a coefficient at zero whose optimum is there."""
     eta0 = 1e-3
     if model.optimizer == "rmsprop":
         # its first steps are not corrected for the empty memory
-        eta0 *= np.sqrt(1 - model.rho)
+        eta0 *= np.sqrt(1 - model._model.hyperparameters.parameters["rho"])
     model.set_params(
         warm_start=True, batch_size=len(y), learning_rate="constant", eta0=eta0, tol=None
     )
@@ -165,6 +212,21 @@ def main():
         peer_name = problem.peer + (" L1" if problem.l1_ratio == 1 else "")
         print(f"{name:11} {peer_name:22}{problem.alpha:6.0e} {'':17}{'optimum':>11}", end="")
         print(f"{np.sum(np.ravel(peer.coef_) == 0):14d}{'':17}{seconds:8.1f}", flush=True)
+        is_binary = problem.classifies and len(np.unique(y)) == 2
+        for other, make in others(problem, len(y)) if is_binary else ():
+            try:
+                model = make()
+                for _ in range(2):
+                    begin = time.perf_counter()
+                    model.fit(X, y)
+                    seconds = time.perf_counter() - begin
+            # whatever a broken installation raises
+            except Exception:
+                print(f"{'':41}{other:17}{'-':>11}", flush=True)
+                continue
+            value = problem.objective(model, X, y)
+            print(f"{'':41}{other:17}{100 * (value / optimum - 1):11.4f}", end="")
+            print(f"{zeros(model, peer):>14}{'':17}{seconds:8.1f}", flush=True)
         for optimizer, memory, settings, factors in RUNS:
             value, eta0, done, seconds, model = best_run(
                 problem, X, y, {"optimizer": optimizer, **settings}, factors, epochs

@@ -1,7 +1,8 @@
 """Everything beside everything else: speed, memory and latency of this package and its peers.
 
 The peers are scikit-learn's linear models and, where they are installed, Vowpal Wabbit, xLearn,
-torch, river and lightning; `_peers.py` has what is run of each. One that can't be imported is in
+torch, river, lightning, Snap ML, Cyanure, liblinear and fastText; `_peers.py` and `_more_peers.py`
+have what is run of each. One that can't be imported is in
 the tables with the reason. All run in one process on one thread, in turns, and medians of the
 rounds count, in processor time. Parts:
 

@@ -1,14 +1,16 @@
 """One pass with nothing tuned: the progressive loss beside that of each rate, and of peers.
 
 Each row is predicted and then learned, in a random order. The first table has the mean log loss
-of these predictions: with eta0="auto"; with eta0="search"; with the best of the rates that
+of these predictions: with eta0="auto"; with eta0="search"; with the best of the models that
 "search" has side by side, each in a run of its own, and what "search" loses beside it; with river's
 LogisticRegression; with Vowpal Wabbit's default rule, --coin and --ftrl, and "search" beside the
-best of these. The second table has the loss of every rate. The first call has 500 rows, which tell
-the automatic rate.
+best of these. The second table has the loss of every model: its rate and eps as multiples of the
+automatic ones, and its rho if that is not the default. The first call has 500 rows, which tell the
+automatic rate.
 
 "drift" are generated clicks whose weights are others from the middle on. There the losses are
-those of the second half.
+those of the second half. In "gradual" the weights turn by a right angle. elec2, spam_stream and
+vehicle_fraud are streams in their own order, which only the folder of data sets has.
 
 Phishing and Bananas come with river, which has them behind a StandardScaler, too; beside that
 stands normalize=True. A library that is not installed has a - in its column.
@@ -29,19 +31,21 @@ from sk_adaptive.kernel.optimizers import OPTIMIZERS
 
 SETS = ("sms_spam", "mr", "clickbait", "adult", "frappe86k", "criteo80k")
 OF_RIVER = ("Phishing", "Bananas")
+ORDERED = ("elec2", "spam_stream", "vehicle_fraud")
 FIRST_ROWS = 500
 RULES = ("", "--coin", "--ftrl")
 
 
-def drifting_clicks(quick):
-    """Rows and labels; the weights change in the middle, at once."""
+def drifting_clicks(quick, at_once=True):
+    """Rows and labels; the weights change in the middle, at once, or turn all the time."""
     n_rows, n_features = (2000, 1 << 12) if quick else (80_000, 1 << 16)
     X, _ = _data.click_like(n_rows, n_features)
     rng = np.random.default_rng(1)
     weights = rng.normal(scale=2 / np.sqrt(34), size=(n_features, 2))
     margins = X @ weights
-    half = n_rows // 2
-    margin = np.r_[margins[:half, 0], margins[half:, 1]] - 0.5
+    turn = np.arange(n_rows) / n_rows
+    angle = np.pi / 2 * (turn >= 0.5 if at_once else turn)
+    margin = np.cos(angle) * margins[:, 0] + np.sin(angle) * margins[:, 1] - 0.5
     return X, (rng.random(n_rows) < 1 / (1 + np.exp(-margin))).astype(np.int64)
 
 
@@ -133,11 +137,18 @@ def compare(name, X, y, after, optimizers, peers):
     best_rule = np.nanmin(others[1:]) if peers and not np.isnan(others[1:]).all() else np.nan
     lines = []
     for optimizer in optimizers:
-        automatic, model = ours(X, y, after, optimizer=optimizer)
-        eta0 = model.eta0_
+        automatic, _ = ours(X, y, after, optimizer=optimizer)
         search, model = ours(X, y, after, optimizer=optimizer, eta0="search")
-        rates = model.mixture_rates_
-        losses = [ours(X, y, after, optimizer=optimizer, eta0=float(rate))[0] for rate in rates]
+        models = [
+            {"eta0": float(rate), "eps": float(eps)}
+            for rate, eps in zip(model.mixture_rates_, model.mixture_eps_, strict=True)
+        ]
+        if OPTIMIZERS[optimizer].forgets:
+            for one, rho in zip(models, model.mixture_memories_, strict=True):
+                one["rho"] = float(rho)
+        # the smallest is a sixteenth of the automatic one, or a quarter
+        eta0 = models[0]["eta0"] * (4 if OPTIMIZERS[optimizer].ages else 16)
+        losses = [ours(X, y, after, optimizer=optimizer, **one)[0] for one in models]
         best = min(losses)
         print(
             f"{name:12} {optimizer:9}{automatic:9.4f}{search:9.4f}{best:9.4f}"
@@ -149,14 +160,25 @@ def compare(name, X, y, after, optimizers, peers):
         lines.append(
             f"{name:12} {optimizer:9}"
             + " ".join(
-                f"{rate / eta0:g}: {loss:.4f}" for rate, loss in zip(rates, losses, strict=True)
+                f"{label(one, eta0, model.eps_)}: {loss:.4f}"
+                for one, loss in zip(models, losses, strict=True)
             )
         )
     return lines
 
 
+def label(model, eta0, eps):
+    """The rate and the eps of a model over the automatic ones, and its rho."""
+    parts = [f"{model['eta0'] / eta0:g}"]
+    if model["eps"] != eps:
+        parts.append(f"eps {model['eps'] / eps:g}")
+    if model.get("rho", 1.0) != 1.0:
+        parts.append(f"rho {model['rho']:g}")
+    return ", ".join(parts)
+
+
 def cost(arguments):
-    """What eight rates cost beside one."""
+    """What the models of a search cost beside one, and beside eight rates alone."""
     clicks, text = (
         ((2000, 1 << 12), (1000, 1 << 12))
         if arguments.quick
@@ -165,33 +187,42 @@ def cost(arguments):
             (30_000, 1 << 17),
         )
     )
-    print(f"{'ns an entry':10}{'':18}{'auto':>9}{'search':>9}{'ratio':>9}")
+    print(
+        f"{'ns an entry':10}{'':18}{'one':>9}{'rates':>9}{'search':>9}{'of one':>9}{'of rates':>9}"
+    )
     for name, (X, y) in (("clicks", _data.click_like(*clicks)), ("text", _data.zipf_text(*text))):
         for dtype, optimizer in product((np.float64, np.float32), arguments.optimizers):
             rows = X.astype(dtype)
-            seconds = {"auto": [], "search": []}
-            models = {
-                eta0: AdaptiveSGDClassifier(eta0=eta0, optimizer=optimizer).partial_fit(
-                    rows[:FIRST_ROWS], y[:FIRST_ROWS], classes=[0, 1]
+            rho = 1.0 if OPTIMIZERS[optimizer].forgets else None
+            models = [
+                AdaptiveSGDClassifier(optimizer=optimizer, **parameters)
+                for parameters in (
+                    {"eta0": 0.1},
+                    {"eta0": "search", "eps": 0.1, "rho": rho},
+                    {"eta0": "search"},
                 )
-                for eta0 in seconds
-            }
-            for _ in range(2 if arguments.quick else 6):
-                for eta0, model in models.items():
+            ]
+            seconds = [[] for _ in models]
+            for turn in range(2 if arguments.quick else 6):
+                for model, times in zip(models, seconds, strict=True):
+                    if turn == 0:
+                        model.partial_fit(rows[:FIRST_ROWS], y[:FIRST_ROWS], classes=[0, 1])
                     begin = time.process_time()
                     model.partial_fit(rows, y)
-                    seconds[eta0].append(time.process_time() - begin)
-            one, several = (1e9 * min(times) / rows.nnz for times in seconds.values())
+                    times.append(time.process_time() - begin)
+            one, rates, several = (1e9 * min(times) / rows.nnz for times in seconds)
             print(
-                f"{name:9}{np.dtype(dtype).name:10}{optimizer:9}{one:9.1f}{several:9.1f}"
-                f"{several / one:9.2f}",
+                f"{name:9}{np.dtype(dtype).name:10}{optimizer:9}{one:9.1f}{rates:9.1f}"
+                f"{several:9.1f}{several / one:9.2f}{several / rates:9.2f}",
                 flush=True,
             )
 
 
 def main():
     parser = _data.parser(__doc__)
-    parser.add_argument("--sets", nargs="*", default=[*SETS, "drift", *OF_RIVER])
+    parser.add_argument(
+        "--sets", nargs="*", default=[*SETS, "drift", "gradual", *ORDERED, *OF_RIVER]
+    )
     parser.add_argument("--optimizers", nargs="*", default=["adagrad"], choices=OPTIMIZERS)
     parser.add_argument("--seed", type=int, default=0, help="of the order of the rows (0)")
     parser.add_argument("--no-peers", action="store_true", help="neither river nor Vowpal Wabbit")
@@ -213,9 +244,15 @@ def main():
                 print(f"{name:12} missing")
                 continue
             X, y = rows
-        elif name == "drift":
-            X, y = drifting_clicks(arguments.quick)
-            after = len(y) // 2
+        elif name in ORDERED:
+            rows = _data.load_ordered(name, arguments)
+            if rows is None:
+                print(f"{name:12} missing")
+                continue
+            X, y = rows
+        elif name in ("drift", "gradual"):
+            X, y = drifting_clicks(arguments.quick, at_once=name == "drift")
+            after = len(y) // 2 if name == "drift" else 0
         else:
             name, X, y = _data.load_stream(name, arguments, arguments.seed)
         lines += compare(name, X, y, after, arguments.optimizers, peers)
@@ -224,7 +261,7 @@ def main():
             print(
                 f"{'':12} normalize{'':9}{scaled:9.4f}{'':18}{river(X, y, after, True):9.4f} scaled"
             )
-    print("\nthe loss of each rate, as a multiple of the automatic one")
+    print("\nthe loss of each model")
     print("\n".join(lines))
 
 

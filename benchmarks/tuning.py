@@ -9,8 +9,8 @@
    GridSearchCV fits anew for each candidate. Both find the number of epochs: GridSearchCV in each
    fit. Each search runs once, as GridSearchCV takes minutes.
 3. `panel`, with --data: test loss of the defaults, of the search with its defaults, and
-   of LogisticRegression or Ridge tuned over five strengths; what the first two are
-   above the peer, in percent; and the seconds of each, its search included.
+   of LogisticRegression or Ridge tuned over five strengths, see defaults.py; what the first two
+   are above the peer, in percent; and the seconds of each. Means of --seeds.
 4. `cost`: an epoch of 1 to 32 candidates side by side, over an epoch of one; of five strengths of
    the penalty among them, and without a penalty.
 
@@ -20,11 +20,12 @@ time of one core, in turns; the median of the rounds counts.
 
 import time
 import warnings
+from pathlib import Path
 
 import _data
 import numpy as np
 from _timing import in_turns, medians
-from defaults import SETS, best_strength, head, make, peer_of, row
+from defaults import SETS, References, head, make, row, seeds_of
 from sklearn.base import clone
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import SGDClassifier
@@ -132,38 +133,28 @@ def compare_pipelines(name, arguments):
 
 def panel(arguments):
     """The defaults and the search beside tuned peers."""
-    head(
-        "",
-        "peer",
-        "default",
-        "search",
-        "default, %",
-        "search, %",
-        "peer, s",
-        "default, s",
-        "search, s",
-    )
+    references = References(arguments)
+    head("", "peer", "default", "search", "default, %", "search, %", "default, s", "search, s")
     excess = []
     for name in arguments.sets or SETS:
-        _, split = _data.load_split(name, arguments)
-        begin = time.process_time()
-        peer, strength = peer_of(name)
-        peer.set_params(**{strength: best_strength(name, split, n_jobs=None)})
-        peer.fit(split.X_train, split.y_train)
-        seconds = [time.process_time() - begin]
-        losses = [_data.loss_of(peer, split.X_test, split.y_test)]
-        for model in (make(name), AdaptiveGridSearchCV(make(name))):
-            seconds.append(seconds_of(model, split.X_train, split.y_train))
-            losses.append(_data.loss_of(model, split.X_test, split.y_test))
-        excess.append([100 * (loss / losses[0] - 1) for loss in losses[1:]])
+        losses, seconds = [], []
+        for seed in seeds_of(name, arguments):
+            _, split = _data.load_split(name, arguments, seed)
+            losses.append([references.of(name, seed, split)[0]])
+            own = make(name, random_state=seed)
+            models = own, AdaptiveGridSearchCV(clone(own))
+            seconds.append([seconds_of(model, split.X_train, split.y_train) for model in models])
+            losses[-1] += [_data.loss_of(model, split.X_test, split.y_test) for model in models]
+        losses = np.array(losses)
+        excess.append(100 * (losses[:, 1:] / losses[:, :1] - 1).mean(axis=0))
         row(
             name,
-            *(f"{loss:.4f}" for loss in losses),
+            *(f"{loss:.4f}" for loss in losses.mean(axis=0)),
             *(f"{value:+.1f}" for value in excess[-1]),
-            *(f"{value:.2f}" for value in seconds),
+            *(f"{value:.2f}" for value in np.mean(seconds, axis=0)),
         )
     for what, value in (("mean", np.mean(excess, axis=0)), ("worst", np.max(excess, axis=0))):
-        row(what, "", "", "", *(f"{each:+.1f}" for each in value), "", "", "")
+        row(what, "", "", "", *(f"{each:+.1f}" for each in value), "", "")
 
 
 def seconds_of_epoch(X, y, optimizer, rates, strengths):
@@ -222,6 +213,10 @@ def main():
     parser.add_argument("--optimizers", nargs="+", choices=OPTIMIZERS, default=["adagrad"])
     parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seeds", type=int, default=3, help="of the panel")
+    parser.add_argument(
+        "--peers", type=Path, metavar="FILE", help="where the losses of the peers are kept"
+    )
     parser.add_argument("--float32", action="store_true", help="rows, and so models, in float32")
     parser.add_argument(
         "--whole", action="store_true", help="beside SGDClassifier and epochs found"

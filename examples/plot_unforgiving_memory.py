@@ -6,7 +6,8 @@ AdaGrad divides each step by the root of the sum of *all* squared gradients that
 ever had. On data that stay what they are this is its strength: steps shrink as they should, and
 training converges. But it never forgives. RMSProp and Adam divide by an average that forgets, and
 can learn anew. Three streams show the difference; each has the same rows for all. ``eps`` is next
-to zero, so that the formulas are seen as they are.
+to zero, so that the formulas are seen as they are. A fourth stream shows ``eta0="search"``, which
+finds out how long to remember.
 """
 
 import matplotlib.pyplot as plt
@@ -170,5 +171,62 @@ axes[1].legend()
 # AdaGrad pays for every to and fro: its place grows as the root of the number of steps. That of
 # RMSProp grows with the number itself. Adam's momentum averages the gradients before it moves, so
 # that it hardly sways.
+#
+# Who does not know how long to remember
+# --------------------------------------
+#
+# AdaGrad forgets, too, if its parameter ``rho`` is less than 1: each occurrence of a feature leaves
+# that part of the sum. With ``eta0="search"`` models that never forget and models that do learn
+# side by side, and count by what they have predicted. ``mixture_weights_`` has how much each model
+# counts, and ``mixture_memories_`` its ``rho``. This stream changes twice. Clicks depend on twenty
+# columns of categories, a few of which are frequent and most rare. Their weights stay for 40,000
+# rows, wander for as many, and stay again. Beside it is a search that is told never to forget.
+
+rng = np.random.default_rng(2)
+N_PHASE, N_COLUMNS, N_VALUES = 40_000, 20, 200
+shares = 1 / np.arange(1, N_VALUES + 1) ** 1.2
+values = rng.choice(N_VALUES, size=(3 * N_PHASE, N_COLUMNS), p=shares / shares.sum())
+columns = (values + N_VALUES * np.arange(N_COLUMNS)).ravel()
+X = sp.csr_matrix((np.ones(columns.size), columns, np.arange(0, columns.size + 1, N_COLUMNS)))
+margins = X @ rng.normal(size=(X.shape[1], 2))
+angle = np.clip(np.arange(len(values)) - N_PHASE, 0, N_PHASE) * 2 * np.pi / 10_000
+margin = np.cos(angle) * margins[:, 0] + np.sin(angle) * margins[:, 1]
+clicks = (rng.random(len(values)) < 1 / (1 + np.exp(-margin))).astype(int)
+
+search = AdaptiveSGDClassifier(eta0="search")
+models = {"search": search, "never to forget": AdaptiveSGDClassifier(eta0="search", rho=1.0)}
+losses, shares = {name: [] for name in models}, []
+for start in range(0, len(clicks), WINDOW):
+    rows = slice(start, start + WINDOW)
+    for name, model in models.items():
+        if start:
+            model.reset_progressive_loss()
+        model.partial_fit(X[rows], clicks[rows], classes=[0, 1])
+        losses[name].append(model.progressive_loss_)
+    memories = search.mixture_memories_
+    shares.append([search.mixture_weights_[memories == rho].sum() for rho in (0.9, 0.99, 1)])
+
+figure, axes = plt.subplots(2, 1, figsize=(8, 6), sharex=True)
+ends = np.arange(WINDOW, len(clicks) + 1, WINDOW)
+axes[0].stackplot(ends, np.transpose(shares), labels=("rho = 0.9", "rho = 0.99", "never forgets"))
+axes[0].set(ylabel="share of the mean", title="the models by their memory")
+for name, optimizer in zip(models, ("adam", "adagrad"), strict=True):
+    axes[1].plot(ends, losses[name], label=name, color=COLOURS[optimizer])
+axes[1].set(xlabel="rows", ylabel="progressive log loss")
+for axis in axes:
+    axis.legend(loc="upper left")
+for phase, name in enumerate(("stays", "wanders", "stays again")):
+    part = slice(phase * N_PHASE // WINDOW, (phase + 1) * N_PHASE // WINDOW)
+    forgetting = 1 - np.array(shares)[part, -1].mean()
+    print(
+        f"{name:12} models that forget {forgetting:4.0%}; "
+        + ", ".join(f"{name} {np.mean(loss[part]):.3f}" for name, loss in losses.items())
+    )
+
+# %%
+# While the weights stay, models that never forget have all of the weight of the mean: they predict
+# better then. While they wander, short memories take turns with large rates. Weight that moves
+# to the models that forget tells of a change, with no test for it and no threshold. Soon after the
+# second change they are out again.
 
 plt.show()

@@ -17,6 +17,7 @@ from sk_adaptive.data.targets import NumberTargets
 from sk_adaptive.data.training_data import training_data
 from sk_adaptive.kernel.losses import REGRESSION_LOSSES
 from sk_adaptive.kernel.optimizers import OPTIMIZERS
+from sk_adaptive.training.refit import Trial
 
 MODES = list(product(OPTIMIZERS, ("exact", "masked")))
 every_mode = pytest.mark.parametrize(("optimizer", "sparse_update"), MODES)
@@ -217,7 +218,7 @@ def test_weights_to_start_from_are_those_of_the_columns_as_given():
     start = model._model_to_fit(
         data_of(X),
         type("Start", (), {"hyperparameters": fitted("fit", {})._model.hyperparameters}),
-        0.1,
+        Trial(),
         None,
         coef,
         intercept,

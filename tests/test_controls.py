@@ -111,6 +111,7 @@ def test_bounds_hold_after_every_row(zipf_rows, optimizer, sparse_update, dtype)
         AdaptiveSGDClassifier(**mode, bounds=(-0.1, 0.3), eta0=0.5, average=average),
         AdaptiveSGDClassifier(**mode, positive=True, eta0="search", batch_size=3),
         AdaptiveSGDClassifier(**mode, positive=True, normalize=True),
+        AdaptiveSGDClassifier(**mode, positive=True, normalize="standardize"),
     ]
     for row in range(150):
         for model in models:
@@ -271,7 +272,11 @@ def test_what_is_not_meant_is_refused(zipf_rows):
         ({"bounds": (short, 1.0)}, "bounds has 39 numbers, but there are 40 features"),
         ({"penalty_factor": short}, "penalty_factor has 39 numbers, but there are 40 features"),
         ({"penalty_factor": -np.ones(N_FEATURES)}, "penalty_factor must be finite and not neg"),
-        ({"bounds": (-1.0, 1.0), "normalize": True}, "and normalize=True learns them over sizes"),
+        ({"bounds": (-1.0, 1.0), "normalize": True}, "normalize=True learns them in other units"),
+        (
+            {"bounds": (-1.0, 1.0), "normalize": "standardize"},
+            "normalize='standardize' learns them",
+        ),
         ({"positive": True, "optimizer": "adam"}, "positive and bounds do not go with a penalty"),
         (
             {"positive": True, "optimizer": "adamw", "penalty": None, "average": True},

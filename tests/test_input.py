@@ -14,7 +14,7 @@ from sk_adaptive import AdaptiveSGDClassifier, AdaptiveSGDRegressor
 from sk_adaptive.data._scan import scan
 from sk_adaptive.data.check import ROWS_OF_RATE, integer_classes, kernel_matrix, typical_row
 from sk_adaptive.kernel.optimizers import OPTIMIZERS
-from sk_adaptive.model.mixture import first_multiples
+from sk_adaptive.model.settings import first_settings
 
 ESTIMATORS = [AdaptiveSGDClassifier, AdaptiveSGDRegressor]
 
@@ -380,7 +380,7 @@ def test_automatic_rate_is_a_multiple_of_the_natural_one(rows, optimizer, sparse
     # it is settled by the first call, and times what is compared with it
     assert model.partial_fit(100 * X, y)._model.hyperparameters.eta0 == eta0
     np.testing.assert_array_equal(
-        model.mixture_rates_, eta0 * first_multiples(model._model.hyperparameters)
+        model.mixture_rates_, eta0 * first_settings(model._model.hyperparameters)["rate"]
     )
 
 

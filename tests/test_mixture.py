@@ -20,6 +20,7 @@ from sk_adaptive.kernel.optimizers import OPTIMIZERS
 from sk_adaptive.model import mixture as mixtures
 from sk_adaptive.model.hyperparameters import hyperparameters_of
 from sk_adaptive.model.model import Model
+from sk_adaptive.model.settings import SETTING
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:Maximum number of iteration reached"),
@@ -70,16 +71,25 @@ def before_the_first_step(estimator, X, y):
 
 
 def models_of(mixture, y):
-    """Single models with the rates of a mixture that has not learned yet."""
+    """Single models with the rates, memories and eps of a mixture that has not learned yet."""
     together = mixture._model
     models = []
-    for rate, multiple in zip(mixture.mixture_rates_, together.multiples, strict=True):
+    for k, rate in enumerate(mixture.mixture_rates_):
         model = clone(mixture).set_params(eta0=float(rate))
+        if OPTIMIZERS[mixture.optimizer].forgets:
+            model.set_params(rho=float(mixture.mixture_memories_[k]))
         if OPTIMIZERS[mixture.optimizer].decoupled:
             # a decay that does not follow the rate
-            model.set_params(alpha=mixture.alpha / multiple)
+            model.set_params(alpha=mixture.alpha / together.settings["rate"][k])
+        scales = together.hyperparameters.scales
+        # targets of one size have one share
+        share = scales.shares[0] if scales.shares else 1.0
+        model.set_params(
+            eps=float(mixture.mixture_eps_[k].max())
+            / share ** OPTIMIZERS[mixture.optimizer].eps_power
+        )
         single = Model(
-            hyperparameters_of(model, together.hyperparameters.scales, rate),
+            hyperparameters_of(model, scales, rate),
             together.n_features,
             together.n_outputs,
             together.dtype,
@@ -199,7 +209,7 @@ def test_it_is_one_linear_model(rows, estimator):
     np.testing.assert_allclose(one_by_one, predict(wide[:5]), rtol=1e-12)
     assert sp.issparse(model.sparsify().coef_)
     weights = model.mixture_weights_
-    assert weights.shape == model.mixture_rates_.shape == (8,)
+    assert weights.shape == model.mixture_rates_.shape == model.mixture_eps_.shape == (16,)
     assert weights.sum() == pytest.approx(1)
     assert not weights.flags.writeable
 
@@ -319,11 +329,56 @@ def test_a_rate_that_has_become_best_takes_over():
     coef = rng.normal(size=30)
     y = np.where(X @ coef + 0.3 * rng.normal(size=6000) > 0, 1, -1)
     y[4000:] = rng.choice([-1, 1], size=2000)
-    # whose steps do not become smaller
-    model = AdaptiveSGDClassifier(eta0="search", optimizer="rmsprop", sparse_update="masked")
+    # whose steps do not become smaller; with one eps, models differ by the rate alone
+    model = AdaptiveSGDClassifier(
+        eta0="search", optimizer="rmsprop", sparse_update="masked", eps=0.1
+    )
     before = learn(model, X[:4000], y[:4000]).eta0_
     # nothing can be learned any more: the less is learned the better
     assert model.partial_fit(X[4000:], y[4000:]).eta0_ < 0.7 * before
+
+
+@every_mode
+def test_what_is_given_is_not_searched(rows, parameters):
+    """Models that would differ by it are left out; all of them have it."""
+    X, y = rows
+    spec = OPTIMIZERS[parameters["optimizer"]]
+    parameters = {name: value for name, value in parameters.items() if name != "rho"}
+    forgetting = {"rho": 0.95} if spec.forgets else {}
+    for given in ({}, {"eps": 0.3}, forgetting, {"eps": 0.3, **forgetting}):
+        model = learn(AdaptiveSGDClassifier(eta0="search", **given, **parameters), X[:40], y[:40])
+        left_out = 4 * ("rho" in given) + (4 if spec.forgets else 8) * ("eps" in given)
+        assert model.mixture_weights_.shape == (16 - left_out,)
+        assert len(set(model.mixture_eps_)) == (1 if "eps" in given else 2 if spec.forgets else 3)
+        if spec.forgets:
+            assert set(model.mixture_memories_) == ({0.95} if "rho" in given else {0.9, 0.99, 1})
+        # and what is given later holds for the models that there are
+        model.set_params(eps=0.2, **forgetting).partial_fit(X[40:50], y[40:50])
+        assert set(model.mixture_eps_) == {0.2}
+        assert not forgetting or set(model.mixture_memories_) == {0.95}
+
+
+def test_weight_moves_to_short_memories_while_a_stream_changes():
+    """Rows of frequent and rare categories, whose weights stay, wander, and stay again."""
+    rng = np.random.default_rng(0)
+    n_phase, n_columns, n_values = 8000, 20, 200
+    shares = 1 / np.arange(1, n_values + 1) ** 1.2
+    values = rng.choice(n_values, size=(3 * n_phase, n_columns), p=shares / shares.sum())
+    columns = (values + n_values * np.arange(n_columns)).ravel()
+    X = sp.csr_matrix((np.ones(columns.size), columns, np.arange(0, columns.size + 1, n_columns)))
+    margins = X @ rng.normal(size=(X.shape[1], 2))
+    angle = np.clip(np.arange(len(values)) - n_phase, 0, n_phase) * 2 * np.pi / 2500
+    margin = np.cos(angle) * margins[:, 0] + np.sin(angle) * margins[:, 1]
+    y = (rng.random(len(values)) < 1 / (1 + np.exp(-margin))).astype(int)
+    model = AdaptiveSGDClassifier(eta0="search")
+    forgetting = []
+    for start in range(0, len(y), 500):
+        model.partial_fit(X[start : start + 500], y[start : start + 500], classes=[0, 1])
+        forgetting.append(model.mixture_weights_[model.mixture_memories_ < 1].sum())
+    stays, wanders, stays_again = np.array_split(forgetting, 3)
+    assert stays.max() < 0.05
+    assert wanders.max() > 0.9
+    assert stays_again[-1] < 0.05
 
 
 # --- a rate that overflows ---
@@ -331,13 +386,15 @@ def test_a_rate_that_has_become_best_takes_over():
 
 @pytest.fixture
 def with_a_rate_too_large(monkeypatch):
-    """Two of the eight rates are so large that the first steps overflow."""
-    real = mixtures.first_multiples
+    """Two of the models have rates so large that the first steps overflow."""
+    real = mixtures.first_settings
 
-    def rates_of_models(hyperparameters):
-        return np.append(real(hyperparameters)[:-2], 2.0 ** np.array([700, 900]))
+    def settings_of_models(hyperparameters):
+        settings = real(hyperparameters)
+        settings["rate"][-2:] = 2.0 ** np.array([700, 900])
+        return settings
 
-    monkeypatch.setattr(mixtures, "first_multiples", rates_of_models)
+    monkeypatch.setattr(mixtures, "first_settings", settings_of_models)
 
 
 @pytest.mark.parametrize("batch_size", [1, 5])
@@ -381,7 +438,8 @@ def test_a_step_that_overflows_ends_its_model_only(
     X, y = (rows[0] / 30).astype(dtype), rows[1]
     exponent = np.finfo(dtype).maxexp - 1
     rates = 2.0 ** np.array([0, 1, exponent - 60, exponent])
-    monkeypatch.setattr(mixtures, "first_multiples", lambda hyperparameters: rates)
+    settings = np.array([(rate, np.nan, 1.0, 1.0) for rate in rates], SETTING)
+    monkeypatch.setattr(mixtures, "first_settings", lambda hyperparameters: settings)
     model = AdaptiveSGDClassifier(
         eta0="search", fit_intercept=fit_intercept, penalty=None, **parameters
     )
@@ -514,15 +572,15 @@ def test_a_mapped_file_is_not_changed_and_goes_on(rows, parameters, tmp_path):
     assert path.read_bytes() == before
 
 
-@pytest.mark.parametrize("name", ["multiples", "weights"])
+@pytest.mark.parametrize("name", ["settings", "weights"])
 @pytest.mark.parametrize(
-    "change", [lambda values: values[:3], lambda values: values.astype(np.float32), list]
+    "change", [lambda values: values[:3], lambda values: values.view(np.int64), list]
 )
 def test_a_damaged_mixture_is_refused(rows, name, change):
     X, y = rows
     saved = learn(AdaptiveSGDClassifier(eta0="search"), X, y).__getstate__()
     saved["_model"][name] = change(saved["_model"][name])
-    with pytest.raises(ValueError, match=r"saved state.*(multiples|weights|models)"):
+    with pytest.raises(ValueError, match=r"saved state.*(settings|weights|models)"):
         AdaptiveSGDClassifier().__setstate__(saved)
 
 

@@ -8,15 +8,16 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
-from comparison import assert_same_model, relative_difference
+from comparison import assert_same_model
 from sklearn import config_context
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.exceptions import ConvergenceWarning, FitFailedWarning, NotFittedError
+from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import SGDClassifier
-from sklearn.metrics import accuracy_score, get_scorer, make_scorer, roc_auc_score
+from sklearn.metrics import accuracy_score, get_scorer, make_scorer, r2_score, roc_auc_score
 from sklearn.model_selection import GridSearchCV, GroupKFold, KFold
 from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import FunctionTransformer, MaxAbsScaler, StandardScaler
+from sklearn.preprocessing import FunctionTransformer, MaxAbsScaler, Normalizer, StandardScaler
 
 from sk_adaptive import AdaptiveGridSearchCV, AdaptiveSGDClassifier, AdaptiveSGDRegressor
 from sk_adaptive.estimators import candidates as of_candidates
@@ -212,7 +213,7 @@ def test_any_scorer_and_refit(rows, scoring, refit):
 
 def scores_of_model(model, X, y):
     """Look at what only a model of its own has."""
-    assert model.eta0_ == model.eta0
+    assert isinstance(model.eta0, str) or model.eta0_ == model.eta0
     raw = X @ model.coef_[0] + model.intercept_
     np.testing.assert_allclose(model.decision_function(X), raw)
     hits = np.where(raw > 0, 1, -1) == y
@@ -408,17 +409,90 @@ def test_words_are_searched_with_processes_too():
     assert not hasattr(own, "n_features_in_")
 
 
+# -- what is automatic --
+
+AUTOMATIC = {"eta0": ["auto", "3*auto"], "eps": [None, "10*auto"], "alpha": ["auto", "100*auto"]}
+
+
+@pytest.fixture(scope="module")
+def table():
+    """Numbers of several units beside one-hot columns, and two targets of other units."""
+    rng = np.random.default_rng(0)
+    numbers, ids = rng.normal(size=(300, 3)), np.eye(8)[rng.integers(8, size=300)]
+    y = numbers @ rng.normal(size=(3, 2)) + ids @ rng.normal(size=(8, 2))
+    X = np.hstack([numbers * [1, 1e3, 1e-2] + [0, 5e4, 1], ids])
+    return sp.csr_matrix(X), (y + 0.3 * rng.normal(size=y.shape)) * [2.0**20, 2.0**-10]
+
+
+@every_optimizer
+def test_columns_and_targets_have_the_units_of_each_fold(table, optimizer):
+    X, y = table
+    model = AdaptiveSGDRegressor(**FIXED, optimizer=optimizer)
+    own, _ = compare(X, y, model, AUTOMATIC, scoring="loss")
+    assert own.best_estimator_._model.columns.size == 3
+    # numbers of another unit than those that are automatic
+    grid = [AUTOMATIC, {"eta0": [0.1], "normalize": ["standardize", False, "auto"]}]
+    compare(X, y[:, 0] > 0, classifier(optimizer=optimizer), grid, scoring="loss")
+
+
+@every_optimizer
+def test_targets_of_any_unit_are_searched_together(table, optimizer):
+    X, y = table
+    model = AdaptiveSGDRegressor(optimizer=optimizer, random_state=0)
+    own, scaled = (
+        AdaptiveGridSearchCV(model, cv=3).fit(X, targets) for targets in (y, y * [1, 2.0**30])
+    )
+    assert scaled.best_params_ == own.best_params_
+    scores = [each.cv_results_["mean_test_score"] for each in (own, scaled)]
+    np.testing.assert_allclose(scores[1], 2.0**30 * scores[0], rtol=1e-6)
+    assert r2_score(y, own.predict(X), multioutput="raw_values").min() > 0.9
+
+
+@pytest.mark.parametrize("scoring", ["loss", "accuracy", scores_of_model])
+@pytest.mark.parametrize("form", [sp.csr_matrix, sp.csr_matrix.toarray])
+def test_rows_held_out_are_what_the_vectorizer_of_the_fold_makes_of_them(scoring, form):
+    """Rows that were vectorised before have words that no learned row has."""
+    rng = np.random.default_rng(0)
+    words = np.minimum(rng.zipf(1.3, (300, 8)), 500)
+    texts = [" ".join(f"w{word}" for word in row[: 2 + k % 6]) for k, row in enumerate(words)]
+    y = np.where((words < 3).sum(axis=1) + rng.normal(size=300) > 4, 1, -1)
+    vectorizer = make_pipeline(CountVectorizer(), Normalizer())
+    grid = {"eta0": ["auto", 1.0], "alpha": [1e-3]}
+    refit = "right" if callable(scoring) else True
+    alone = search_of(classifier(**FINDING), grid, scoring=scoring, refit=refit)
+    alone.fit(form(vectorizer.fit_transform(texts)), y)
+    if callable(scoring):
+
+        def scoring(pipeline, X, y):
+            return scores_of_model(pipeline[-1], pipeline[:-1].transform(X), y)
+
+    piped = search_of(
+        make_pipeline(vectorizer, classifier(**FINDING)),
+        {f"adaptivesgdclassifier__{name}": values for name, values in grid.items()},
+        scoring=scoring,
+        refit=refit,
+    ).fit(texts, y)
+    metric = refit if callable(scoring) else "score"
+    name = f"mean_test_{metric}"
+    np.testing.assert_allclose(alone.cv_results_[name], piped.cv_results_[name], rtol=1e-9)
+
+
 # -- the number of epochs --
 
 
 @pytest.mark.parametrize("scoring", ["neg_log_loss", "accuracy"])
-def test_the_epoch_is_the_best_of_all(rows, scoring):
+@pytest.mark.parametrize("average", ["auto", False])
+def test_the_epoch_is_the_best_of_all(rows, scoring, average):
     """As if each number of epochs had been a search of its own; of equal ones the first."""
     X, y = rows
-    own = search_of(classifier(**FINDING), scoring=scoring, prune=False).fit(X, y)
+    own = search_of(classifier(**FINDING, average=average), scoring=scoring, prune=False)
+    own.fit(X, y)
+    # of these rows the weights that are scored are means
+    average = "suffix" if average == "auto" else average
+    model = classifier(average=average)
     by_epoch = np.array(
         [
-            GridSearchCV(classifier(max_iter=epoch), GRID, cv=3, scoring=scoring)
+            GridSearchCV(clone(model).set_params(max_iter=epoch), GRID, cv=3, scoring=scoring)
             .fit(X, y)
             .cv_results_["mean_test_score"]
             for epoch in range(1, 4)
@@ -427,7 +501,8 @@ def test_the_epoch_is_the_best_of_all(rows, scoring):
     np.testing.assert_allclose(own.cv_results_["mean_test_score"], by_epoch.max(axis=0))
     np.testing.assert_array_equal(own.cv_results_["n_iter"], by_epoch.argmax(axis=0) + 1)
     n_iter = own.cv_results_["n_iter"][own.best_index_]
-    expected = classifier(**own.best_params_, max_iter=int(n_iter))
+    expected = classifier(**own.best_params_, max_iter=int(n_iter), average=average)
+    assert own.best_estimator_.average == average
     assert_same_model(own.best_estimator_, expected.fit(X, y))
     assert_same_model(clone(own.best_estimator_).fit(X, y), own.best_estimator_)
 
@@ -446,7 +521,8 @@ def test_the_epoch_is_the_best_of_all(rows, scoring):
 @pytest.mark.filterwarnings("ignore:Maximum number of iteration reached")
 def test_when_the_number_of_epochs_is_found(rows, parameters, grid, finds):
     X, y = rows
-    own = search_of(classifier(**parameters), {"eta0": [0.1, 1e3], **grid}).fit(X, y)
+    model = classifier(**parameters, average=False)
+    own = search_of(model, {"eta0": [0.1, 1e3], **grid}).fit(X, y)
     # the second one is best after its first epoch
     assert (own.cv_results_["n_iter"][1] < 3) == finds
     assert own.best_estimator_.early_stopping is False
@@ -513,33 +589,31 @@ def test_a_best_candidate_that_has_not_ended_is_a_warning(rows):
 # -- automatic grids --
 
 
-@pytest.mark.parametrize("penalty", ["l2", "l1", "elasticnet", None])
+@pytest.mark.parametrize("penalty", ["l2", "elasticnet", None])
 @pytest.mark.parametrize("optimizer", ["adagrad", "adamw"])
-def test_automatic_grids_are_around_the_automatic_candidate(rows, optimizer, penalty):
-    """With the automatic numbers written out the model is that of the defaults."""
+def test_automatic_grids_are_of_multiples(rows, optimizer, penalty):
+    """Each fold, and whoever learns with the best parameters, derives the numbers from its rows."""
     X, y = rows
-    model = classifier(optimizer=optimizer, penalty=penalty, normalize=True)
-    own = AdaptiveGridSearchCV(model, cv=0.2).fit(X, y)
-    default = clone(model).fit(X, y)
-    rates = np.unique([each["eta0"] for each in own.cv_results_["params"]])
-    assert rates / default.eta0_ == pytest.approx(of_candidates.RATES)
-    if penalty is None:
-        assert len(own.cv_results_["params"]) == 3
-        return
-    alphas = np.unique([each["alpha"] for each in own.cv_results_["params"]])
-    assert alphas / alphas[0] == pytest.approx(of_candidates.STRENGTHS)
-    if penalty != "elasticnet":
-        by_number = clone(default).set_params(alpha=float(alphas[0]), eta0=default.eta0_)
-        assert relative_difference(by_number.fit(X, y).coef_, default.coef_) < 1e-9
+    model = classifier(optimizer=optimizer, penalty=penalty)
+    own = AdaptiveGridSearchCV(model, scoring="neg_log_loss", cv=3)
+    own.fit(X, y)
+    grid = own.cv_results_["params"]
+    n_strengths = 1 if penalty is None else len(of_candidates.STRENGTHS)
+    assert len(grid) == n_strengths * sum(map(len, of_candidates.RATES_BY_EPS.values()))
+    by_hand = [{name: [value] for name, value in each.items()} for each in grid]
+    expected = GridSearchCV(model, by_hand, scoring="neg_log_loss", cv=3).fit(X, y)
+    assert_same_search(own, expected)
+    assert_same_model(clone(model).set_params(**own.best_params_).fit(X, y), own.best_estimator_)
 
 
 def test_an_automatic_grid_of_a_pipeline_is_of_transformed_rows(rows):
     X, y = rows
-    own = AdaptiveGridSearchCV(pipeline_of(MaxAbsScaler()), cv=0.2).fit(1e3 * X, y)
-    rates = np.unique([each["adaptivesgdclassifier__eta0"] for each in own.cv_results_["params"]])
-    default = classifier().fit(MaxAbsScaler().fit_transform(X), y)
-    # of the rows that the fold learns
-    assert rates / default.eta0_ == pytest.approx(of_candidates.RATES, rel=0.2)
+    kinds = [AdaptiveGridSearchCV(pipeline_of(MaxAbsScaler()), cv=3) for _ in range(2)]
+    one, other = (own.fit(unit * X, y) for own, unit in zip(kinds, (1, 2.0**10), strict=True))
+    assert set(one.best_params_) == {
+        f"adaptivesgdclassifier__{n}" for n in ("alpha", "eps", "eta0")
+    }
+    assert_same_search(other, one)
 
 
 def test_units_of_the_rows_do_not_matter(rows):

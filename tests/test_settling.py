@@ -157,6 +157,16 @@ def test_a_loss_that_tells_no_rate_is_not_searched_with(rows):
     assert is_settled(model.set_params(loss="perceptron").partial_fit(X[100:], y[100:]))
 
 
+def test_many_outputs_are_learned_at_one_rate(rows):
+    """Unless a search is asked for: eight models of them take eight times the memory."""
+    X = rows[0][:100]
+    y = np.arange(100) % 2 + np.zeros((257, 1), int)
+    assert is_settled(AdaptiveSGDClassifier().partial_fit(X, y.T, classes=range(257)))
+    assert not is_settled(AdaptiveSGDClassifier().partial_fit(X, y[:256].T, classes=range(256)))
+    search = AdaptiveSGDClassifier(eta0="search")
+    assert not is_settled(search.partial_fit(X, y.T, classes=range(257)))
+
+
 def test_assigned_coefficients_are_searched_from(rows):
     X, y = rows
     model = AdaptiveSGDClassifier()

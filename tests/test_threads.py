@@ -337,7 +337,9 @@ def test_few_outputs_and_coupled_ones_stay_on_one_thread(X, monkeypatch):
     classes = targets("classes")
     AdaptiveSGDClassifier(n_jobs=4, **FIXED).fit(X, classes)  # the softmax
     AdaptiveSGDClassifier(n_jobs=4, multi_class="ovr", **FIXED).fit(X, classes % 4)
-    search = AdaptiveSGDClassifier(n_jobs=4, eta0="search").partial_fit(X, classes % 2, [0, 1])
+    # eight models
+    search = AdaptiveSGDClassifier(n_jobs=4, eta0="search", eps=1.0, rho=1.0)
+    search.partial_fit(X, classes % 2, [0, 1])
     lanes = kernel(np.float64).N_LANES
     assert made == ([] if lanes >= 8 else [2])
     assert search.predict(X).shape == classes.shape

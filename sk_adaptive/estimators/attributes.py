@@ -137,13 +137,26 @@ class ModelAttributes(BaseEstimator):
         with self._lock:
             return _read_only(self._mixture_for("mixture_rates_").rates)
 
+    @property
+    def mixture_memories_(self):
+        with self._lock:
+            mixture = self._mixture_for("mixture_memories_")
+            if "rho" not in mixture.hyperparameters.parameters:
+                raise AttributeError(f"The optimizer {self.optimizer!r} has no rho.")
+            return _read_only(mixture.memories)
+
+    @property
+    def mixture_eps_(self):
+        with self._lock:
+            return _read_only(self._mixture_for("mixture_eps_").eps.copy())
+
     def _mixture_for(self, name):
         """The model; AttributeError if it is not several side by side."""
         model = self._model_for(name)
         if not isinstance(model, Mixture):
             raise AttributeError(
                 f"{type(self).__name__!r} object has {name!r} after partial_fit with "
-                "eta0='search' only: it is a single model."
+                "eta0='search', or 'auto' that has not settled: it is a single model."
             )
         return model
 

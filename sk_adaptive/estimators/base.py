@@ -1,5 +1,6 @@
 """What both estimators are: parameters, fit and raw predictions."""
 
+from dataclasses import replace
 from functools import cache
 from numbers import Integral, Real
 
@@ -22,13 +23,14 @@ from ..data.columns import NO_COLUMNS, columns_of, standardised
 from ..data.training_data import training_data
 from ..kernel.optimizers import OPTIMIZERS
 from ..model.controls import check_controls
-from ..model.hyperparameters import divides_by_largest
+from ..model.hyperparameters import divides_by_largest, hyperparameters_of, multiple_of
 from ..model.model import Model
 from ..training.epochs import FitOptions, fit_epochs, warn_of_few_epochs
-from ..training.refit import RATES, find_and_refit
+from ..training.refit import Trial, find_and_refit, trials_for
 from ..training.start import (
-    averages_help,
+    averages_last,
     least_gain,
+    least_relative_gain,
     standardises,
     start_of,
     takes_from_rows,
@@ -39,7 +41,28 @@ from .callbacks import CallbackSupportMixin, begin_fit
 from .locking import parameter_constraints, parameter_names
 from .stream import PRECISIONS, LearnsStreams
 
+# Where rows set aside are many, scores have little noise: how many times fewer epochs tell enough.
+LESS_PATIENCE = 5
+
 LARGEST_SEED = np.iinfo(np.int32).max
+
+
+class Automatic(StrOptions):
+    """'auto', and multiples of it: '3*auto'."""
+
+    def __init__(self, *others):
+        super().__init__({"auto", *others})
+
+    def is_satisfied_by(self, val):
+        if not isinstance(val, str):
+            return False
+        try:
+            return val in self.options or multiple_of(val) is not None
+        except ValueError:
+            return False
+
+    def __str__(self):
+        return f"{super().__str__()} or a multiple such as '3*auto'"
 
 
 class NameOfScorer(StrOptions):
@@ -59,7 +82,7 @@ class AdaptiveSGD(CallbackSupportMixin, LearnsStreams, ModelAttributes):
         # a view of the registry, which may be added to
         "optimizer": [StrOptions(OPTIMIZERS.keys())],
         "penalty": [StrOptions({"l2", "l1", "elasticnet"}), None],
-        "alpha": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
+        "alpha": [Interval(Real, 0, None, closed="left"), Automatic()],
         "l1_ratio": [Interval(Real, 0, 1, closed="both"), None],
         "fit_intercept": ["boolean"],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
@@ -67,7 +90,7 @@ class AdaptiveSGD(CallbackSupportMixin, LearnsStreams, ModelAttributes):
         "shuffle": ["boolean"],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "learning_rate": [StrOptions({"constant", "invscaling", "adaptive"})],
-        "eta0": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto", "search"})],
+        "eta0": [Interval(Real, 0, None, closed="neither"), Automatic("search")],
         "positive": ["boolean"],
         "bounds": [tuple, list, None],
         "penalty_factor": ["array-like", None],
@@ -75,10 +98,14 @@ class AdaptiveSGD(CallbackSupportMixin, LearnsStreams, ModelAttributes):
         "rho": [Interval(Real, 0, 1, closed="both"), None],
         "beta_1": [Interval(Real, 0, 1, closed="left")],
         "beta_2": [Interval(Real, 0, 1, closed="neither")],
-        "eps": [Interval(Real, 0, None, closed="neither"), None],
+        "eps": [Interval(Real, 0, None, closed="neither"), Automatic(), None],
         "sparse_update": [StrOptions({"exact", "masked"})],
-        "normalize": ["boolean", StrOptions({"auto"})],
-        "average": ["boolean", Interval(Integral, 0, None, closed="left"), StrOptions({"auto"})],
+        "normalize": ["boolean", StrOptions({"auto", "standardize"})],
+        "average": [
+            "boolean",
+            Interval(Integral, 0, None, closed="left"),
+            StrOptions({"auto", "suffix"}),
+        ],
         "epsilon": [Interval(Real, 0, None, closed="left")],
         "early_stopping": ["boolean", StrOptions({"auto"})],
         "scoring": [NameOfScorer(), callable, None],
@@ -206,11 +233,8 @@ class AdaptiveSGD(CallbackSupportMixin, LearnsStreams, ModelAttributes):
             if validation is not None:
                 validation = (*validation[:2], validation[2].in_shares(shares))
         starts_anew = coef_init is None and not self._is_warm()
-        rows, validation_score, all_rows = rows_to_learn(
-            self, X, y, training, validation, self._judge(), starts_anew
-        )
-        refits = self.refit and rows is not all_rows
-        learned = all_rows if refits else rows
+        plan = rows_to_learn(self, X, y, training, validation, self._judge(), starts_anew)
+        learned, validated = plan.learned, plan.score is not None
         scale, raw = None, training
         if divides_by_largest(self):
             scale = training.scale_of(learned)
@@ -219,42 +243,36 @@ class AdaptiveSGD(CallbackSupportMixin, LearnsStreams, ModelAttributes):
         training = standardised(training, columns)
         start = start_of(self, training, learned, one_pass=False)
 
-        def new_model(eta0):
+        def new_model(trial):
             return self._model_to_fit(
-                training, start, eta0, scale, coef_init, intercept_init, columns
+                training, start, trial, scale, coef_init, intercept_init, columns
             )
 
         # before what else takes memory
-        model = new_model(start.hyperparameters.eta0)
+        model = new_model(Trial())
         # A weight of a feature that does not occur is zero, unless it was so from the start.
         features = training.features() if starts_anew else None
-        averages = validation_score is not None and averages_help(self, raw, learned)
-        options = self._fit_options(training, rows, validation_score is not None, averages)
-        task = self._begin_task(given, X, y, training, learned, None if refits else self.max_iter)
+        averages = averages_last(self, raw, learned, validated)
+        options = self._fit_options(training, plan.rows, validated, averages)
+        if plan.sample is not None:
+            options = replace(options, n_iter_no_change=-(-self.n_iter_no_change // LESS_PATIENCE))
+        max_epochs = self.max_iter if plan.all_rows is None else None
+        task = self._begin_task(given, X, y, training, learned, max_epochs)
 
         # -- train --
-        if refits:
+        if plan.compares:
             progress = find_and_refit(
-                model,
-                new_model,
-                training,
-                rows,
-                all_rows,
-                features,
-                options,
-                validation_score,
-                RATES if isinstance(self.eta0, str) else (),
-                task,
+                model, new_model, training, plan, features, options, trials_for(self), task
             )
         else:
-            progress = fit_epochs(model, training, rows, features, options, validation_score, task)
+            progress = fit_epochs(model, training, plan.rows, features, options, plan.score, task)
 
         # -- publish --
         self._become(progress)
         if task is not None:
             task.end(progress)
         if self.tol is not None and progress.is_unfinished:
-            what = "objective" if validation_score is None else "score on the validation rows"
+            what = "score on the validation rows" if validated else "objective"
             warn_of_few_epochs(what, self.max_iter)
         return self
 
@@ -262,7 +280,7 @@ class AdaptiveSGD(CallbackSupportMixin, LearnsStreams, ModelAttributes):
         has_weights = "_model" in self.__dict__ or self._assigned_before_fit("coef_") is not None
         return self.warm_start and has_weights
 
-    def _model_to_fit(self, training, start, eta0, scale, coef, intercept, columns=NO_COLUMNS):
+    def _model_to_fit(self, training, start, trial, scale, coef, intercept, columns=NO_COLUMNS):
         """A model before the first step, of the user's weights, those of before, or the start's."""
         if self._is_warm() and (coef is None or intercept is None):
             previous = self.__dict__.get("_model") or self._model_of_assigned()
@@ -277,7 +295,10 @@ class AdaptiveSGD(CallbackSupportMixin, LearnsStreams, ModelAttributes):
             coef = initial_values(coef, (n_outputs, n_features), dtype, "coef_init")
         if intercept is not None:
             intercept = initial_values(intercept, (n_outputs,), np.float64, "intercept_init")
-        hyperparameters = start.hyperparameters.with_numbers(eta0=eta0)
+        told = start.hyperparameters
+        hyperparameters = hyperparameters_of(
+            self, told.scales._replace(eps=trial.eps), trial.rate * told.eta0
+        )
         shape = n_features, n_outputs
         return Model(hyperparameters, *shape, dtype, coef, intercept, scale, columns)
 
@@ -292,6 +313,7 @@ class AdaptiveSGD(CallbackSupportMixin, LearnsStreams, ModelAttributes):
             verbose=self.verbose,
             n_threads=n_threads_of(self.n_jobs),
             averages=averages,
+            relative_tol=least_relative_gain(self) if validated else np.inf,
         )
 
     def _begin_task(self, given, X, y, training, rows, max_epochs):

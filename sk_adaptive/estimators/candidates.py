@@ -10,20 +10,32 @@ from sklearn.model_selection import ParameterGrid
 from sklearn.model_selection._validation import _warn_or_raise_about_fit_failures
 from sklearn.utils import check_random_state
 
+from ..data.columns import NO_COLUMNS, columns_of, standardised
+from ..kernel.optimizers import OPTIMIZERS
 from ..model.hyperparameters import divides_by_largest
 from ..training.epochs import FitOptions
 from ..training.memory import memory_limit
 from ..training.race import Candidate, Course, Fold, Race
-from ..training.start import least_gain, start_of
+from ..training.start import (
+    averages_last,
+    least_gain,
+    standardises,
+    start_of,
+    takes_from_rows,
+)
 from .base import LARGEST_SEED
 from .folds import SharedRows, TransformedRows
 from .ours import check, ours
 from .pipelines import last_step_of
 from .scorers import LossScorer, ScoreSideBySide
 
-# param_grid="auto": times the automatic rate and strength.
-RATES = (1 / 3, 1.0, 3.0)
-STRENGTHS = (1.0, 10.0, 100.0, 1000.0)
+# param_grid="auto": multiples of the automatic strength, and by multiples of eps those of the rate
+# that suit it. With a larger eps the first steps of a coefficient are shorter, so that its rate may
+# be larger.
+STRENGTHS = (1, 1e4)
+RATES_BY_EPS = {1: (1 / 3, 1, 3), 10: (1, 3), 100: (3,)}
+# Where moments age, rates are so many times as large.
+FASTER = 3
 
 # Models that differ in these only are trained side by side.
 SIDE_BY_SIDE = ("eta0", "alpha", "l1_ratio", "eps")
@@ -59,8 +71,6 @@ class Search:
             ours(self._estimator)
         if not self._name:
             self._rows = SharedRows(given, model)
-        elif is_automatic:
-            self._rows = TransformedRows(given, self._estimator, search.n_jobs)
         if is_automatic:
             param_grid = self._automatic_grid(model)
         self.candidates = [
@@ -74,24 +84,30 @@ class Search:
         )
 
     def _automatic_grid(self, model):
-        """Rates and strengths around the automatic ones."""
-        # a subclass may have no such parameters
-        names = [name for name in ("eta0", "alpha") if name in model.get_params()]
-        model = clone(model).set_params(**dict.fromkeys(names, "auto"))
+        """Multiples of the automatic numbers."""
         check(model)
-        model, training, rows = self._rows.example(model)
-        training, _ = _normalised(model, training, rows)
-        start = start_of(model, training, rows, one_pass=False)
-        numbers = start.hyperparameters
-        grid = {"eta0": [factor * numbers.eta0 for factor in RATES]}
-        if model.penalty is not None:
-            # The alpha whose penalty has the gradient of "auto" on a typical coefficient. With an
-            # elastic net "auto" is no one number, as its two strengths are of different units.
-            share = {"l2": 0.0, "l1": 1.0}.get(model.penalty, model.l1_ratio)
-            coef = numbers.scales.coef
-            automatic = (numbers.l1 + numbers.l2 * coef) / (share + (1 - share) * coef)
-            grid["alpha"] = [factor * automatic for factor in STRENGTHS]
-        return {self._prefix + name: grid[name] for name in names if name in grid}
+        # a subclass may have no such parameters
+        names = {*model.get_params()} - ({"alpha"} if model.penalty is None else set())
+        ages = OPTIMIZERS[model.optimizer].ages and model.sparse_update == "exact"
+        faster = FASTER if ages else 1
+        grid = []
+        for eps, rates in RATES_BY_EPS.items():
+            multiples = {
+                "eta0": [faster * rate for rate in rates],
+                "alpha": STRENGTHS,
+                "eps": [eps],
+            }
+            if eps == 1 or {"eta0", "eps"} <= names:
+                grid.append(
+                    {
+                        self._prefix + name: [
+                            "auto" if n == 1 else f"{round(n, 2):g}*auto" for n in values
+                        ]
+                        for name, values in multiples.items()
+                        if name in names
+                    }
+                )
+        return grid
 
     # -- groups --
 
@@ -108,6 +124,7 @@ class Search:
                 if name not in side_by_side:
                     of_model = name == self._name or name.startswith(self._prefix)
                     kinds[of_model].add((name, _identity(value)))
+            kinds[True].add(_preparation_of(self._models[candidate.number]))
             of_transformers, of_model = map(frozenset, kinds)
             groups = by_transformers.setdefault(of_transformers, {})
             groups.setdefault(of_model, []).append(candidate)
@@ -190,13 +207,19 @@ class Search:
         )
         finds_epochs = self.finds_epochs(model)
         models = {candidate.number: models[candidate.number] for candidate in group}
-        folds, gains = [], []
+        folds, gains, averages = [], [], None
         for part in self._rows.parts(model):
             if isinstance(part, Exception):
                 nothing = np.empty(0, dtype=np.int64)
                 failed = dict.fromkeys(models, part)
-                folds.append(Fold(None, nothing, nothing, None, failed, options, None, 1))
+                folds.append(
+                    Fold(None, nothing, nothing, None, NO_COLUMNS, failed, options, None, 1)
+                )
                 continue
+            part = _with_own_units(part, model)
+            if averages is None:
+                averages = averages_last(model, part.training, part.rows, finds_epochs)
+                options = replace(options, averages=averages)
             unit = clone(model)
             # a subclass may have no such parameter
             unit.scoring = "loss"
@@ -209,6 +232,8 @@ class Search:
         _check_memory(folds, len(group))
         for fold in folds:
             fold.begin()
+        for candidate in group:
+            candidate.averages = bool(averages)
         if finds_epochs and self._decides_by_loss() and gains and model.tol is not None:
             options = replace(options, tol=float(np.mean(gains)))
         if task is not None:
@@ -222,7 +247,7 @@ class Search:
             task.end_group()
 
     def _fold(self, part, models, options, threads):
-        training, scale = _normalised(part.model, part.training, part.rows)
+        training, scale, columns = _prepared(part.model, part.training, part.rows)
         starts = {}
         for number, model in models.items():
             try:
@@ -240,7 +265,9 @@ class Search:
             self.problems,
         )
         n_parts = threads.n_threads // math.gcd(threads.n_threads, len(self._given.splits))
-        return Fold(training, part.rows, part.features, scale, starts, options, score, n_parts)
+        return Fold(
+            training, part.rows, part.features, scale, columns, starts, options, score, n_parts
+        )
 
     # -- the best candidate --
 
@@ -252,6 +279,8 @@ class Search:
             model.max_iter, model.tol = max(1, candidate.n_iter), None
         # Attributes, as a subclass may have no such parameters.
         model.early_stopping = False
+        if candidate.averages:
+            model.average = "suffix"
         return estimator
 
     def is_unfinished(self, candidate):
@@ -325,16 +354,34 @@ def _identity(value):
     return type(value), value
 
 
+def _preparation_of(model):
+    """What is the same for models that learn rows of the same form, and targets of one unit."""
+    try:
+        check(model)
+    except ValueError:
+        return None
+    return standardises(model), takes_from_rows(model)
+
+
 def _own_parameters(model):
     return {name: getattr(model, name) for name in SIDE_BY_SIDE}
 
 
-def _normalised(model, training, rows):
-    """Rows to learn over the sizes of their features, and these sizes, if the model asks for it."""
-    if not divides_by_largest(model):
-        return training, None
-    scale = training.scale_of(rows)
-    return training.normalised(rows, scale), scale
+def _with_own_units(part, model):
+    """A part whose targets count in their own units, if rows tell the model anything."""
+    if not takes_from_rows(model):
+        return part
+    shares = part.training.target_type.shares(part.training, part.rows)
+    return replace(part, training=part.training.in_shares(shares))
+
+
+def _prepared(model, training, rows):
+    """Rows to learn as `normalize` asks for, the sizes of their features, and centred columns."""
+    if divides_by_largest(model):
+        scale = training.scale_of(rows)
+        return training.normalised(rows, scale), scale, NO_COLUMNS
+    columns = columns_of(training, rows) if standardises(model) else NO_COLUMNS
+    return standardised(training, columns), None, columns
 
 
 def _check_memory(folds, n_candidates):

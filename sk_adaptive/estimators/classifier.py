@@ -56,11 +56,12 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
         formula of 'ftrl' contains the penalties of all steps so far. 'l1' by itself is no
         selection of features: with ``alpha='auto'`` it is so weak that most coefficients stay.
         Zeros need a larger `alpha`, as a search finds it, and 'ftrl' keeps the fewest.
-    alpha : float or 'auto', default='auto'
+    alpha : float or str, default='auto'
         Strength of the penalty, in [0, inf). 'auto' is 3e-7 in the units of the rows of the first
         call, so that units do not matter: the penalty's gradient on a coefficient of typical size
         is 3e-7 times a typical gradient of the loss, both before anything is learned. With 'adamw'
-        it is 3e-7 over the typical size. If `eta0` and `eps` are numbers, it is 3e-7.
+        it is 3e-7 over the typical size. If `eta0` and `eps` are numbers, it is 3e-7. '100*auto' is
+        a hundred times as much, and so on.
     l1_ratio : float or None, default=0.15
         Share of L1 in 'elasticnet', in [0, 1]. The penalty is
         ``alpha * (l1_ratio * |w| + (1 - l1_ratio) * w**2 / 2)``.
@@ -81,14 +82,15 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
         and at 0 with other losses, unless there are coefficients or intercepts to start from. If
         `eta0` and `eps` are numbers, the constant is 1 and the start is 0.
     max_iter : int, default=100
-        The largest number of epochs of `fit`.
+        The largest number of epochs of `fit`; where it compares rates, of each run.
     tol : float or None, default=1e-3
         The gain that an epoch must make for `fit` to go on. `fit` stops when, for
         `n_iter_no_change` epochs in a row, the training objective (penalty included) fell less
         than `tol` times the loss of the best constant below its best. So neither the loss nor the
         shares of the classes matter to `tol`. With `early_stopping` the score has to improve
-        instead: by the same amount with ``scoring='loss'``, by `tol` itself with another score.
-        With None only `max_iter` stops `fit`.
+        instead: with ``scoring='loss'`` by the same amount, or by 10 times `tol` times the loss of
+        these rows where that is less; by `tol` itself with another score. With None only `max_iter`
+        stops `fit`.
     shuffle : bool, default=True
         Whether to shuffle the rows before each epoch.
     batch_size : int, default=1
@@ -101,19 +103,24 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
         - 'invscaling': ``eta0 / t**power_t``. Not for 'ftrl'.
         - 'adaptive': `eta0`, divided by 5 each time that `fit` would stop by `tol`, until it is
           less than a millionth of that.
-    eta0 : float, 'auto' or 'search', default='auto'
+    eta0 : float or str, default='auto'
         The initial learning rate, in (0, inf). 'auto' derives it from the rows of the first call
-        and the optimizer. `partial_fit` derives it anew when `optimizer`, `sparse_update` or
-        `normalize` changes; as it makes a single pass, it takes up to nine times as much. If `fit`
-        sets rows aside and `refit` is True, it also tries three times and a third of that rate,
-        and takes the one that predicts these rows best. `eta0_` tells the result.
+        and the optimizer. If `fit` sets rows aside and `refit` is True, it also tries three times
+        that rate with a larger `eps`, three and nine times it, and a third of it, and takes what
+        predicts these rows better, by more than a standard error of the loss. `partial_fit`
+        learns the first 32,768 rows with eight rates side by side, each twice the one before; the
+        model is their mean, weighted by exp(-loss so far), see `mixture_weights_` [8]_. Then the
+        best of them goes on alone. Rows that come again, as in a loop over few rows, end that at
+        once. It begins anew when `optimizer`, `sparse_update` or `normalize` changes. '3*auto' is
+        three times the derived rate, and so on; no other rate is tried then. `eta0_` tells the
+        result.
 
-        'search' always searches. `fit` tries all three rates, each for its own number of epochs.
-        It scores them on rows that are given, or sets rows aside if these count as one or more.
-        `partial_fit` learns with eight rates side by side in one pass, each twice the one before.
-        The model is the mean of these eight, weighted by exp(-loss so far), see
-        `mixture_weights_` [8]_. The loss 'perceptron' can't tell rates apart there, as it is 0 for
-        a model that predicts 0. After `fit`, `partial_fit` goes on with the rate that was found.
+        With 'search' `fit` does the same.
+        `partial_fit` learns all rows with sixteen models, for streams that change. Eight differ by
+        the rate alone; the others forget, or have another `eps`. There are none of these if `rho`,
+        or `eps`, is given. It does not weigh them by rows that come again. The loss 'perceptron'
+        can't tell rates apart there, as it is 0 for a model that predicts 0. After `fit`,
+        `partial_fit` goes on with the rate that was found.
     power_t : float, default=0.5
         The exponent of 'invscaling', in [0, inf). With the other schedules a negative value causes
         a `FutureWarning`, as in scikit-learn.
@@ -128,28 +135,32 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
         ``sparse_update='exact'`` it must be less than ``sqrt(beta_2)``.
     beta_2 : float, default=0.999
         The memory of the second moment of 'adam' and 'adamw', in (0, 1).
-    eps : float or None, default=None
-        Added to the denominator, in (0, inf). None derives it from the rows of the first call, anew
-        when `eta0` is derived anew. The derived number makes the first steps of a coefficient
-        short if its gradients are small. For 'adagrad' and 'ftrl' it is the square of a typical
-        gradient before anything is learned, for the others 0.03 to 0.3 times that gradient. With
-        batches it is that of one row, over `batch_size`. `eps_` tells the result.
+    eps : float, str or None, default=None
+        Added to the denominator, in (0, inf). None or 'auto' derives it from the rows of the first
+        call, anew when `eta0` is derived anew; '10*auto' is ten times as much, and so on. The
+        derived number makes the first steps of a coefficient short if its gradients are small. For
+        'adagrad' and 'ftrl' it is the square of a typical gradient before anything is learned, for
+        the others 0.03 to 0.3 times that gradient. With batches it is that of one row, over
+        `batch_size`. Where `fit` tries other rates, it also tries 10 and 100 times that number at
+        three times the rate, with 'rmsprop', 'adam' and 'adamw' 100 times it at 30 times the rate.
+        `eps_` tells the result.
     sparse_update : {'exact', 'masked'}, default='exact'
         What a step does to coefficients of features that its rows lack. 'exact': what the formulas
         say for a gradient of zero, so that the result is that of the dense algorithm, at the cost
         of the sparse one. 'masked': they and their moments do not change, as in lazy Adam; the
         penalty is charged all the same. For 'adagrad' and 'ftrl' the two are one.
-    normalize : bool or 'auto', default='auto'
+    normalize : bool, 'auto' or 'standardize', default='auto'
         Whether features are brought to one scale. True: each is divided by the largest size it has
         had, so that the unit of a column does not matter. `fit` takes the largest size in all rows,
-        `partial_fit` that in the rows so far [6]_. Sparse rows stay sparse. 'auto': columns that
-        more than 30 % of the rows have are centred and divided by their standard deviation, as the
-        rows of `fit` or of the first `partial_fit` tell them, if there are at least 100 rows and
-        they do not have one norm as tf-idf rows have; all other columns stay sparse and as they
-        are. It does so where `eta0`, `eps` and `alpha` are automatic: a number is in the unit of
-        the columns as given. Either way `coef_` and `intercept_` belong to the features as given;
-        the penalty is on the coefficients of the normalised features, and `optimizer_state_` is
-        theirs. False: neither.
+        `partial_fit` that in the rows so far [6]_. Sparse rows stay sparse. 'standardize': columns
+        that more than 30 % of the rows have are centred and divided by their standard deviation, as
+        the rows of `fit` or of the first `partial_fit` tell them, if there are at least 100 rows
+        and they do not have one norm as tf-idf rows have; all other columns stay sparse and as they
+        are. 'auto': the same where `eta0`, `eps` and `alpha` are automatic, and otherwise nothing,
+        as a number is then in the unit of the columns as given. With 'standardize' numbers are in
+        the unit of the scaled columns. Either way `coef_` and `intercept_` belong to the features
+        as given; the penalty is on the coefficients of the normalised features, and
+        `optimizer_state_` is theirs. False: neither.
     epsilon : float, default=0.1
         The threshold of the losses 'huber', 'epsilon_insensitive' and
         'squared_epsilon_insensitive', in [0, inf).
@@ -181,26 +192,30 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
     refit : bool, default=True
         Whether `fit` finally learns all rows, if it has set some aside. It then starts anew, at
         the rate and for the number of epochs that gave the best score, see `eta0`. If False, `fit`
-        ends with the weights of the best epoch, and has not learned the rows set aside.
+        ends with the weights of the best epoch, and has not learned the rows set aside. Where rows
+        count as 524,288 or more, see `early_stopping`, rates are compared on an eighth of them. The
+        others are learned once, but for those set aside, which count as 8,192. This run ends after
+        a fifth of `n_iter_no_change`, with the weights of its best epoch.
     validation_fraction : float, default=0.1
         The part of the rows to set aside, in (0, 1).
     n_iter_no_change : int, default=5
-        The number of epochs in a row without enough gain after which `fit` stops, see `tol`.
+        The number of epochs in a row without enough gain after which `fit` stops, see `tol`. Of
+        very many rows a fifth of it, see `refit`.
     warm_start : bool, default=False
         Whether `fit` starts at the coefficients of the previous call. The optimizer's moments
         start anew.
-    average : bool, int or 'auto', default='auto'
+    average : bool, int, 'auto' or 'suffix', default='auto'
         Whether `coef_`, `intercept_` and predictions are averages over the steps. An int: over the
         steps from this one on, counted from 1. A step counts by its learning rate, so with a
         constant rate this is the mean of the weights after each step (while a penalty shrinks a
         weight, the mean is over the shrinking, too). Training does not change. Before the first
         averaged step the attributes are the weights. An assignment to them sets weights and
-        average. Another `fit` averages anew. 'auto': where `fit` scores rows that it does not
-        learn (see `early_stopping`), it scores, and ends with, the mean of the weights over the
-        last part of a run; `coef_` is that mean, and further training starts from it.
-        It does so for rows that do not have one norm, as tf-idf rows have, and with RMSProp,
-        Adam and AdamW for all; not with the "adaptive" rate. In `partial_fit`, and where no rows
-        are scored, nothing is averaged.
+        average. Another `fit` averages anew. 'suffix': `fit` scores, and ends with, the mean of the
+        weights over the last part of a run, in which later ones count more [9]_; `coef_` is that
+        mean, and further training starts from it. In `partial_fit` nothing is averaged. 'auto' is
+        'suffix' where `fit` scores rows that it does not learn (see `early_stopping`), for rows
+        that do not have one norm, as tf-idf rows have, and with RMSProp, Adam and AdamW for all;
+        not with the "adaptive" rate. Elsewhere nothing is averaged.
     n_jobs : int or None, default=None
         Threads that share the outputs (one-vs-rest classes, labels or targets, if there are more
         than a vector of the processor holds, 4 to 16), the models of ``eta0="search"`` in
@@ -241,13 +256,18 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
     eta0_ : float
         The learning rate that `eta0` led to, and with the 'adaptive' schedule training. Of several
         rates side by side it is the mean, weighted by `mixture_weights_`.
-    mixture_weights_ : ndarray of shape (8,)
-        After `partial_fit` with ``eta0='search'`` only: the weights of the eight models, whose mean
-        is this model. Their sum is 1. `coef_`, `intercept_`, `optimizer_state_` and
-        `effective_learning_rate_` are such means, too, and averages are means of averages. A model
-        that a step would have made infinite keeps the weight 0.
-    mixture_rates_ : ndarray of shape (8,)
+    mixture_weights_ : ndarray of shape (n_models,)
+        After `partial_fit` with ``eta0='search'``, or 'auto' that has not settled yet, only: the
+        weights of the models, whose mean is this model. Their sum is 1. `coef_`, `intercept_`,
+        `optimizer_state_` and `effective_learning_rate_` are such means, too, and averages are
+        means of averages. A model that a step would have made infinite keeps the weight 0.
+    mixture_rates_ : ndarray of shape (n_models,)
         The learning rates of these models.
+    mixture_memories_ : ndarray of shape (n_models,)
+        The `rho` of these models, with an optimizer that has one. Weights that move to models with
+        a `rho` below the others' tell of rows that change.
+    mixture_eps_ : ndarray of shape (n_models,) or (n_models, n_targets)
+        The `eps` of these models.
     eps_ : float
         The number that `eps` led to.
     loss_curve_ : list of float
@@ -308,6 +328,8 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
        Uncertainty in Artificial Intelligence.
     .. [7] McMahan H. B. et al. (2013). Ad click prediction: a view from the trenches. KDD.
     .. [8] Vovk V. (1990). Aggregating strategies. Conference on Computational Learning Theory.
+    .. [9] Shamir O., Zhang T. (2013). Stochastic gradient descent for non-smooth optimization:
+       convergence results and optimal averaging schemes. ICML.
 
     Examples
     --------

@@ -4,12 +4,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
 from sklearn.base import clone
 from sklearn.utils import _safe_indexing
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import _check_method_params
 
 from ..data.check import check_weights
+from ..data.new_rows import part_as_new
 from .ours import class_weight_of, rows_of, see, see_again
 from .pipelines import Transformed
 from .scorers import RowsToScore
@@ -81,6 +83,9 @@ class RowsOfFolds:
 class SharedRows(RowsOfFolds):
     """The rows of a search without transformers, which all folds share.
 
+    Those held out are scored as new rows, see `part_as_new`. In a pipeline the transformers of a
+    fold see to that, which do not know these rows.
+
     Parameters
     ----------
     given : Given
@@ -93,12 +98,6 @@ class SharedRows(RowsOfFolds):
         X, _ = see(clone(model), given.X, given.y)
         weight, self._offset = _weight_and_offset_of_model(given.fit_params)
         self._weight = check_weights(weight, X)
-
-    def example(self, model):
-        """A model, and rows that tell of automatic rates and strengths: all of them."""
-        X, y = see(model, self._given.X, self._given.y)
-        training = rows_of(model, X, y, self._weight, offset=self._offset)
-        return model, training, training.with_weight(np.arange(training.n_rows))
 
     def parts(self, model):
         given = self._given
@@ -114,15 +113,18 @@ class SharedRows(RowsOfFolds):
 
     def _part(self, model, fold):
         given, training = self._given, self._training
+        learned, _ = given.splits[fold]
         scored = []
         for rows in given.scored(fold):
             X = _safe_indexing(given.X, rows) if given.has_scorers else None
             y = _safe_indexing(given.y, rows)
-            data = training.part(rows)
+            data = part_as_new(training, training.with_weight(learned), rows)
+            has_changed = data.indices.size < np.diff(training.indptr)[rows].sum()
+            if has_changed and (isinstance(X, np.ndarray) or sp.issparse(X)):
+                X = data.rows_like(X)
             data = replace(data, class_weight=class_weight_of(model, self._y[rows]))
             loss = given.loss_on(data, rows)
             scored.append(RowsToScore(fold, X, y, X, loss, given.params_of(rows)))
-        learned, _ = given.splits[fold]
         training = replace(training, class_weight=class_weight_of(model, self._y[learned]))
         rows = _with_weight(training, learned, fold)
         return Part(model, training, rows, self._features, model, scored)
@@ -151,11 +153,6 @@ class TransformedRows(RowsOfFolds):
             )
             for fold, (learned, _) in enumerate(given.splits)
         )
-
-    def example(self, model):
-        """A model, and rows that tell of automatic rates and strengths: those of the first fold."""
-        part = self._part(model, 0)
-        return part.model, part.training, part.rows
 
     def _part(self, model, fold):
         given, transformed, model = self._given, self._transformed[fold], clone(model)

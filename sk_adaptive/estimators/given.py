@@ -17,7 +17,7 @@ from sklearn.utils.validation import _check_method_params, _num_samples
 from ..data.check import check_offset, check_weights
 from ..data.training_data import NO_WEIGHTS
 from ..training.validation import ValidationLoss, takes_weights
-from .ours import one_split_of, ours
+from .ours import in_own_units, one_split_of, ours
 from .pipelines import last_step_of
 from .scorers import LossScorer
 
@@ -76,7 +76,7 @@ class Given:
             data, sample_weight=weight, offset=check_offset(offset, rows.size, data.n_outputs)
         )
         # the folds have the threads
-        return ValidationLoss(data, n_jobs=1)
+        return ValidationLoss(in_own_units(data), n_jobs=1)
 
 
 def given_to(search, X, y, params, scorer):

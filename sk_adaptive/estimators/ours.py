@@ -69,6 +69,12 @@ def rows_of(model, X, y, sample_weight, **named):
     return model._training_data(model._targets, X, y, sample_weight, **named)
 
 
+def in_own_units(training):
+    """`TrainingData` in which each of several targets counts in its own unit."""
+    rows = training.with_weight(np.arange(training.n_rows, dtype=np.int64))
+    return training.in_shares(training.target_type.shares(training, rows))
+
+
 def check(model):
     """Refuse parameters that are not valid, or don't go together."""
     model._validate_params()

@@ -10,7 +10,7 @@ from sklearn.metrics._scorer import _BaseScorer, _PassthroughScorer
 from sklearn.utils.metadata_routing import MetadataRequest
 
 from .base import PRECISIONS, NameOfScorer
-from .ours import predicts_as_ours, rows_of, see_again
+from .ours import in_own_units, predicts_as_ours, rows_of, see_again
 from .pipelines import Recorder, last_step_of, with_last_step
 
 
@@ -18,7 +18,7 @@ class LossScorer:
     """``scoring="loss"``: the negative mean of the losses of rows, without the penalty.
 
     Sample weights and class weights are part of it. 'balanced' class weights are those of the rows
-    that are scored.
+    that are scored. So are the units of several targets, in which each of them counts.
     """
 
     def __call__(self, estimator, X, y, sample_weight=None, offset=None):
@@ -27,7 +27,8 @@ class LossScorer:
             recorder = Recorder(model).fit(None)
             X = with_last_step(estimator, recorder).predict(X)
         (raw_predictions,) = model._raw_predictions(X, offset=offset)
-        rows = rows_of(model, *see_again(model, X, y, PRECISIONS), sample_weight)
+        X, y = see_again(model, X, y, PRECISIONS)
+        rows = in_own_units(rows_of(model, X, y, sample_weight, offset=offset))
         losses = rows.loss.row_losses(
             rows.targets, raw_predictions.astype(np.float64, copy=False), rows.class_weight
         )
@@ -146,7 +147,7 @@ class ScoreSideBySide:
         if len(places) == 1:
             raw_predictions = rows.loss.raw_predictions(record.model_of(places[0]))
             return [self._scores_by(next(raw_predictions), record, places[0], rows)]
-        raw_predictions = rows.loss.raw_predictions(record.model, record.members.size)
+        raw_predictions = rows.loss.raw_predictions(record.weights, record.members.size)
         return [
             self._scores_by(raw, record, place, rows)
             for place, raw in enumerate(raw_predictions)

@@ -53,10 +53,12 @@ class AdaptiveGridSearchCV(PredictsBest):
     estimator : estimator or Pipeline
         One of the two estimators, or a pipeline that ends in one. `fit` works on copies.
     param_grid : dict, list of dict or 'auto', default='auto'
-        The values to try, as in GridSearchCV. 'auto': a third of the automatic learning rate, that
-        rate and three times as much, each with 1, 10, 100 and 1000 times the automatic strength of
-        the penalty. What is automatic is derived from all rows, in a pipeline from those that the
-        first fold learns.
+        The values to try, as in GridSearchCV. 'auto': twelve candidates of multiples of what is
+        automatic, each with the automatic strength of the penalty and 10,000 times as much. With
+        the automatic `eps` a third of the automatic learning rate, that rate and three times as
+        much; with ten times `eps` the latter two; with a hundred times the last. With exact
+        'rmsprop', 'adam' and 'adamw' the rates are three times as large. What is automatic is
+        derived from the rows that a fold learns.
     scoring : str, callable, list, tuple, dict or None, default='loss'
         The score on the rows held out. 'loss' is the negative mean of the estimator's losses,
         without the penalty; sample weights and class weights are part of it. Everything else is as
@@ -94,7 +96,8 @@ class AdaptiveGridSearchCV(PredictsBest):
         share of the time of the pass, and of its transformers.
     best_estimator_ : estimator
         The estimator with the best parameters, which has learned all rows, for as many epochs as
-        were best. Its `max_iter` is that number.
+        were best. Its `max_iter` is that number. Its `average` is 'suffix' if the means of the
+        candidates' last weights were scored.
     best_params_ : dict
         The parameters of the best candidate.
     best_score_ : float
@@ -130,7 +133,17 @@ class AdaptiveGridSearchCV(PredictsBest):
     ``scoring='loss'`` less than `tol` times the loss of the best constant. Otherwise each candidate
     learns each fold as `fit` does without early stopping, and is scored once, as by GridSearchCV.
 
-    Other parameters form groups, which are trained one after the other. There is no
+    Where the number of epochs is found, ``average='auto'`` scores means of weights as `fit` does.
+    ``normalize='auto'`` scales columns of candidates whose `eta0`, `eps` and `alpha` are automatic,
+    by the rows that a fold learns; for numbers there is 'standardize'. In rows of one norm, as
+    those of text have, a word that no row to learn has is not scored, and the row gets its norm
+    back: so is a new row, as its vectorizer does not know that word. In a pipeline the transformers
+    of the fold see to that. Scorers that ask for predictions get those of such rows; a function
+    gets the rows themselves, if X is an array or a sparse matrix.
+
+    Other parameters form groups, which are trained one after the other. So do candidates whose
+    columns are scaled and others, and those of whom a number is derived from the rows and those
+    with both `eta0` and `eps` given. There is no
     ``learning_rate='adaptive'``, with which each candidate would divide its rate at another epoch.
     Candidates of an exact 'adamw' whose ``eta0 * alpha`` differ can't share a pass either. They are
     trained one after the other, as exactly and not as fast.
@@ -150,7 +163,7 @@ class AdaptiveGridSearchCV(PredictsBest):
     >>> model = make_pipeline(StandardScaler(), AdaptiveSGDClassifier(random_state=0))
     >>> search = AdaptiveGridSearchCV(model, cv=3).fit(X, y)
     >>> sorted(search.best_params_)
-    ['adaptivesgdclassifier__alpha', 'adaptivesgdclassifier__eta0']
+    ['adaptivesgdclassifier__alpha', 'adaptivesgdclassifier__eps', 'adaptivesgdclassifier__eta0']
     >>> len(search.cv_results_["params"])
     12
     >>> print(f"{(search.predict(X) == y).mean():.2f}")

@@ -10,7 +10,7 @@ from sklearn import get_config
 from .._threads import Threads, n_threads_of
 from ..data.check import ROWS_OF_RATE
 from ..data.columns import NO_COLUMNS, columns_of, standardised
-from ..model.hyperparameters import divides_by_largest, hyperparameters_of
+from ..model.hyperparameters import divides_by_largest, hyperparameters_of, multiple_of
 from ..model.mixture import ROWS_OF_SEARCH, Mixture, as_it_goes_on, kind_of_model
 from ..model.served import ServedModel
 from ..training.epochs import OVERFLOW_ADVICE
@@ -24,6 +24,9 @@ from ..training.start import (
 )
 from ..training.steps import Learned, TrainingFailure, learn_all
 from .locking import parameter_names, unchanged_if_it_fails
+
+# Of more outputs "auto" compares no rates: their records would take too much memory.
+MOST_OUTPUTS = 256
 
 PRECISIONS = [np.float64, np.float32]
 
@@ -101,7 +104,7 @@ class LearnsStreams:
         return training, rows
 
     def _compares_rates(self, training):
-        """Whether losses tell which of two rates is better; a search is refused where not."""
+        """Whether rates are to be compared; a search is refused where losses can't tell them."""
         compares = training.target_type.compares_models(training)
         if self.eta0 == "search" and not compares:
             raise ValueError(
@@ -109,7 +112,7 @@ class LearnsStreams:
                 f"loss={self.loss!r} is 0 for a model that predicts 0: set eta0 to 'auto' or "
                 "a number."
             )
-        return compares
+        return compares and (self.eta0 == "search" or training.n_outputs <= MOST_OUTPUTS)
 
     def _is_settled(self, hyperparameters):
         """Whether rows have told what they are to tell."""
@@ -137,13 +140,14 @@ class LearnsStreams:
         model = self._model
         before = model.hyperparameters
         ends_search = isinstance(model, Mixture) and before.rate_is == "auto"
-        ends_search = ends_search and not (compares and isinstance(self.eta0, str))
+        ends_search = ends_search and not (compares and self.eta0 in ("auto", "search"))
         if ends_search and model.is_alike(hyperparameters_of(self, before.scales, before.eta0)):
             model = model.settled()
             before = model.hyperparameters
         # A rate that rows or "adaptive" have settled stays; a new number replaces it.
         settled = isinstance(self.eta0, str) or self.learning_rate == "adaptive"
-        eta0 = before.eta0 if settled else float(self.eta0)
+        multiple = multiple_of(self.eta0) or before.multiple
+        eta0 = before.eta0 * (multiple / before.multiple) if settled else float(self.eta0)
         hyperparameters = hyperparameters_of(self, before.scales, eta0)
         if self._is_settled(hyperparameters) and model.is_same_kind(hyperparameters):
             check_decay(self, hyperparameters)

@@ -84,17 +84,17 @@ def check_controls(estimator):
     controls = controls_of(estimator)
     if controls is None:
         return
-    if controls.has_unit and estimator.normalize is True:
+    if controls.has_unit and estimator.normalize not in (False, "auto"):
         raise ValueError(
             "bounds other than 0 and infinity belong to the features as given, and "
-            "normalize=True learns them over sizes that are not known yet: set normalize to False "
+            f"normalize={estimator.normalize!r} learns them in other units: set normalize to False "
             "or 'auto'."
         )
     spec = OPTIMIZERS[estimator.optimizer]
     if estimator.sparse_update == "masked" or not spec.has_momentum:
         return
     penalised = estimator.penalty is not None and estimator.alpha != 0
-    averages = estimator.average != "auto" and estimator.average
+    averages = not isinstance(estimator.average, str) and estimator.average
     if controls.has_bounds and (penalised or averages):
         what, other = ("a penalty", "penalty=None") if penalised else ("average", "average=False")
         raise ValueError(

@@ -33,6 +33,8 @@ class Scales(NamedTuple):
         Of several targets, over the geometric means that `gradient` and `coef` then are.
     shares : tuple of float
         Factors of the losses of several targets.
+    eps : float
+        What has been found to suit, times the eps that the others tell.
     """
 
     intercept: float = 1.0
@@ -42,6 +44,7 @@ class Scales(NamedTuple):
     gradients: tuple = ()
     coefs: tuple = ()
     shares: tuple = ()
+    eps: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,8 @@ class Hyperparameters:
         The learning rate, as "auto" or "adaptive" have made it; 0 before "auto" has seen a row.
     rates : tuple of float
         Where several targets have automatic rates, what each is over `eta0`.
+    multiple : float
+        How many times the automatic rate was asked for.
     eps, l1, l2 : float or tuple of float
     power_t : float
         0 for a constant rate.
@@ -69,6 +74,8 @@ class Hyperparameters:
         The step whose weights are the first in the average; 0: there is none.
     parameters : dict of str to float
         What the optimizer takes besides. `rho` may be a tuple, too.
+    automatic : tuple of str
+        Of "eps" and "rho" those that nobody has given.
     controls : Controls or None
         What coefficients have to keep to, in the unit of the features as given.
     """
@@ -86,6 +93,8 @@ class Hyperparameters:
     average: int
     parameters: dict
     rates: tuple = ()
+    multiple: float = 1.0
+    automatic: tuple = ()
     controls: Controls | None = None
 
     @property
@@ -98,10 +107,9 @@ class Hyperparameters:
         return self.spec.ages and self.sparse_update == "exact"
 
     @property
-    def turns_signs(self):
-        """Whether a decay of its own would turn the signs of weights."""
-        decay = np.max(np.multiply(self.by_output().eta0, self.l2))
-        return self.spec.decoupled and decay >= 1
+    def forgets(self):
+        """Whether sums are forgotten by occurrences."""
+        return self.spec.forgets and bool(np.min(self.parameters["rho"]) < 1)
 
     def with_numbers(self, **numbers):
         return replace(self, **numbers)
@@ -137,6 +145,29 @@ class Hyperparameters:
 BY_OUTPUT = ("eta0", "eps", "l1", "l2")
 
 
+def multiple_of(value):
+    """How many times the automatic number a parameter asks for; None where it is a number itself.
+
+    ``"3*auto"`` is three times as much, as ``"1.25*mean"`` is in scikit-learn's SelectFromModel.
+
+    Raises
+    ------
+    ValueError
+        If it is a string, and no multiple.
+    """
+    if value is None:
+        return 1.0
+    if not isinstance(value, str):
+        return None
+    if value in ("auto", "search"):
+        return 1.0
+    factor, star, automatic = value.partition("*")
+    factor = float(factor)
+    if star + automatic != "*auto" or not 0 < factor < np.inf:
+        raise ValueError(f"{value!r} is no multiple of 'auto'.")
+    return factor
+
+
 def divides_by_largest(estimator):
     """Whether features are divided by the largest size they have had."""
     return not isinstance(estimator.normalize, str) and bool(estimator.normalize)
@@ -158,30 +189,33 @@ def hyperparameters_of(estimator, scales, eta0):
     gradient = _by_target(scales.gradient or 1.0, scales.gradients)
     coef = _by_target(scales.coef, scales.coefs)
     shares = _by_target(1.0, scales.shares)
-    eps = estimator.eps
-    if eps is None:
+    multiple = multiple_of(estimator.eps)
+    if multiple is None:
+        # the gradients of a target are multiplied by its share
+        eps = estimator.eps * shares**spec.eps_power
+    else:
         # of a feature that one row of a batch has
         gradient_of_step = gradient / scales.rows_a_step
-        eps = spec.eps[estimator.sparse_update] * gradient_of_step**spec.eps_power
-    else:
-        # the gradients of a target are multiplied by its share
-        eps = eps * shares**spec.eps_power
+        multiple *= scales.eps
+        eps = multiple * spec.eps[estimator.sparse_update] * gradient_of_step**spec.eps_power
     l1, l2 = _penalties_of(estimator, scales, gradient, coef, shares)
     return Hyperparameters(
         optimizer=estimator.optimizer,
         sparse_update=estimator.sparse_update,
         normalize=divides_by_largest(estimator),
-        rate_is=estimator.eta0 if isinstance(estimator.eta0, str) else "given",
+        rate_is=estimator.eta0 if estimator.eta0 in ("auto", "search") else "given",
         scales=scales,
         eta0=float(eta0),
         eps=_numbers(eps),
         l1=l1,
         l2=l2,
         power_t=float(estimator.power_t) if estimator.learning_rate == "invscaling" else 0.0,
-        # "auto" has no part in the records
-        average=0 if estimator.average == "auto" else min(int(estimator.average), LAST_STEP),
+        # "auto" and "suffix" have no part in the records
+        average=0 if isinstance(estimator.average, str) else min(int(estimator.average), LAST_STEP),
         parameters={name: _parameter(estimator, name) for name in spec.parameters},
         rates=scales.coefs if isinstance(estimator.eta0, str) else (),
+        multiple=multiple_of(estimator.eta0) or 1.0,
+        automatic=tuple(name for name in ("eps", "rho") if getattr(estimator, name) is None),
         controls=controls_of(estimator),
     )
 
@@ -208,12 +242,15 @@ def _penalties_of(estimator, scales, gradient, coef, shares):
         return 0.0, 0.0
     l1_share = {"l2": 0.0, "l1": 1.0}.get(estimator.penalty, estimator.l1_ratio)
     decoupled = OPTIMIZERS[estimator.optimizer].decoupled
-    if estimator.alpha != "auto":
+    multiple = multiple_of(estimator.alpha)
+    if multiple is None:
         l1 = l2 = float(estimator.alpha) * (1.0 if decoupled else shares)
     elif decoupled:
         # A decay of the weights has no unit of the loss, but the inverse one of the rate.
-        l1, l2 = AUTOMATIC_ALPHA, AUTOMATIC_ALPHA / scales.coef
+        l1 = multiple * AUTOMATIC_ALPHA
+        l2 = l1 / scales.coef
     else:
         # The penalty's gradient on a typical coefficient is a share of the loss's.
-        l1, l2 = AUTOMATIC_ALPHA * gradient, AUTOMATIC_ALPHA * gradient / coef
+        l1 = multiple * AUTOMATIC_ALPHA * gradient
+        l2 = l1 / coef
     return _numbers(l1 * l1_share), _numbers(l2 * (1 - l1_share))

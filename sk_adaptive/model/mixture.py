@@ -7,18 +7,10 @@ import numpy as np
 
 from .first_rows import N_FIRST, Memory, first_row_dtype, have_come_again, weights_before
 from .model import Model
+from .settings import first_settings
 
 # eta0="auto" settles after so many rows on the rate that has predicted best.
 ROWS_OF_SEARCH = 1 << 15
-
-# partial_fit searches so many rates, each twice the one before. They are the automatic one times
-# powers of 2, for the products with them to be exact.
-N_RATES = 8
-# What the least is the power of: where moments age, a single pass wants more.
-LEAST_POWER, LEAST_POWER_AGED = -4, -2
-# The models of so many start with equal weights, each larger one with half the weight of the one
-# before: they spoil the mean of the first rows.
-N_EQUAL = 5
 
 # Of the weights of all models, the part that is handed out anew after each step. The more, the
 # sooner another rate takes over when the stream changes, and the more the others disturb.
@@ -26,18 +18,6 @@ SHARE = 1e-4
 
 # Features that are read at once: all of them, of all models, would take several times the memory.
 FEATURES_AT_ONCE = 1 << 14
-
-
-def first_multiples(hyperparameters):
-    """The rates that a search starts with, over the automatic one."""
-    least = LEAST_POWER_AGED if hyperparameters.spec.ages else LEAST_POWER
-    return 2.0 ** np.arange(least, least + N_RATES)
-
-
-def first_weights(n_models):
-    """The weights of the models before anything is learned."""
-    weights = 2.0 ** np.minimum(0, N_EQUAL - 1 - np.arange(n_models))
-    return weights / weights.sum()
 
 
 def kind_of_model(hyperparameters, compares):
@@ -76,8 +56,8 @@ class Mixture(Model):
 
     Attributes
     ----------
-    multiples : float64 ndarray of shape (n_models,)
-        The rates of the models over ``hyperparameters.eta0``.
+    settings : array of shape (n_models,) and the type `SETTING`
+        What the models differ by.
     weights : float64 ndarray of shape (n_models,)
         Of the mean. The weight 0 is that of a model that is out for good.
     handed_out : float64 ndarray of shape (n_models,)
@@ -99,15 +79,15 @@ class Mixture(Model):
         after how many steps it is seen whether they still do.
     """
 
-    SMALL_ARRAYS = (*Model.SMALL_ARRAYS, "multiples", "weights", "unit", "first_rows", "pause")
+    SMALL_ARRAYS = (*Model.SMALL_ARRAYS, "settings", "weights", "unit", "first_rows", "pause")
 
-    def __init__(self, hyperparameters, *arguments, multiples=None, **named):
-        if multiples is None:
-            multiples = first_multiples(hyperparameters)
-        self.multiples = multiples
-        self.weights = first_weights(multiples.size)
+    def __init__(self, hyperparameters, *arguments, settings=None, **named):
+        if settings is None:
+            settings = first_settings(hyperparameters)
+        self.settings = settings
+        self.weights = settings["first_weight"] / settings["first_weight"].sum()
         self.unit = np.zeros(2)
-        self.first_rows = np.zeros(N_FIRST, first_row_dtype(multiples.size))
+        self.first_rows = np.zeros(N_FIRST, first_row_dtype(settings.size))
         self.pause = np.zeros(2, np.int64)
         self.begin_mixing()
         super().__init__(hyperparameters, *arguments, **named)
@@ -122,20 +102,39 @@ class Mixture(Model):
     def _count(self):
         alive = self.weights > 0
         self.complete = bool(alive.all())
-        first = first_weights(self.n_models) * alive
+        first = self.settings["first_weight"] * alive
         self.handed_out = self.share * (first / first.sum())
 
     @property
     def n_models(self):
-        return self.multiples.size
+        return self.settings.size
 
     @property
     def rates(self):
         """The learning rate of each model."""
         # An infinite one times a gradient of 0 would be no number.
         with np.errstate(over="ignore"):
-            rates = self.hyperparameters.eta0 * self.multiples
+            rates = self.hyperparameters.eta0 * self.settings["rate"]
             return np.minimum(rates, np.finfo(self.dtype).max / 2)
+
+    @property
+    def forgets(self):
+        return self.hyperparameters.spec.forgets and bool(np.min(self.memories) < 1)
+
+    @property
+    def memories(self):
+        """The `rho` of each model."""
+        numbers, rho = self.hyperparameters, self.settings["rho"]
+        is_common = "rho" not in numbers.automatic or np.isnan(rho)
+        return np.where(is_common, numbers.parameters["rho"], rho)
+
+    @property
+    def eps(self):
+        """The `eps` of each model, or of each of its targets: (n_models,) or with these."""
+        numbers = self.hyperparameters
+        if "eps" not in numbers.automatic:
+            return np.broadcast_to(numbers.eps, (self.n_models, *np.shape(numbers.eps)))
+        return np.multiply.outer(self.settings["eps"], numbers.eps)
 
     @property
     def learning_rate(self):
@@ -144,12 +143,14 @@ class Mixture(Model):
 
     def by_output(self):
         numbers, shape = self.hyperparameters, (self.n_models, self.n_outputs)
-        eps, l1, l2 = (
-            np.broadcast_to(value, shape).ravel() for value in (numbers.eps, numbers.l1, numbers.l2)
-        )
+        l1, l2 = (np.broadcast_to(value, shape).ravel() for value in (numbers.l1, numbers.l2))
+        eps = np.broadcast_to(self.eps.reshape(self.n_models, -1), shape).ravel()
+        parameters = numbers.parameters
+        if numbers.spec.forgets:
+            parameters = parameters | {"rho": np.repeat(self.memories, self.n_outputs)}
         if numbers.spec.decoupled and numbers.eta0:
             # A decay of its own has the rate of eta0 in all models.
-            multiples = np.repeat(self.multiples, self.n_outputs)
+            multiples = np.repeat(self.settings["rate"], self.n_outputs)
             if numbers.rates:
                 multiples = multiples * np.tile(numbers.rates, self.n_models)
             l1, l2 = l1 / multiples, l2 / multiples
@@ -158,7 +159,9 @@ class Mixture(Model):
             with np.errstate(over="ignore"):
                 rates = np.minimum(rates * np.array(numbers.rates), np.finfo(self.dtype).max / 2)
         eta0 = np.broadcast_to(rates, shape).ravel()
-        return numbers.with_numbers(eta0=eta0, eps=eps, l1=l1, l2=l2, rates=())
+        return numbers.with_numbers(
+            eta0=eta0, eps=eps, l1=l1, l2=l2, rates=(), parameters=parameters
+        )
 
     def mean(self, values):
         by_model = values.reshape(self.n_models, self.n_outputs, *values.shape[1:])
@@ -189,7 +192,7 @@ class Mixture(Model):
             self.dtype,
             scale=self.scale,
             columns=self.columns,
-            multiples=self.multiples,
+            settings=self.settings,
         )
         for name in ("weights", "unit", "first_rows", "pause"):
             getattr(other, name)[...] = getattr(self, name)
@@ -215,6 +218,19 @@ class Mixture(Model):
         if not self.unit.all():
             weights = training.sample_weight
             self.unit[...] = weights[weights > 0].mean() if weights.any() else 1.0
+
+    def _of_model(self, number):
+        """The hyperparameters of one of the models, as if they were given."""
+        numbers = self.hyperparameters
+        parameters = dict(numbers.parameters)
+        if numbers.spec.forgets:
+            parameters["rho"] = float(self.memories[number])
+        eps = self.eps[number]
+        return numbers.with_numbers(
+            eta0=float(self.rates[number]),
+            eps=tuple(eps.tolist()) if eps.ndim else float(eps),
+            parameters=parameters,
+        )
 
     # -- rows that come again --
 
@@ -298,13 +314,13 @@ class Mixture(Model):
             outputs = np.arange(place * self.n_outputs, (place + 1) * self.n_outputs)
             model = self.part(outputs, touched)
             model.progressive_loss[...] = self.progressive_loss
-            numbers = self.hyperparameters.with_numbers(eta0=float(self.rates[place]))
+            numbers = self._of_model(place)
             if not numbers.spec.decoupled:
                 model.hyperparameters = numbers
                 return model
             # a rate may be too large for this decay, as that of "auto" is not
             with suppress(ValueError):
-                if not numbers.turns_signs:
+                if numbers.eta0 * np.max(numbers.l2) < 1:
                     return model.successor(numbers)
         raise AssertionError("the automatic rate has been refused")
 

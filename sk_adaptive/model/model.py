@@ -10,6 +10,7 @@ from .._threads import LEAST_COEFFICIENTS, Threads, n_threads_of, parts_of
 from ..data.columns import NO_COLUMNS
 from ..kernel.optimizers import kernel
 from .hyperparameters import BY_OUTPUT
+from .readout import product_of_entries
 from .records import (
     allocate,
     copy_of,
@@ -86,7 +87,8 @@ class Model:
         if hyperparameters.controls is not None:
             hyperparameters.controls.check(n_features)
         self.hyperparameters = hyperparameters
-        self.records = allocate(n_features, record_dtype(hyperparameters, n_all, dtype))
+        record = record_dtype(hyperparameters, n_all, dtype, self.forgets)
+        self.records = allocate(n_features, record)
         self.intercept = np.zeros((3, n_all))
         self.clock = new_clock()
         self.intercept_integral = np.zeros(n_all)
@@ -107,6 +109,11 @@ class Model:
     @property
     def n_models(self):
         return 1
+
+    @property
+    def forgets(self):
+        """Whether sums are forgotten by occurrences."""
+        return self.hyperparameters.forgets
 
     @property
     def n_outputs(self):
@@ -288,7 +295,7 @@ class Model:
         if n_entries >= X.shape[1] // ENTRY_COST:
             return None
         features = np.ascontiguousarray(X.indices[:n_entries], np.int32)
-        return partial(_product_of_entries, X, self.coefficients(features))
+        return partial(product_of_entries, X, self.coefficients(features))
 
     # -- other models made of it --
 
@@ -445,15 +452,3 @@ class Model:
 
 def _kind_of(hyperparameters):
     return hyperparameters.optimizer, hyperparameters.sparse_update, hyperparameters.normalize
-
-
-def _product_of_entries(X, weights):
-    """X @ coef.T, bit for bit, from the weights of each entry's feature, (n_outputs, n_entries)."""
-    n_rows, n_entries = X.shape[0], weights.shape[1]
-    data = X.data[:n_entries]
-    if n_rows == 1:
-        # in turn from the left, as a sparse product does
-        sums = np.cumsum(weights * data, axis=1)
-        return sums[:, -1:].T if n_entries else np.zeros((1, sums.shape[0]), sums.dtype)
-    places = sp.csr_matrix((data, np.arange(n_entries), X.indptr), (n_rows, n_entries))
-    return places @ weights.T

@@ -1,6 +1,7 @@
-"""What the textbook has, read out of records."""
+"""What is read out of records: the textbook's moments, and products with few rows."""
 
 import numpy as np
+import scipy.sparse as sp
 
 
 def textbook_moments(model):
@@ -40,3 +41,15 @@ def _moments_of_all(model):
             values *= numbers.parameters[moment.memory] ** (model.t - records["last_step"])
         moments[moment.name] = values
     return moments
+
+
+def product_of_entries(X, weights):
+    """X @ coef.T, bit for bit, from the weights of each entry's feature, (n_outputs, n_entries)."""
+    n_rows, n_entries = X.shape[0], weights.shape[1]
+    data = X.data[:n_entries]
+    if n_rows == 1:
+        # in turn from the left, as a sparse product does
+        sums = np.cumsum(weights * data, axis=1)
+        return sums[:, -1:].T if n_entries else np.zeros((1, sums.shape[0]), sums.dtype)
+    places = sp.csr_matrix((data, np.arange(n_entries), X.indptr), (n_rows, n_entries))
+    return places @ weights.T

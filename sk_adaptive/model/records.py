@@ -18,7 +18,7 @@ def new_clock():
     return np.array((0, 0.0, np.inf), CLOCK)
 
 
-def record_dtype(hyperparameters, n_outputs, dtype):
+def record_dtype(hyperparameters, n_outputs, dtype, forgets):
     """The record of one feature, padded so that it does not straddle cache lines.
 
     ``coef`` is the weight, for an exactly lazy momentum the carried one, unless the moments tell
@@ -40,7 +40,7 @@ def record_dtype(hyperparameters, n_outputs, dtype):
     if not spec.weight_is_derived:
         fields.append(("coef", dtype, outputs))
     fields += [(moment.field, dtype, outputs) for moment in spec.moments]
-    if penalised and spec.weight_is_derived and np.min(hyperparameters.parameters["rho"]) < 1:
+    if forgets and penalised and spec.weight_is_derived:
         fields.append(("forgotten", dtype, outputs))
     if charged and spec.metric == "stored":
         fields.append(("inverse_metric", dtype, outputs))

@@ -10,6 +10,7 @@ from .mixture import Mixture
 from .model import Model
 from .records import CLOCK, record_dtype
 from .served import ServedModel
+from .settings import SETTING
 
 VERSION = 6
 
@@ -77,7 +78,7 @@ def _require_arrays(parts, **expected):
 
 
 def _learner(numbers, parts, n_features):
-    is_mixture = "multiples" in parts
+    is_mixture = "settings" in parts
     model = object.__new__(Mixture if is_mixture else Model)
     model.__dict__.update(scale=None, clock_rate=None, _optimizer=None)
     model.__dict__.update(parts, hyperparameters=numbers)
@@ -95,7 +96,7 @@ def _learner(numbers, parts, n_features):
         each = np.float64, (n_models,)
         _require_arrays(
             parts,
-            multiples=each,
+            settings=(SETTING, (n_models,)),
             weights=each,
             unit=(np.float64, (2,)),
             first_rows=(first_row_dtype(n_models), (N_FIRST,)),
@@ -111,7 +112,9 @@ def _learner(numbers, parts, n_features):
     if numbers.controls is not None:
         _require_controls(numbers.controls, n_features)
     records = model.records
-    expected = [record_dtype(numbers, n_outputs, np.dtype(dtype)) for dtype in ("f4", "f8")]
+    expected = [
+        record_dtype(numbers, n_outputs, np.dtype(dtype), model.forgets) for dtype in ("f4", "f8")
+    ]
     dtype = expected[records.dtype == expected[1]]
     _require_arrays(parts, records=(dtype, (n_features,)))
     _require_arrays(parts, columns=(COLUMN, (np.size(parts["columns"]),)))

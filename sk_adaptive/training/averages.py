@@ -11,6 +11,13 @@ TIMES_AN_EPOCH = 4
 POWER = 3
 
 
+def pieces_of(order, batch_size):
+    """The rows of an epoch in pieces, after each of which weights are taken in."""
+    n_batches = -(-order.size // batch_size)
+    size = batch_size * max(1, -(-n_batches // TIMES_AN_EPOCH))
+    return [order[start : start + size] for start in range(0, order.size, size)]
+
+
 class RunningMean:
     """The mean of the weights that a model has had, each by its time (Shamir and Zhang 2013).
 
@@ -31,17 +38,17 @@ class RunningMean:
     def learn(self, parts, order, learned):
         """Let the parts learn an epoch, and take their weights in; see `ModelInParts.learn`."""
         self._parts = parts
-        n_batches = -(-order.size // parts.batch_size)
-        size = parts.batch_size * max(1, -(-n_batches // TIMES_AN_EPOCH))
-        for start in range(0, order.size, size):
+        for rows in pieces_of(order, parts.batch_size):
             piece = Learned()
-            parts.learn(order[start : start + size], piece)
+            parts.learn(rows, piece)
             learned.n_rows += piece.n_rows
             so_far = learned.losses
             learned.losses = piece.losses if so_far is None else so_far + piece.losses
-            self._take_in(parts.coefficients(self._features), parts.intercepts())
+            self.take_in(parts)
 
-    def _take_in(self, coef, intercept):
+    def take_in(self, model):
+        """Take in the weights that a model has now."""
+        coef, intercept = model.coefficients(self._features), model.intercepts()
         self._n_taken += 1
         if self._coef is None:
             self._coef, self._intercept = coef, intercept.copy()
@@ -52,9 +59,14 @@ class RunningMean:
         self._coef += coef
         self._intercept += share * (intercept - self._intercept)
 
-    def kept(self):
-        """What `put_into` takes: the mean as of now."""
-        return self._coef.copy(), self._intercept.copy()
+    def kept(self, outputs=slice(None)):
+        """What `put_into` takes: the mean as of now, of these outputs."""
+        return self._coef[outputs].copy(), self._intercept[outputs].copy()
+
+    def keep(self, outputs):
+        """Go on with these outputs only."""
+        if self._coef is not None:
+            self._coef, self._intercept = self.kept(outputs)
 
     def put_into(self, model, kept=None):
         """Let the weights of a model be the mean, or one that was kept before."""

@@ -37,21 +37,29 @@ class Convergence:
         None: never stop.
     patience : int
         How many epochs in a row.
+    relative : float
+        Times the best value it is enough, where that is less than tol.
     """
 
     tol: float | None
     patience: int
+    relative: float = np.inf
     best: float = np.inf
     without_gain: int = 0
 
     def is_stalled(self, value):
         """Take in an epoch's value, of which less is better."""
-        if self.tol is not None and value > self.best - self.tol:
+        if self.tol is not None and value > self.best - self._least_gain():
             self.without_gain += 1
         else:
             self.without_gain = 0
         self.best = min(self.best, value)
         return self.without_gain >= self.patience
+
+    def _least_gain(self):
+        if np.isfinite(self.relative) and np.isfinite(self.best):
+            return min(self.tol, self.relative * abs(self.best))
+        return self.tol
 
 
 class Checkpoint:
@@ -104,6 +112,8 @@ class Progress:
         The objective of each epoch.
     validation_scores : list of float or None
         None without validation.
+    row_losses : ndarray or None
+        What each row that is scored adds to the loss, at the best score. None with other scores.
     best_iteration : int
         The epoch, counted from 1, of the best score.
     divisions : list of int
@@ -117,6 +127,7 @@ class Progress:
     model: object
     loss_curve: list = field(default_factory=list)
     validation_scores: list | None = None
+    row_losses: np.ndarray | None = None
     best_iteration: int = 0
     divisions: list = field(default_factory=list)
     stopped_by: str | None = None
@@ -136,6 +147,8 @@ class FitOptions:
     max_iter, n_iter_no_change : int
     tol : float or None
         In the unit of what decides on stopping.
+    relative_tol : float
+        See `Convergence.relative`.
     shuffle : bool
     seed : int
         Of the order of the rows.
@@ -166,6 +179,7 @@ class FitOptions:
     rival: list | None = None
     n_threads: int = 1
     averages: bool = False
+    relative_tol: float = np.inf
 
 
 def fit_epochs(model, training, rows, features, options, validation_score=None, task=None):
@@ -208,7 +222,7 @@ def _fit_epochs(model, training, rows, features, options, validation_score, task
     features = features if starts_anew else model.all_features()
     generator = np.random.default_rng(options.seed)
     order = rows.copy()
-    convergence = Convergence(options.tol, options.n_iter_no_change)
+    convergence = Convergence(options.tol, options.n_iter_no_change, options.relative_tol)
     progress = Progress(model)
     if validation_score is not None:
         progress.validation_scores, checkpoint = [], Checkpoint(features)
@@ -252,6 +266,7 @@ def _fit_epochs(model, training, rows, features, options, validation_score, task
                     checkpoint.keep(parts.whole())
                     best_mean = None if mean is None else mean.kept()
                 progress.best_iteration = epoch
+                progress.row_losses = getattr(validation_score, "row_losses", None)
             progress.validation_scores.append(score)
             value = -score
         if options.verbose:

@@ -52,6 +52,8 @@ class Candidate:
     ----------
     number : int
     parameters : dict
+    averages : bool
+        Whether its scores are those of the mean of its last weights.
     courses : list of Course
         Of each fold.
     convergence : Convergence
@@ -68,6 +70,7 @@ class Candidate:
 
     number: int
     parameters: dict
+    averages: bool = False
     courses: list = field(default_factory=list)
     convergence: Convergence | None = None
     means: list = field(default_factory=list)
@@ -131,10 +134,13 @@ class Fold:
         All features that occur.
     scale : ndarray of shape (n_features,) or None
         With normalize, the sizes of the features.
+    columns : array of the type `COLUMN`
+        The columns that are centred and scaled in `training`.
     starts : dict of int to (Start or Exception)
         By the number of the candidate: how it starts, or why it can't.
     options : FitOptions
-        Its `tol` is of the training objective, with None for no end by that.
+        Its `tol` is of the training objective, with None for no end by that. With `averages` the
+        means of the candidates' last weights are scored.
     score : callable
         Takes a SideBySide and places in it; returns `Course.scores`, or the exception, of each.
     n_parts : int
@@ -147,8 +153,9 @@ class Fold:
         The candidates that are still learned.
     """
 
-    def __init__(self, training, rows, features, scale, starts, options, score, n_parts):
+    def __init__(self, training, rows, features, scale, columns, starts, options, score, n_parts):
         self._training, self._features, self._scale = training, features, scale
+        self._columns, self._averages = columns, options.averages
         self._order, self._shuffle = rows.copy(), options.shuffle
         self._generator = np.random.default_rng(options.seed)
         self._tol, self._score = options.tol, score
@@ -187,7 +194,16 @@ class Fold:
     def begin(self):
         """Allocate the records."""
         self._records = [
-            SideBySide(members, starts, self._training, self._features, self._scale, clock_rate)
+            SideBySide(
+                members,
+                starts,
+                self._training,
+                self._features,
+                self._scale,
+                clock_rate,
+                self._columns,
+                self._averages,
+            )
             for members, starts, clock_rate in self._plan
         ]
 

@@ -1,16 +1,51 @@
-"""The number of epochs, and the rate, found on rows set aside; then all rows are learned."""
+"""The rate, `eps` and the number of epochs, found on rows set aside; then all rows are learned."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 
+import numpy as np
+
+from ..kernel.optimizers import OPTIMIZERS
 from .epochs import NotFinite, fit_epochs
 
-# Times the automatic rate, beside that itself.
-RATES = (3.0, 1 / 3)
+# By how many standard errors another run has to be better.
+ERRORS = 1.0
 
 
-def find_and_refit(
-    model, new_model, training, rows, all_rows, features, options, score, rates, task
-):
+@dataclass(frozen=True)
+class Trial:
+    """What a run takes, times the automatic numbers.
+
+    Attributes
+    ----------
+    rate, eps : float
+    then : tuple of Trial
+        Those to go on with where this one is better.
+    """
+
+    rate: float = 1.0
+    eps: float = 1.0
+    then: tuple = ()
+
+
+def trials_for(estimator):
+    """What to try for an estimator, in this order, with what it has as a number left alone.
+
+    With a larger eps the steps of frequent features do not shrink as soon, and those of rare ones
+    are as long as before, or a third of that.
+    """
+    if estimator.eta0 not in ("auto", "search"):
+        return ()
+    rates = (Trial(3.0, then=(Trial(9.0),)), Trial(1 / 3))
+    if estimator.eps not in (None, "auto"):
+        return rates
+    if OPTIMIZERS[estimator.optimizer].eps_power == 1:
+        return (Trial(30.0, 100.0), *rates)
+    smoother = Trial(3.0, 100.0)
+    return (Trial(3.0, 10.0, then=(smoother,)), smoother, *rates)
+
+
+def find_and_refit(model, new_model, training, plan, features, options, trials, task):
     """Learn some of the rows to find the number of epochs, and the rate, and then all.
 
     Parameters
@@ -18,22 +53,21 @@ def find_and_refit(
     model : Model
         Of the first run.
     new_model : callable
-        Takes a learning rate and returns the model that another run starts from.
-    training, features, options, score
+        Takes a `Trial` and returns the model that another run starts from.
+    training, features, options
         See `fit_epochs`.
-    rows, all_rows : int64 ndarrays
-        Without and with those set aside.
-    rates : sequence of float
-        Other rates to try, times that of the first run: for about as many epochs as that found,
-        and only until one is better.
+    plan : RowsToLearn
+    trials : sequence of Trial
+        For about as many epochs as the first run has found, and only until one is better.
     task : FitTask or None
-        Told of the epochs of the first run and of the last.
+        Told of the epochs of the first run and of the last, or where there is a sample of the last.
 
     Returns
     -------
     Progress
         Of the model of all rows, with the scores of the run that its number of epochs is from.
-        Where a callback has stopped the first run, that of its best epoch.
+        Where a callback has stopped the first run, that of its best epoch. Where there is a sample,
+        of the model of the best epoch, without the rows set aside.
 
     Raises
     ------
@@ -41,44 +75,77 @@ def find_and_refit(
         If the first of the rates leads to what is not finite.
     """
 
-    def run(model, options, rows=rows, score=score, task=None):
+    def run(model, options, rows, score, task=None):
         if options.verbose:
             print(f"Learning {rows.size} rows at the rate {model.learning_rate:.3g}")
         return fit_epochs(model, training, rows, features, options, score, task)
 
-    rate = model.learning_rate
+    scouting = replace(options, keeps_model=False)
+    if plan.sample is not None:
+        # a larger eps is for fewer rows than all
+        trials = [trial for trial in trials if trial.eps == 1]
+        if trials:
+            model = None
+            rows, score = plan.sample
+            first = run(new_model(Trial()), scouting, rows, score)
+            trial, _ = _best_of(
+                first, trials, new_model, partial(run, rows=rows, score=score), scouting
+            )
+            model = new_model(trial)
+        return run(model, options, plan.rows, plan.score, task)
     # a callback may end it, and all
-    first = run(model, replace(options, keeps_model=task is not None), task=task)
+    first = run(model, replace(options, keeps_model=task is not None), plan.rows, plan.score, task)
     if first.stopped_by == "callback":
         return first
     # the memory is needed for the next one
     first.model = model = None
-    # A rate that suits needs no more epochs: a larger one hurries, a smaller one is for what is
-    # learned in a few.
-    shorter = replace(
-        options,
-        max_iter=min(options.max_iter, first.best_iteration + 1),
-        keeps_model=False,
-        rival=first.validation_scores,
+    trial, best = _best_of(
+        first, trials, new_model, partial(run, rows=plan.rows, score=plan.score), scouting
     )
-    best, best_rate = first, rate
-    for factor in rates:
-        try:
-            other = run(new_model(factor * rate), shorter)
-        except NotFinite:
-            continue
-        if max(other.validation_scores) > max(first.validation_scores):
-            # what ended it does not count, as it was shorter
-            other.stopped_by, other.is_unfinished = first.stopped_by, False
-            best, best_rate = other, factor * rate
-            break
     # As many epochs as were best, whatever they do for the objective.
     repeat = replace(
         options, max_iter=best.best_iteration, tol=None, divisions=tuple(best.divisions)
     )
-    final = run(new_model(best_rate), repeat, all_rows, None, task)
+    final = run(new_model(trial), repeat, plan.all_rows, None, task)
     final.validation_scores = best.validation_scores
+    # what ended the run of a trial does not count, as it was shorter
     if final.stopped_by != "callback":
-        final.stopped_by = best.stopped_by
-    final.is_unfinished = best.is_unfinished
+        final.stopped_by = first.stopped_by
+    final.is_unfinished = first.is_unfinished
     return final
+
+
+def _best_of(first, trials, new_model, run, options):
+    """Try other numbers than those of a first run.
+
+    Returns
+    -------
+    trial : Trial
+    progress : Progress
+    """
+    best_trial, best = Trial(), first
+    # A rate that suits needs no more epochs: a larger one hurries, a smaller one is for what is
+    # learned in a few.
+    most = first.best_iteration + 1
+    while trials:
+        trial, *trials = trials
+        max_iter = min(options.max_iter, most)
+        shorter = replace(options, max_iter=max_iter, rival=best.validation_scores)
+        try:
+            other = run(new_model(trial), shorter)
+        except NotFinite:
+            continue
+        if _is_better(other, best):
+            best_trial, best, trials = trial, other, trial.then
+            # which may be the slower ones
+            most = other.best_iteration + options.n_iter_no_change
+    return best_trial, best
+
+
+def _is_better(progress, rival):
+    """Whether the best score is better, and by more than what another choice of rows might make."""
+    gain = max(progress.validation_scores) - max(rival.validation_scores)
+    if not gain > 0 or progress.row_losses is None:
+        return gain > 0
+    gains = rival.row_losses - progress.row_losses
+    return gain > ERRORS * np.sqrt(gains.size) * gains.std()

@@ -4,9 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 
+from ..data.columns import NO_COLUMNS
 from ..model.hyperparameters import BY_OUTPUT
 from ..model.model import Model
 from ..model.records import record_dtype
+from .averages import RunningMean, pieces_of
 from .steps import Learned, TrainingFailure, learn, learn_all
 
 # The others go on in a record of their own once there are so few of them, as to copy it takes
@@ -30,6 +32,10 @@ class SideBySide:
         With normalize, the sizes of the features.
     clock_rate : (float, float)
         See `Model`. Models of the same clock are what they are in any company.
+    columns : array of the type `COLUMN`, default=none of them
+        The columns that are centred and scaled in `training`.
+    averages : bool, default=False
+        Whether the weights of each model are to be a `RunningMean`.
 
     Attributes
     ----------
@@ -37,11 +43,23 @@ class SideBySide:
         Those that are still learning.
     model : Model
         Whose outputs are those of the first member, then those of the second, and so on.
+    mean : RunningMean or None
+        Of its weights.
     losses : float64 ndarray
         The weighted losses of the rows that each member has learned last, summed.
     """
 
-    def __init__(self, members, starts, training, features, scale, clock_rate):
+    def __init__(
+        self,
+        members,
+        starts,
+        training,
+        features,
+        scale,
+        clock_rate,
+        columns=NO_COLUMNS,
+        averages=False,
+    ):
         self.members = np.array(members)
         self._n_outputs = n_outputs = training.n_outputs
         self._features = features
@@ -55,7 +73,9 @@ class SideBySide:
             training.data.dtype,
             intercept=np.concatenate(intercepts),
             scale=scale,
+            columns=columns,
         )
+        self.mean = RunningMean(features, training.n_features) if averages else None
         self.model.clock_rate = clock_rate
         self.losses = np.zeros(self.members.size)
 
@@ -70,6 +90,15 @@ class SideBySide:
         """
         failed = []
         self.losses = np.zeros(self.members.size)
+        pieces = [rows] if self.mean is None else pieces_of(rows, training.batch_size)
+        for piece in pieces:
+            failed += self._learn(training, piece, threads)
+            if self.mean is not None and self.members.size:
+                self.mean.take_in(self.model)
+        return failed
+
+    def _learn(self, training, rows, threads):
+        failed = []
         while rows.size and self.members.size:
             learned = Learned()
             try:
@@ -105,14 +134,25 @@ class SideBySide:
             # it learns beside itself.
             places = places.repeat(2)
         self.members, self.losses = self.members[places], self.losses[places]
+        if self.mean is not None:
+            self.mean.keep(self._of(places))
         if places.size:
             self.model = self.model.part(self._of(places), self._features)
         else:
             self.model = None
 
+    @property
+    def weights(self):
+        """What has the coefficients and intercepts of all members: the mean, or the model."""
+        return self.model if self.mean is None else self.mean
+
     def model_of(self, place):
-        """A copy of one of the models."""
-        return self.model.part(self._of(np.array([place])), self._features)
+        """A copy of one of the models, with its mean weights where there are any."""
+        outputs = self._of(np.array([place]))
+        model = self.model.part(outputs, self._features)
+        if self.mean is not None:
+            self.mean.put_into(model, self.mean.kept(outputs))
+        return model
 
     def _of(self, places):
         """The outputs of these members."""
@@ -199,4 +239,5 @@ def bytes_of_records(starts, training, n_features):
     """What the records of so many features take, of models that share them."""
     n_outputs = len(starts) * training.n_outputs
     numbers = _joint_hyperparameters(starts, training.n_outputs)
-    return n_features * record_dtype(numbers, n_outputs, training.data.dtype).itemsize
+    dtype = training.data.dtype
+    return n_features * record_dtype(numbers, n_outputs, dtype, numbers.forgets).itemsize

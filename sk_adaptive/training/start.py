@@ -15,6 +15,7 @@ from ..model.hyperparameters import (
     Scales,
     divides_by_largest,
     hyperparameters_of,
+    multiple_of,
 )
 
 # A typical gradient and a typical coefficient are taken to be within these bounds, for products
@@ -23,6 +24,10 @@ BOUNDS = {np.float32: (1e-18, 1e18), np.float64: (1e-153, 1e153)}
 
 # Where the root of the mean squared norm is so many times that of typical rows, a few are far out.
 UNLIKE = 3.0
+
+# A validation loss of less than one over this times that of the best constant is so small that
+# `tol` is in proportion to it.
+SMALL_SHARE = 10.0
 
 # Rows whose size is so many times that of the first ones, or less than its inverse, need others.
 FAR = 100.0
@@ -45,23 +50,27 @@ class Start:
 
 def takes_from_rows(estimator):
     """Whether rows tell anything: not where both eta0 and eps are numbers."""
-    return isinstance(estimator.eta0, str) or estimator.eps is None
+    return _is_automatic(estimator.eta0) or _is_automatic(estimator.eps)
 
 
 def standardises(estimator):
-    """Whether ``normalize="auto"`` may centre and scale columns.
+    """Whether columns that most rows have are to be centred and scaled.
 
-    A number as eta0, eps or alpha is in the unit of the columns as given.
+    With ``normalize="auto"`` a number as eta0, eps or alpha is in the unit of the columns as given.
     """
-    automatic = isinstance(estimator.eta0, str) and estimator.eps is None
-    free = estimator.penalty is None or estimator.alpha == "auto"
-    return (
-        isinstance(estimator.normalize, str)
-        and automatic
-        and free
-        # they are of the coefficients of the columns as given
-        and controls_of(estimator) is None
-    )
+    if not isinstance(estimator.normalize, str):
+        return False
+    if estimator.normalize == "standardize":
+        return True
+    numbers = [estimator.eta0, estimator.eps]
+    if estimator.penalty is not None:
+        numbers.append(estimator.alpha)
+    # bounds and factors are of the coefficients of columns as given
+    return all(map(_is_automatic, numbers)) and controls_of(estimator) is None
+
+
+def _is_automatic(number):
+    return multiple_of(number) is not None
 
 
 def start_of(estimator, training, rows, one_pass):
@@ -111,7 +120,7 @@ def start_of(estimator, training, rows, one_pass):
     )
     if isinstance(estimator.eta0, str):
         rate = automatic_rate(estimator, training, one_pass, scales.rows_a_step)
-        eta0 = rate * scale * (largest / norm) / norm
+        eta0 = multiple_of(estimator.eta0) * rate * scale * (largest / norm) / norm
     else:
         eta0 = float(estimator.eta0)
     hyperparameters = hyperparameters_of(estimator, scales, eta0)
@@ -163,13 +172,16 @@ def automatic_rate(estimator, training, one_pass, rows_a_step):
     return rate * faster
 
 
-def averages_help(estimator, training, rows):
-    """Whether ``average="auto"`` lets `fit` take the mean of the last weights.
+def averages_last(estimator, training, rows, validated):
+    """Whether the weights that `fit` ends with are the mean of the last ones.
 
-    It does where the last steps leave noise: those of numbers, those of an optimizer whose steps do
-    not shrink by themselves, and those of rows that no vectorizer has given one norm.
+    With ``average="auto"`` they are where the last steps leave noise, and other rows are scored:
+    with targets that are numbers, with an optimizer whose steps do not shrink by themselves, and
+    with rows that no vectorizer has given one norm.
     """
-    if estimator.average != "auto" or estimator.learning_rate == "adaptive":
+    if estimator.average != "auto":
+        return isinstance(estimator.average, str)
+    if not validated or estimator.learning_rate == "adaptive":
         return False
     return (
         training.target_type.is_number
@@ -199,13 +211,26 @@ def warn_of_other_scales(estimator, training, rows, scales):
 def check_decay(estimator, hyperparameters):
     """Refuse a decay of adamw that would turn the signs of weights."""
     eta0 = hyperparameters.eta0
-    if hyperparameters.turns_signs:
+    # that is automatic follows the rate of each target, a number is the same for all
+    rates = eta0 if _is_automatic(estimator.alpha) else hyperparameters.by_output().eta0
+    largest = np.max(np.multiply(rates, hyperparameters.l2))
+    if hyperparameters.spec.decoupled and largest >= 1:
         found = ", which was found from the rows" if isinstance(estimator.eta0, str) else ""
         raise ValueError(
             f"eta0 * alpha must be less than 1 with optimizer={estimator.optimizer!r}, as weights "
             f"are multiplied by 1 - eta0 * alpha. Got eta0={eta0!r}{found}, "
             f"alpha={estimator.alpha!r}. alpha='auto' follows the unit of the rows."
         )
+
+
+def least_relative_gain(estimator):
+    """What share of the validation loss is gain enough, where that is less than `least_gain`.
+
+    The loss of some rows falls to a hundredth of what it was, and goes on falling.
+    """
+    if estimator.tol is None or estimator.scoring != "loss":
+        return np.inf
+    return SMALL_SHARE * estimator.tol
 
 
 def least_gain(estimator, training, rows, validated):

@@ -1,5 +1,7 @@
 """Rows that `fit` does not learn: given or set aside, and the score on them."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from inspect import Parameter, signature
 from itertools import islice
 from numbers import Real
@@ -14,6 +16,12 @@ from ..data.new_rows import part_as_new
 
 # early_stopping="auto" sets rows aside where they count as at least so many, see `n_telling`.
 LEAST_ROWS = 50
+
+# Where rows count as so many, rates are compared on a part of them. Then all are learned but those
+# that are enough to tell when to stop.
+MANY_ROWS = 1 << 19
+ENOUGH_ROWS = 1 << 13
+SHARE_COMPARED = 1 / 8
 
 # Raw predictions of several models are there at once up to so many, or of one model.
 MOST_RAW_PREDICTIONS = 1 << 24
@@ -43,8 +51,40 @@ def check_validation_data(estimator, X_val, y_val, sample_weight_val, offset_val
         )
 
 
+@dataclass(frozen=True)
+class RowsToLearn:
+    """Which rows `fit` learns, and which tell how.
+
+    Attributes
+    ----------
+    rows : int64 ndarray
+        Those with a weight, without those that are set aside.
+    score : callable or None
+        Scores what has coefficients and intercepts, on other rows. None: there are none.
+    all_rows : int64 ndarray or None
+        With those set aside, to be learned when these have told how. None: they are not.
+    sample : (int64 ndarray, callable) or None
+        Some of `rows`, on which rates are compared, and their score. None: all of them.
+    """
+
+    rows: np.ndarray
+    score: Callable | None = None
+    all_rows: np.ndarray | None = None
+    sample: tuple | None = None
+
+    @property
+    def learned(self):
+        """The rows of the result."""
+        return self.rows if self.all_rows is None else self.all_rows
+
+    @property
+    def compares(self):
+        """Whether other rates may be tried."""
+        return self.all_rows is not None or self.sample is not None
+
+
 def rows_to_learn(estimator, X, y, training, given, judge, starts_anew):
-    """The rows to learn, a function that scores a model on other rows, or None, and all rows.
+    """Which rows to learn.
 
     Parameters
     ----------
@@ -62,19 +102,15 @@ def rows_to_learn(estimator, X, y, training, given, judge, starts_anew):
 
     Returns
     -------
-    rows : int64 ndarray
-        Those with a weight.
-    score : callable or None
-        Takes what has coefficients and intercepts.
-    all_rows : int64 ndarray
-        `rows` and those set aside.
+    RowsToLearn
     """
     all_rows = training.with_weight(np.arange(training.n_rows, dtype=np.int64))
+    fraction = estimator.validation_fraction
+    count = n_telling(training, all_rows) if given is None and estimator.early_stopping else 0.0
     if given is not None:
         sets_aside = False
     elif estimator.early_stopping == "auto":
-        told_by = estimator.validation_fraction * n_telling(training, all_rows)
-        sets_aside = told_by >= LEAST_ROWS and estimator.tol is not None
+        sets_aside = fraction * count >= LEAST_ROWS and estimator.tol is not None
     else:
         sets_aside = estimator.early_stopping
     if not sets_aside:
@@ -85,13 +121,22 @@ def rows_to_learn(estimator, X, y, training, given, judge, starts_anew):
             X_val, y_val, validation = given
             held_out = validation.with_weight(np.arange(validation.n_rows))
             score = _score(estimator, X_val, y_val, validation, held_out, judge)
-        return all_rows, score, all_rows
-    split = one_split(
-        training.target_type, y, estimator.validation_fraction, estimator.random_state
-    )
+        return RowsToLearn(all_rows, score)
+    are_many = estimator.refit and count >= MANY_ROWS
+    if are_many:
+        fraction = min(fraction, ENOUGH_ROWS / count)
+    split = one_split(training.target_type, y, fraction, estimator.random_state)
     rows, held_out = parts_with_weight(training, *split)
-    part = part_as_new(training, rows, held_out) if starts_anew else training.part(held_out)
-    return rows, _score(estimator, X, y, training, held_out, judge, part), all_rows
+
+    def score_after(rows):
+        part = part_as_new(training, rows, held_out) if starts_anew else training.part(held_out)
+        return _score(estimator, X, y, training, held_out, judge, part)
+
+    if are_many:
+        # of rows that are in a random order
+        sample, rows = np.sort(rows[: int(SHARE_COMPARED * rows.size)]), np.sort(rows)
+        return RowsToLearn(rows, score_after(rows), sample=(sample, score_after(sample)))
+    return RowsToLearn(rows, score_after(rows), all_rows if estimator.refit else None)
 
 
 def n_telling(training, rows):
@@ -153,6 +198,11 @@ class ValidationLoss:
         Of these rows only.
     n_jobs : int or None
         Of the threads that predict.
+
+    Attributes
+    ----------
+    row_losses : ndarray of shape (n_rows,)
+        What each row adds to the mean loss, of the model that was scored last.
     """
 
     def __init__(self, rows, n_jobs):
@@ -169,7 +219,8 @@ class ValidationLoss:
 
     def __call__(self, model):
         (raw_predictions,) = self.raw_predictions(model)
-        return self.of(raw_predictions)
+        self.row_losses = self._losses(raw_predictions)
+        return -float(self.row_losses.sum())
 
     def raw_predictions(self, model, n_models=1):
         """Raw predictions of each of several models side by side: float64, (n_rows, n_outputs)."""
@@ -191,9 +242,14 @@ class ValidationLoss:
 
     def of(self, raw_predictions):
         """The negative mean loss of a model with these raw predictions."""
+        return -float(self._losses(raw_predictions).sum())
+
+    def _losses(self, raw_predictions):
+        """What each row adds to the mean loss."""
         rows = self._rows
         losses = rows.loss.row_losses(rows.targets, raw_predictions, rows.class_weight)
-        return -float(np.average(losses, weights=rows.weight_or_none))
+        weight = rows.weight_or_none
+        return losses / losses.size if weight is None else losses * (weight / weight.sum())
 
 
 def scorer_on(estimator, X, y, sample_weight):

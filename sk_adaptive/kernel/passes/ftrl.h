@@ -58,7 +58,9 @@ SKA_INLINE void ftrl_step(
         const vec sum = s * s - h->eps;
         forgotten = v_select(moved, h->forgotten, forgotten);
         growth = p - forgotten * sum;
-        square = ((1 - forgotten) * sum + h->eps) + p;
+        /* with rho = 1 beside other outputs what it is without them */
+        square = v_select(
+            v_above(forgotten, v_all(0)), ((1 - forgotten) * sum + h->eps) + p, square);
         c->metric += forgotten * ftrl_sum(m, c);
     }
     growth /= v_sqrt(square) + s;
