@@ -8,7 +8,7 @@ import pytest
 import reference
 import scipy.sparse as sp
 from comparison import assert_same_model, relative_difference, weights_of
-from modes import every_mode, every_optimizer
+from modes import every_form, every_mode, every_optimizer
 from reference import TWINS, schedule_for
 
 from sk_adaptive import AdaptiveGridSearchCV, AdaptiveSGDClassifier, AdaptiveSGDRegressor
@@ -44,6 +44,7 @@ def controls_for(optimizer, sparse_update, penalty):
     return parameters, (low, high), factor
 
 
+@pytest.mark.pairs
 @pytest.mark.parametrize("batch_size", [1, 5])
 @pytest.mark.parametrize("schedule", ["constant", "invscaling"])
 @pytest.mark.parametrize("penalty", [None, "l2", "elasticnet"])
@@ -113,7 +114,7 @@ def test_bounds_hold_after_every_row(zipf_rows, optimizer, sparse_update, dtype)
         AdaptiveSGDClassifier(**mode, positive=True, normalize=True),
         AdaptiveSGDClassifier(**mode, positive=True, normalize="standardize"),
     ]
-    for row in range(150):
+    for row in range(60):
         for model in models:
             model.partial_fit(X[row], y[row : row + 1], classes=[-1, 1])
             assert model.coef_.dtype == dtype
@@ -173,7 +174,9 @@ def test_a_factor_is_another_alpha_for_its_feature(zipf_rows, optimizer, sparse_
     assert np.all(charged <= free) and charged.sum() < 0.5 * free.sum()
 
 
-@every_mode
+@pytest.mark.pairs
+@every_form
+@every_optimizer
 @pytest.mark.parametrize("kind", ["several", "softmax", "numbers"])
 def test_outputs_forms_of_rows_threads_and_parts_agree(zipf_rows, optimizer, sparse_update, kind):
     _, X, _ = zipf_rows

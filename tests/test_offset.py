@@ -13,6 +13,8 @@ from sklearn.preprocessing import MaxAbsScaler
 from sk_adaptive import AdaptiveGridSearchCV, AdaptiveSGDClassifier, AdaptiveSGDRegressor
 from sk_adaptive.kernel.losses import CLASSIFICATION_LOSSES, REGRESSION_LOSSES
 
+pytestmark = pytest.mark.filterwarnings("ignore:Maximum number of iteration")
+
 N_ROWS = 400
 FIXED = {"max_iter": 3, "tol": None, "random_state": 0}
 
@@ -180,7 +182,7 @@ def test_rows_that_are_not_learned_are_scored_with_their_offsets(rows, scoring):
 def test_a_search_scores_with_offsets(rows, scoring, in_pipeline, routing):
     X, y, offset = rows
     y, offset = y[:, 0], offset[:, 0]
-    model = AdaptiveSGDRegressor(max_iter=10, random_state=0)
+    model = AdaptiveSGDRegressor(max_iter=5, random_state=0)
     name = "offset"
     with config_context(enable_metadata_routing=routing):
         if routing:
@@ -188,8 +190,12 @@ def test_a_search_scores_with_offsets(rows, scoring, in_pipeline, routing):
         elif in_pipeline:
             name = "adaptivesgdregressor__offset"
         estimator = make_pipeline(MaxAbsScaler(), model) if in_pipeline else model
-        search = AdaptiveGridSearchCV(estimator, scoring=scoring, cv=3).fit(X, y, **{name: offset})
-        shifted = AdaptiveGridSearchCV(estimator, scoring=scoring, cv=3).fit(X, y - offset)
+        grid = {"adaptivesgdregressor__alpha" if in_pipeline else "alpha": [1e-7, 1e-4]}
+        search, shifted = (
+            AdaptiveGridSearchCV(estimator, grid, scoring=scoring, cv=2) for _ in range(2)
+        )
+        search.fit(X, y, **{name: offset})
+        shifted.fit(X, y - offset)
         if in_pipeline and routing:
             search.best_estimator_[-1].set_predict_request(offset=True)
         predicted = search.predict(X, offset=offset)
