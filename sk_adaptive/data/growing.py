@@ -135,10 +135,9 @@ class GrowingTargets:
         if not grows(classes):
             super().check_classes(classes)
 
-    def check_offset(self, offset):
-        """Refuse offsets: they have a column for each output."""
-        if offset is not None:
-            raise ValueError("offset is not supported where classes or labels appear later.")
+    def check_offset(self):
+        # which have a column for each output
+        raise ValueError("offset is not supported where classes or labels appear later.")
 
     def grown(self, new, most):
         """All classes with new ones, the output of each, and how many outputs there have to be."""

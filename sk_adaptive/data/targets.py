@@ -83,7 +83,7 @@ class Targets:
         """Values of shape (n_outputs, n_features) in the shape of `coef_`."""
         return values
 
-    def check_offset(self, offset):
+    def check_offset(self):
         """Refuse offsets where there are to be none."""
 
     def splitter(self, y, fraction):

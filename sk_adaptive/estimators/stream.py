@@ -71,7 +71,8 @@ class LearnsStreams:
             if not get_config()["skip_parameter_validation"]:
                 self._validate_params()
             self._check_parameters(for_fit=False)
-        y = self._named_labels(y, classes, first_call)
+        if self._places is not None or (first_call and classes is not None):
+            y = self._named_labels(y, classes, first_call)
         if first_call:
             X, y = self._validate(X, y, PRECISIONS, reset=True)
             y = self._find_targets(y, classes, complete=False)
@@ -84,7 +85,8 @@ class LearnsStreams:
                 targets = self._targets
             if classes is not None:
                 targets.check_classes(classes)
-        targets.check_offset(offset)
+        if offset is not None:
+            targets.check_offset()
         training = self._training_data(targets, X, y, sample_weight, offset=offset)
         rows = training.with_weight(np.arange(training.n_rows, dtype=np.int64))
         if not first_call:
