@@ -7,7 +7,9 @@ An optimizer here is a function of (settings, number of coordinates) that return
 ``step(w, g, eta, t)``, which changes w in place; g is dense. ``step.state`` has its moments by
 name, and ``step.integral`` is the sum of the steps' weights times eta: what averages are
 made of (while a weight flows, its mean over the flow). Coordinates
-from ``n_penalised`` on (the intercepts) are not penalised.
+from ``n_penalised`` on (the intercepts) are not penalised. `factor` is what the penalty of each
+coordinate is multiplied by, and `bounds` are the least and the largest number that each may be
+after the gradient step.
 """
 
 import os
@@ -18,6 +20,8 @@ from functools import partial
 import numpy as np
 
 from sk_adaptive.kernel.optimizers import OPTIMIZERS
+
+FREE = -np.inf, np.inf
 
 # Gauss's rule on [0, 1], a row for each node
 NODES, SHARES = np.polynomial.legendre.leggauss(10)
@@ -45,40 +49,40 @@ def integral_of_flow(w, eta, h, l1, l2):
     return np.where(flows, h * span * (SHARES @ flow(w, span * NODES, l1, l2)), eta * w)
 
 
-def adagrad(n, n_penalised, *, eps, rho=1.0, l1=0.0, l2=0.0):
+def adagrad(n, n_penalised, *, eps, rho=1.0, l1=0.0, l2=0.0, factor=1.0, bounds=FREE):
     G = np.zeros(n)
     integral = np.zeros(n)
 
     def step(w, g, eta, t):
         G[:] = np.where(g != 0, rho, 1) * G + g**2
         h = np.sqrt(G + eps)
-        w -= eta * g / h
+        w[:] = np.clip(w - eta * g / h, *bounds)
         charged = (G > 0) & (np.arange(n) < n_penalised)
         integral[:] += integral_of_flow(w, eta, np.where(charged, h, np.inf), l1, l2)
-        w[charged] = flow(w[charged], eta / h[charged], l1, l2)
+        w[charged] = flow(w, factor * eta / h, l1, l2)[charged]
 
     step.state, step.integral = {"sum_of_squared_gradients": G}, integral
     return step
 
 
-def rmsprop(n, n_penalised, *, eps, rho, l1=0.0, l2=0.0):
+def rmsprop(n, n_penalised, *, eps, rho, l1=0.0, l2=0.0, factor=1.0, bounds=FREE):
     v, integral = np.zeros(n), np.zeros(n)
     h = np.full(n, np.inf)
     penalised = np.arange(n) < n_penalised
 
     def step(w, g, eta, t):
         v[:] = rho * v + (1 - rho) * g**2
-        w -= eta * g / (np.sqrt(v) + eps)
+        w[:] = np.clip(w - eta * g / (np.sqrt(v) + eps), *bounds)
         # the metric of a charge is that of the last gradient
         h[g != 0] = (np.sqrt(v) + eps)[g != 0]
         integral[:] += integral_of_flow(w, eta, np.where(penalised, h, np.inf), l1, l2)
-        w[:n_penalised] = flow(w, eta / h, l1, l2)[:n_penalised]
+        w[:n_penalised] = flow(w, factor * eta / h, l1, l2)[:n_penalised]
 
     step.state, step.integral = {"mean_squared_gradient": v}, integral
     return step
 
 
-def adam(n, n_penalised, *, eps, beta_1, beta_2):
+def adam(n, n_penalised, *, eps, beta_1, beta_2, bounds=FREE):
     """Without a penalty. With one: see `adam_composite` and `adam_charged`."""
     m = np.zeros(n)
     v = np.zeros(n)
@@ -89,15 +93,15 @@ def adam(n, n_penalised, *, eps, beta_1, beta_2):
         v[:] = beta_2 * v + (1 - beta_2) * g**2
         m_hat = m / (1 - beta_1**t)
         v_hat = v / (1 - beta_2**t)
-        w -= eta * m_hat / (np.sqrt(v_hat) + eps)
+        w[:] = np.clip(w - eta * m_hat / (np.sqrt(v_hat) + eps), *bounds)
         integral[:] += eta * w
 
     step.state, step.integral = {"first_moment": m, "second_moment": v}, integral
     return step
 
 
-def adamw(n, n_penalised, *, eps, beta_1, beta_2, l1=0.0, l2=0.0):
-    adam_step = adam(n, n_penalised, eps=eps, beta_1=beta_1, beta_2=beta_2)
+def adamw(n, n_penalised, *, eps, beta_1, beta_2, l1=0.0, l2=0.0, bounds=FREE):
+    adam_step = adam(n, n_penalised, eps=eps, beta_1=beta_1, beta_2=beta_2, bounds=bounds)
 
     def step(w, g, eta, t):
         if l1 == 0:
@@ -125,7 +129,9 @@ def adam_composite(n, n_penalised, *, eps, beta_1, beta_2, l1=0.0, l2=0.0):
     return step
 
 
-def adam_charged(n, n_penalised, *, eps, beta_1, beta_2, rate, l1=0.0, l2=0.0, decoupled=False):
+def adam_charged(
+    n, n_penalised, *, eps, beta_1, beta_2, rate, l1=0.0, l2=0.0, decoupled=False, factor=1.0
+):
     """Adam whose idle coefficients are charged without their momentum tail.
 
     The tail of a coefficient is summed, from the rates to come (`rate(t)`). Decoupled:
@@ -165,8 +171,8 @@ def adam_charged(n, n_penalised, *, eps, beta_1, beta_2, rate, l1=0.0, l2=0.0, d
         else:
             tau = eta
             h[g != 0] = metric[g != 0]
-            moved = np.where(penalised, flow(w - u, eta / h, l1, l2), w - u)
-            rested = flow(carried, eta / h, l1, l2) + to_come
+            moved = np.where(penalised, flow(w - u, factor * eta / h, l1, l2), w - u)
+            rested = flow(carried, factor * eta / h, l1, l2) + to_come
             idle_integral = integral_of_flow(carried, eta, h, l1, l2)
         w[:] = np.where(idle, rested, moved)
         integral[:] += np.where(idle, idle_integral + tau * to_come, tau * w)
@@ -175,7 +181,18 @@ def adam_charged(n, n_penalised, *, eps, beta_1, beta_2, rate, l1=0.0, l2=0.0, d
     return step
 
 
-def ftrl(n, n_penalised, *, eps, rho=1.0, l1=0.0, l2=0.0, penalty_of_each_step=True):
+def ftrl(
+    n,
+    n_penalised,
+    *,
+    eps,
+    rho=1.0,
+    l1=0.0,
+    l2=0.0,
+    penalty_of_each_step=True,
+    factor=1.0,
+    bounds=FREE,
+):
     """FTRL-Proximal, in units in which the rate may change: z is the paper's times eta.
 
     The penalty is that of each step, summed up, or as in the paper one for good. A gradient
@@ -187,9 +204,9 @@ def ftrl(n, n_penalised, *, eps, rho=1.0, l1=0.0, l2=0.0, penalty_of_each_step=T
     total, numbers = np.zeros(n), None
 
     def weights(charged):
-        charged = penalised * charged
+        charged = penalised * factor * charged
         shrunk = np.sign(z) * np.maximum(np.abs(z) - l1 * charged, 0)
-        return -shrunk / (np.sqrt(squares + eps) + l2 * charged)
+        return np.clip(-shrunk / (np.sqrt(squares + eps) + l2 * charged), *bounds)
 
     def step(w, g, eta, t):
         nonlocal total, numbers
@@ -228,6 +245,8 @@ def masked(
     l2=0.0,
     has_momentum=False,
     decoupled=False,
+    factor=1.0,
+    bounds=FREE,
     **parameters,
 ):
     """Only coordinates with a gradient move, and their moments do not age while idle.
@@ -245,13 +264,14 @@ def masked(
         if decoupled:
             tau = -np.log1p(-eta * l2) / l2 if l2 else eta
             idle_integral = integral_of_flow(w, tau, np.ones(n), l1, l2)
-            w[:n_penalised] = flow(w, tau, l1, l2)[:n_penalised]
+            w[:n_penalised] = flow(w, factor * tau, l1, l2)[:n_penalised]
         metric, direction = update(g, live, t)
         w[live] -= eta * direction[live] / metric[live]
+        w[:] = np.clip(w, *bounds)
         if not decoupled:
             h[g != 0] = metric[g != 0]
             idle_integral = integral_of_flow(w, eta, np.where(always, np.inf, h), l1, l2)
-            w[:n_penalised] = flow(w, eta / h, l1, l2)[:n_penalised]
+            w[:n_penalised] = flow(w, factor * eta / h, l1, l2)[:n_penalised]
         integral[:] += np.where(live, tau * w, idle_integral) if has_momentum else idle_integral
 
     step.state, step.integral = state, integral

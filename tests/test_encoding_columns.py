@@ -386,6 +386,29 @@ def test_explain_names_what_the_largest_coefficients_belong_to():
         hasher.explain(np.ones(7), table)
 
 
+def test_penalty_factors_by_column_are_those_of_its_features():
+    table = np.array([[f"a{k % 3}", f"b{k % 5}", f"c{k % 2}"] for k in range(40)])
+    for n_features in (8, 2**16):
+        hasher = ColumnHasher(n_features, interactions=[("x0", "x1")])
+        factors = {"x0": 0.5, "x2": 3.0, "interactions": 7.0}
+        result = hasher.penalty_factor(factors, table)
+        assert result.shape == (n_features,) and result.dtype == np.float64
+        expected = np.ones(n_features)
+        expected[hasher.transform(table).indices] = 7.0
+        alone = ColumnHasher(n_features)
+        # the least of several last
+        names = sorted(range(3), key=lambda k: -factors.get(f"x{k}", 1.0))
+        for k in names:
+            # the hash is of the column's name
+            others = np.full(table.shape, None, object)
+            others[:, k] = table[:, k]
+            rows = alone.set_params(missing="ignore").transform(others)
+            expected[rows.indices] = factors.get(f"x{k}", 1.0)
+        np.testing.assert_array_equal(result, expected)
+    with pytest.raises(ValueError, match="factors names 'site', which is no column"):
+        hasher.penalty_factor({"site": 2.0}, table)
+
+
 def test_a_pipeline_from_a_table_to_probabilities(strings):
     y = (strings["C1"].astype(int) + strings["C2"].astype(int)) % 2
     model = make_pipeline(ColumnHasher(interactions=["C1", "C2"]), AdaptiveSGDClassifier())

@@ -249,6 +249,63 @@ class ColumnHasher(TransformerMixin, BaseEstimator):
             for column, found in names.items()
         ]
 
+    def penalty_factor(self, factors, X):
+        """Make the `penalty_factor` of a model of factors by column.
+
+        Parameters
+        ----------
+        factors : dict of str to float
+            By the name of a column of the table; 'interactions' is that of all crosses. Others are
+            1.
+        X : table
+            Rows in which the features occur, such as those that the model is to learn. A feature
+            that does not occur has the factor 1.
+
+        Returns
+        -------
+        penalty_factor : float64 ndarray of shape (n_features,)
+            Where features share a column of the matrix, the least of their factors; but that of a
+            column, if it shares with crosses.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sk_adaptive import ColumnHasher
+        >>> table = np.array([["blue", "large"], ["red", "large"]])
+        >>> hasher = ColumnHasher(n_features=8, interactions="all")
+        >>> hasher.penalty_factor({"x0": 2.0, "interactions": 10.0}, table)
+        array([ 1.,  1.,  2.,  2.,  1., 10.,  1.,  1.])
+        """
+        self._validate_params()
+        table = Table(X)
+        self._check_names(table)
+        ends, members = self._prepare(table)
+        unknown = [name for name in factors if name not in (*table.names, "interactions")]
+        if unknown:
+            raise ValueError(f"factors names {unknown[0]!r}, which is no column of the table")
+        of_columns = np.full(self.n_features, np.inf)
+        crossed = np.zeros(self.n_features, bool)
+        for piece in (piece for pieces in table.columns for piece in pieces):
+            piece.hash_dictionary()
+
+        def features(n_rows, columns, ends, members):
+            width = n_rows * (len(columns) + len(ends) - 1)
+            indices, data = np.empty(width, np.int32), np.empty(width, self.dtype)
+            row_ends = np.empty(n_rows, np.int64)
+            rows = 0, n_rows, indices, data, row_ends
+            n = _columns.write_rows(columns, ends, members, self.n_features, *rows)
+            return indices[:n]
+
+        for _, n_rows, columns in table.batches():
+            for column in columns:
+                column.hash_objects()
+            crossed[features(n_rows, columns, ends, members)] = True
+            for name, column in zip(table.names, columns, strict=True):
+                found = features(n_rows, [column], ends[:1], members[:0])
+                of_columns[found] = np.minimum(of_columns[found], factors.get(name, 1.0))
+        of_crosses = np.where(crossed, factors.get("interactions", 1.0), 1.0)
+        return np.where(of_columns < np.inf, of_columns, of_crosses)
+
     def _check_names(self, table):
         if not hasattr(self, "n_features_in_"):
             return

@@ -22,6 +22,7 @@ from ..data.class_values import as_given
 from ..data.columns import NO_COLUMNS, columns_of, standardised
 from ..data.training_data import training_data
 from ..kernel.optimizers import OPTIMIZERS
+from ..model.controls import check_controls
 from ..model.hyperparameters import divides_by_largest, hyperparameters_of, multiple_of
 from ..model.model import Model
 from ..training.epochs import FitOptions, fit_epochs, warn_of_few_epochs
@@ -90,6 +91,9 @@ class AdaptiveSGD(CallbackSupportMixin, LearnsStreams, ModelAttributes):
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "learning_rate": [StrOptions({"constant", "invscaling", "adaptive"})],
         "eta0": [Interval(Real, 0, None, closed="neither"), Automatic("search")],
+        "positive": ["boolean"],
+        "bounds": [tuple, list, None],
+        "penalty_factor": ["array-like", None],
         "power_t": [Interval(Real, 0, None, closed="left")],
         "rho": [Interval(Real, 0, 1, closed="both"), None],
         "beta_1": [Interval(Real, 0, 1, closed="left")],
@@ -197,6 +201,7 @@ class AdaptiveSGD(CallbackSupportMixin, LearnsStreams, ModelAttributes):
             )
         if self.penalty == "elasticnet" and self.l1_ratio is None:
             raise ValueError("l1_ratio must be set when penalty is 'elasticnet'")
+        check_controls(self)
         means = [moment.memory for moment in OPTIMIZERS[self.optimizer].moments]
         if self.rho == 1 and "rho" in means:
             raise ValueError(

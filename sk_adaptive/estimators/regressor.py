@@ -61,6 +61,16 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
     l1_ratio : float or None, default=0.15
         Share of L1 in 'elasticnet', in [0, 1]. The penalty is
         ``alpha * (l1_ratio * |w| + (1 - l1_ratio) * w**2 / 2)``.
+    positive : bool, default=False
+        Whether coefficients may not be negative.
+    bounds : (low, high) or None, default=None
+        The least and the largest coefficient: numbers, or arrays of a number for each feature, with
+        low <= 0 <= high. They hold after every step, for all outputs, and not for the intercept.
+        Coefficients that are given are brought within them. With 'adam' and 'adamw' they need
+        ``sparse_update='masked'`` or ``penalty=None``.
+    penalty_factor : array-like of shape (n_features,) or None, default=None
+        What the penalty is multiplied by, for each feature, in [0, inf). 0 leaves a coefficient
+        without a penalty. With 'adamw' it needs ``sparse_update='masked'``.
     fit_intercept : bool, default=True
         Whether to learn an intercept. Every step moves it, and it has no penalty. It is the
         coefficient of a constant feature that is as large as the rows of the first call are: the
@@ -342,6 +352,9 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
         penalty="l2",
         alpha="auto",
         l1_ratio=0.15,
+        positive=False,
+        bounds=None,
+        penalty_factor=None,
         fit_intercept=True,
         max_iter=100,
         tol=3e-4,
@@ -376,6 +389,9 @@ class AdaptiveSGDRegressor(RegressorMixin, AdaptiveSGD):
         self.penalty = penalty
         self.alpha = alpha
         self.l1_ratio = l1_ratio
+        self.positive = positive
+        self.bounds = bounds
+        self.penalty_factor = penalty_factor
         self.fit_intercept = fit_intercept
         self.max_iter = max_iter
         self.tol = tol

@@ -38,16 +38,29 @@ cdef class FTRL(Accumulating):
         cdef double z = (<const real*>(record + self.m.layout.first))[k]
         cdef double root = max(
             <double>(<const real*>(record + self.m.layout.second))[k], sqrt(self.eps[k]))
-        cdef double l1 = self.m.l1[k], l2 = self.m.l2[k]
+        cdef double factor = self.factor_of(self.feature_of(record))
+        cdef double l1 = factor * self.m.l1[k], l2 = factor * self.m.l2[k], bound, held = 0.0
         cdef double forgotten = (
             (<const real*>(record + self.m.layout.metric))[k] if self.passes.has.metric else 0.0)
         cdef double start = charged_up_to(self, record) - forgotten + begin, span = end - begin
         cdef double over = fabs(z) - l1 * start, divisor = root + l2 * start
         if over <= 0:
             return 0.0
+        if self.is_controlled:
+            bound = self.bound_of(self.feature_of(record), z > 0)
+            if over > bound * divisor:
+                # as long as it would be beyond
+                held = (over - bound * divisor) / (l1 + bound * l2) if l1 + bound * l2 > 0 else span
+                held = min(held, span)
+                over -= l1 * held
+                divisor += l2 * held
+                span -= held
+                if over <= 0:
+                    return 0.0
         if l1 > 0:
             span = min(span, over / l1)
         return -copysign(
-            span / divisor * (
+            (bound * held if held > 0 else 0.0)
+            + span / divisor * (
                 over * mean_of_inverse(l2 * span / divisor)
                 - l1 * span * mean_of_share(l2 * span / divisor)), z)

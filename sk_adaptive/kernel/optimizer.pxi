@@ -45,6 +45,9 @@ cdef class Optimizer:
         Of the intercepts over the learning-rate sum since averaging began. Changed in place.
     intercept_scaling : float
         An intercept is this times the coefficient of a constant feature of this size.
+    controls : tuple of three arrays, default=None
+        The least weights, the largest, and factors of the penalty: one for each feature, or one for
+        all. None: weights are not controlled.
     clock_rate : (float, float), default=None
         The rate eta0 and the strength l2 whose learning-rate sum is that of the records. None:
         those of the first output.
@@ -81,10 +84,13 @@ cdef class Optimizer:
         bint averaged
         int64_t average
         double[::1] intercept_integral
+        # of `controls`
+        bint is_controlled
+        const real[::1] low, high, factor
 
     def __init__(
         self, records, intercept, clock, *, n_outputs, eta0, power_t, l1, l2, eps, exact, average,
-        intercept_integral, intercept_scaling=1.0, clock_rate=None,
+        intercept_integral, intercept_scaling=1.0, clock_rate=None, controls=None,
     ):
         self.records = records
         self.memory = records.view(np.uint8)
@@ -110,7 +116,17 @@ cdef class Optimizer:
         self.m.n_outputs = n_outputs
         self.m.width = padded(n_outputs) if n_outputs > 1 else 1
         self.m.exact = exact
-        self.passes = passes_of(type(self).rule, records.dtype, n_outputs > 1)
+        self.is_controlled = controls is not None
+        self.passes = passes_of(
+            type(self).rule, records.dtype, n_outputs > 1, self.is_controlled)
+        self.m.kind = self.passes.controlled
+        if self.is_controlled:
+            self.low, self.high, self.factor = controls
+            self.m.low = &self.low[0]
+            self.m.high = &self.high[0]
+            self.m.factor = &self.factor[0]
+            self.m.low_step, self.m.high_step, self.m.factor_step = (
+                1 if numbers.shape[0] > 1 else 0 for numbers in controls)
         self.m.layout = layout_of(records.dtype, n_outputs, self.passes)
         self.m.fetched_size = min(
             self.m.layout.stride, <Py_ssize_t>(MOST_FETCHED_LINES * CACHE_LINE))
@@ -202,10 +218,23 @@ cdef class Optimizer:
         """
         cdef double inverse_metric = 1.0
         if self.passes.has.charged:
-            inverse_metric = self.inverse_metric(record, k)
+            inverse_metric = self.inverse_metric(record, k) * self.factor_of(self.feature_of(record))
         return integral_of_flow(
             (<const real*>(record + self.m.layout.weight))[k], begin, end,
             self.m.l1[k] * inverse_metric, self.m.l2[k] * inverse_metric)
+
+    cdef inline Py_ssize_t feature_of(self, const unsigned char* record) noexcept nogil:
+        return (record - self.m.memory) // self.m.layout.stride
+
+    cdef inline double factor_of(self, Py_ssize_t feature) noexcept nogil:
+        """What the penalty of a feature is multiplied by."""
+        return self.m.factor[feature * self.m.factor_step] if self.is_controlled else 1.0
+
+    cdef inline double bound_of(self, Py_ssize_t feature, bint below) noexcept nogil:
+        """The largest size of the weight of a feature that is less than 0, or more."""
+        if below:
+            return -self.m.low[feature * self.m.low_step]
+        return self.m.high[feature * self.m.high_step]
 
     cdef double inverse_metric(self, const unsigned char* record, Py_ssize_t k) noexcept nogil:
         """Of the charge."""
@@ -347,7 +376,7 @@ cdef class Optimizer:
         hand_over(self, other, coef)
 
 
-cdef const Passes* passes_of(rule, dtype, bint several) except NULL:
+cdef const Passes* passes_of(rule, dtype, bint several, bint controlled) except NULL:
     """The passes of a rule for records of this dtype. TypeError if there are none."""
     cdef const Passes* passes
     cdef Py_ssize_t i
@@ -360,7 +389,8 @@ cdef const Passes* passes_of(rule, dtype, bint several) except NULL:
         if (passes.rule.decode() == rule and passes.several == several
                 and passes.has.step == step and passes.has.weight == weight
                 and passes.has.second == second and passes.has.metric == metric
-                and passes.has.charged == charged):
+                and passes.has.charged == charged
+                and (passes.controlled != NULL) == controlled):
             return passes
     raise TypeError(f"records of the fields {dtype} are not those of this optimizer")
 

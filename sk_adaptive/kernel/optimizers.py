@@ -116,6 +116,8 @@ class OptimizerSpec:
     weight_is_derived : bool
         Whether moments and time tell the weight, penalty included. Records then hold none, and
         nothing is charged.
+    has_momentum : bool
+        Whether idle coefficients move, unless they are masked.
     learning_rates : tuple of str
         The values of the parameter `learning_rate` that it takes.
     """
@@ -132,6 +134,7 @@ class OptimizerSpec:
     metric: str = "stored"
     decoupled: bool = False
     weight_is_derived: bool = False
+    has_momentum: bool = False
     learning_rates: tuple = ("constant", "invscaling", "adaptive")
 
     @property
@@ -180,6 +183,7 @@ OPTIMIZERS = {
         rate={"exact": 0.005, "masked": 0.05},
         hurry={"exact": 9.0, "masked": 3.0},
         rate_follows=True,
+        has_momentum=True,
     ),
     "adamw": OptimizerSpec(
         "AdamW",
@@ -192,6 +196,7 @@ OPTIMIZERS = {
         rate_follows=True,
         metric="none",
         decoupled=True,
+        has_momentum=True,
     ),
     "ftrl": OptimizerSpec(
         "FTRL",

@@ -73,12 +73,27 @@ cdef penalties_of(Optimizer o, const int32_t[::1] features):
         o.set_time(o.clock.t)
         while start < n_all:
             read_sweep(o, &sweep, &features[0], start, n_all, False)
-            kernel.add_sizes(o.m.w, sweep.touch.n, o.m.width, &sums[0, 0], &sums[1, 0])
+            if o.is_controlled:
+                add_factored_sizes(o, &sweep.touch, sums)
+            else:
+                kernel.add_sizes(o.m.w, sweep.touch.n, o.m.width, &sums[0, 0], &sums[1, 0])
             start += SWEEP
     for sizes, strength in zip(of_all, (o.l1, 0.5 * np.asarray(o.l2))):
         # infinity times 0 would be no number
         np.add(totals, sizes[:o.m.n_outputs] * strength, out=totals, where=np.greater(strength, 0))
     return totals
+
+
+cdef void add_factored_sizes(Optimizer o, const Touch* touch, double[:, ::1] sums) noexcept nogil:
+    """The kernel's `add_sizes` of weights whose penalties have factors."""
+    cdef Py_ssize_t j, k
+    cdef double w, factor
+    for j in range(touch.n):
+        factor = o.factor_of(touch.columns[j])
+        for k in range(o.m.n_outputs):
+            w = o.m.w[j * o.m.width + k]
+            sums[0, k] += factor * fabs(w)
+            sums[1, k] += factor * w * w
 
 
 cdef hand_over(Optimizer old, Optimizer new, real[:, ::1] coef):
@@ -111,7 +126,7 @@ cdef hand_over(Optimizer old, Optimizer new, real[:, ::1] coef):
             if has_state(old, n):  # untouched records stay untouched memory
                 new.take_over(old, padded(n))
                 memcpy(new.m.w, old.m.w, padded(n) * sizeof(real))
-                new.passes.settle(&new.m, sweep.touch.n)
+                new.passes.settle(&new.m, &sweep.touch)
                 new.passes.store(&new.m, &sweep.touch)
                 if new.averaged:
                     for j in range(sweep.touch.n):

@@ -25,7 +25,12 @@ cdef extern from "passes/interface.h":
     ctypedef struct Model "ska_model":
         unsigned char* memory
         Layout layout
+        const void* kind
         Py_ssize_t n_outputs, width, fetched_size
+        const real* low
+        const real* high
+        const real* factor
+        Py_ssize_t low_step, high_step, factor_step
         bint has_l1, exact, forgets
         real* eta
         real* rate
@@ -80,11 +85,12 @@ cdef extern from "passes/interface.h":
         const char* rule
         Fields has
         bint several
+        const void* controlled
         void (*read)(const Model*, Touch*, bint whole) noexcept nogil
         void (*move)(const Model*, const Touch*) noexcept nogil
         bint (*step)(const Model*, const Touch*) noexcept nogil
         void (*store)(const Model*, const Touch*) noexcept nogil
-        void (*settle)(const Model*, Py_ssize_t n) noexcept nogil
+        void (*settle)(const Model*, const Touch*) noexcept nogil
         bint (*step_intercepts)(
             const Model*, const Intercepts*, const double* gradient) noexcept nogil
 

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..kernel.optimizers import OPTIMIZERS
+from .controls import Controls, controls_of
 
 # What alpha="auto" is where everything has the scale 1.
 AUTOMATIC_ALPHA = 3e-7
@@ -75,6 +76,8 @@ class Hyperparameters:
         What the optimizer takes besides. `rho` may be a tuple, too.
     automatic : tuple of str
         Of "eps" and "rho" those that nobody has given.
+    controls : Controls or None
+        What coefficients have to keep to, in the unit of the features as given.
     """
 
     optimizer: str
@@ -92,6 +95,7 @@ class Hyperparameters:
     rates: tuple = ()
     multiple: float = 1.0
     automatic: tuple = ()
+    controls: Controls | None = None
 
     @property
     def spec(self):
@@ -124,11 +128,17 @@ class Hyperparameters:
 
     def saved(self):
         """A dict of numbers and strings."""
-        return {**asdict(self), "scales": dict(self.scales._asdict())}
+        saved = {**asdict(self), "scales": dict(self.scales._asdict())}
+        if self.controls is None:
+            del saved["controls"]
+        return saved
 
     @classmethod
     def of_saved(cls, saved):
-        return cls(**{**saved, "scales": Scales(**saved["scales"])})
+        numbers = {**saved, "scales": Scales(**saved["scales"])}
+        if "controls" in saved:
+            numbers["controls"] = Controls(**saved["controls"])
+        return cls(**numbers)
 
 
 # The hyperparameters that may be tuples, of a number for each output.
@@ -206,6 +216,7 @@ def hyperparameters_of(estimator, scales, eta0):
         rates=scales.coefs if isinstance(estimator.eta0, str) else (),
         multiple=multiple_of(estimator.eta0) or 1.0,
         automatic=tuple(name for name in ("eps", "rho") if getattr(estimator, name) is None),
+        controls=controls_of(estimator),
     )
 
 

@@ -84,6 +84,8 @@ class Model:
         columns=NO_COLUMNS,
     ):
         n_all, dtype = self.n_models * n_outputs, np.dtype(dtype)
+        if hyperparameters.controls is not None:
+            hyperparameters.controls.check(n_features)
         self.hyperparameters = hyperparameters
         record = record_dtype(hyperparameters, n_all, dtype, self.forgets)
         self.records = allocate(n_features, record)
@@ -156,6 +158,7 @@ class Model:
     def _new_optimizer(self):
         self.own_arrays()
         numbers = self.by_output()
+        controls = numbers.controls
         return getattr(kernel(self.dtype), numbers.spec.kernel_class)(
             self.records,
             self.intercept,
@@ -171,6 +174,7 @@ class Model:
             average=numbers.average,
             intercept_integral=self.intercept_integral,
             clock_rate=self.clock_rate,
+            controls=None if controls is None else controls.for_kernel(self.dtype),
             **numbers.parameters,
         )
 
@@ -210,7 +214,8 @@ class Model:
         if self.columns.size:
             places, sizes = self._in_columns(features)
             out[:, places] = out[:, places] / sizes
-        return out
+        controls = self.hyperparameters.controls
+        return out if controls is None else controls.clip(out, features)
 
     def _in_columns(self, features):
         """The places of those features that are columns, and the sizes of these."""
@@ -410,6 +415,8 @@ class Model:
                 name: self._taken(value, outputs) for name, value in numbers.parameters.items()
             },
         )
+        if compact and numbers.controls is not None:
+            numbers = numbers.with_numbers(controls=numbers.controls.of(features))
         scale = self.scale
         part = Model(
             numbers,

@@ -109,6 +109,8 @@ def _learner(numbers, parts, n_features):
         "the rate of its clock is no pair of numbers",
     )
     _require(numbers.optimizer in OPTIMIZERS, f"there is no optimizer {numbers.optimizer!r}")
+    if numbers.controls is not None:
+        _require_controls(numbers.controls, n_features)
     records = model.records
     expected = [
         record_dtype(numbers, n_outputs, np.dtype(dtype), model.forgets) for dtype in ("f4", "f8")
@@ -133,6 +135,16 @@ def _learner(numbers, parts, n_features):
     # what is written to belongs to nobody else, as to another process that maps the same file
     model.own_small_arrays()
     return model
+
+
+def _require_controls(controls, n_features):
+    for array in controls.arrays():
+        _require(
+            isinstance(array, np.ndarray)
+            and array.dtype == np.float64
+            and array.shape in ((1,), (n_features,)),
+            "bounds or factors are not one number, or one for each feature",
+        )
 
 
 def _served(numbers, parts, n_features):

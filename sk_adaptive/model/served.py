@@ -28,7 +28,7 @@ def served_model(model):
     )
     return ServedModel(
         # the mean of several rates is one
-        model.hyperparameters.with_numbers(eta0=model.learning_rate),
+        model.hyperparameters.with_numbers(eta0=model.learning_rate, controls=None),
         model.n_features,
         entries_of(blocks, model.n_features),
         model.intercepts(),

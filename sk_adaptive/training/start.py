@@ -9,6 +9,7 @@ from ..data.check import typical_row
 from ..data.new_rows import has_one_norm
 from ..kernel.optimizers import OPTIMIZERS
 from ..kernel.sizes import geometric_mean
+from ..model.controls import controls_of
 from ..model.hyperparameters import (
     Hyperparameters,
     Scales,
@@ -59,10 +60,13 @@ def standardises(estimator):
     """
     if not isinstance(estimator.normalize, str):
         return False
+    if estimator.normalize == "standardize":
+        return True
     numbers = [estimator.eta0, estimator.eps]
     if estimator.penalty is not None:
         numbers.append(estimator.alpha)
-    return estimator.normalize == "standardize" or all(map(_is_automatic, numbers))
+    # bounds and factors are of the coefficients of columns as given
+    return all(map(_is_automatic, numbers)) and controls_of(estimator) is None
 
 
 def _is_automatic(number):

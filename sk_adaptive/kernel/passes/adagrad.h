@@ -39,6 +39,7 @@ SKA_INLINE void adagrad_step(
     c->first = v_select(seen | moved, v_over_root(start, square), v_all(0));
     c->w = c->w - h->eta * g * c->first;
 #endif
+    c->w = ska_within(c, c->w);
     (void)growth, (void)charged;
     c->first += p * 0; /* NaN if the square of the gradient overflows */
 }

@@ -6,6 +6,10 @@
    would end if it stayed idle for ever: w_t - T(t, m, s) with the momentum's tail T, see _tail.pyx.
    A touch adds T of the present moments; a step subtracts that of the moments after it.
 
+   Bounds. While idle a weight moves one way, that of -m. So what the tail makes of it, clipped, is where
+   a projection at every step would lead; and a step clips between what it moves and the tail to come.
+   A penalty would pull back in the meantime, and there is none.
+
    Penalties. A touched coefficient is charged for its step as it is (composite mirror
    descent). While idle the carried weight is charged, not the tail: so that charging tau1 and then
    tau2 is charging tau1 + tau2 here too. */
@@ -119,11 +123,12 @@ SKA_INLINE void adam_step(
     vec now, later;
     adam_moments(m, h, c, g, &now, &later);
     if (!charged) {
-        c->w -= now + later;
+        c->w = c->controlled ? ska_within(c, c->w - now) - later : c->w - (now + later);
         return;
     }
-    c->w -= now + v_select(moved, v_all(0), later);
-    c->w = ska_flow(c->w, m->increment * c->metric, h, m->has_l1) - v_select(moved, later, v_all(0));
+    c->w = ska_within(c, c->w - (now + v_select(moved, v_all(0), later)));
+    c->w = ska_flow(c->w, ska_charged_time(c, m->increment * c->metric), h, m->has_l1)
+        - v_select(moved, later, v_all(0));
 }
 
 /* The decay comes before the step. Without L1 it is linear and so commutes with all the rest; with
@@ -138,6 +143,11 @@ SKA_INLINE void adamw_step(
     }
     w = c->w;
     adam_moments(m, h, c, g, &now, &later);
+    if (c->controlled) { /* masked */
+        c->w = ska_flow(w, ska_charged_time(c, v_all(m->increment)), h, m->has_l1);
+        c->w = ska_within(c, c->w - now);
+        return;
+    }
     if (!m->has_l1) {
         c->w = w * h->shrinkage - (now + later);
         return;

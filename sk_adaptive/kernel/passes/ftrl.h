@@ -33,7 +33,7 @@ SKA_INLINE vec ftrl_sum(const ska_model *m, const ska_lanes *c) {
 }
 
 SKA_INLINE void ftrl_refresh(const ska_model *m, const ska_output_numbers *h, ska_lanes *c) {
-    const vec sum = ftrl_sum(m, c), over = v_abs(c->first) - h->l1 * sum;
+    const vec sum = ska_charged_time(c, ftrl_sum(m, c)), over = v_abs(c->first) - h->l1 * sum;
     const vec size = over / (ftrl_root(h, c) + h->l2 * sum);
     c->w = v_select(
         v_above(over, v_all(0)), v_select(v_above(c->first, v_all(0)), -size, size), v_all(0));
@@ -41,7 +41,7 @@ SKA_INLINE void ftrl_refresh(const ska_model *m, const ska_output_numbers *h, sk
 
 /* Where the weight is 0, z may be anything that makes it 0. */
 SKA_INLINE void ftrl_settle(const ska_model *m, const ska_output_numbers *h, ska_lanes *c) {
-    const vec sum = ftrl_sum(m, c), limit = h->l1 * sum;
+    const vec sum = ska_charged_time(c, ftrl_sum(m, c)), limit = h->l1 * sum;
     const vec z = c->w * (ftrl_root(h, c) + h->l2 * sum);
     c->first = v_select(
         v_differs(c->w, v_all(0)), v_select(v_above(c->w, v_all(0)), -z - limit, limit - z),

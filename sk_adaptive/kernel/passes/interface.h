@@ -108,6 +108,12 @@ typedef struct {
     real *w, *first, *second, *metric, *g;
     real *sums; /* `width` numbers */
     real *decay_first, *decay_second; /* of each touched feature with several outputs */
+
+    /* Where weights are controlled: the kind of the records; and by feature, or with a step of 0 for
+       all, the least and the largest weight, and what the penalty is multiplied by. */
+    const void *kind;
+    const real *low, *high, *factor;
+    ptrdiff_t low_step, high_step, factor_step;
 } ska_model;
 
 /* The intercepts' step. They are active at every step, so they need no laziness: they are kept in
@@ -151,6 +157,7 @@ typedef struct {
     const char *rule;
     ska_fields has;
     int several;
+    const void *controlled; /* the kind, if weights are */
     /* Weights and moments after step t, to the working set; with x the raw predictions. With
        several outputs the weights only, unless `whole`. */
     void (*read)(const ska_model *, ska_touch *, int whole);
@@ -161,7 +168,7 @@ typedef struct {
     /* The working set, as it is after step t, to the records. */
     void (*store)(const ska_model *, const ska_touch *);
     /* From weights after step t in the working set to what records hold. */
-    void (*settle)(const ska_model *, ptrdiff_t n);
+    void (*settle)(const ska_model *, const ska_touch *);
     /* The intercepts after step t, to `next`. Returns whether all of them are finite. */
     int (*step_intercepts)(const ska_model *, const ska_intercepts *, const double *gradient);
 } ska_passes;

@@ -47,6 +47,7 @@ SKA_INLINE void ska_read_lanes(
     unsigned char *record[LANES];
     vec word[SKA_MOST_WORDS], decay_first = v_all(1), decay_second = v_all(1), owed = v_all(0), x;
     ska_lanes c;
+    ska_control(kind, m, touch->columns + j, n_lanes, &c);
     ska_find(m, touch, j, n_lanes, (unsigned char *)nothing, record);
     ska_load_words((const unsigned char *const *)record, ska_n_words(kind), word);
     c.w = kind->has.weight ? word[ska_word_of_weight(kind)] : v_all(0);
@@ -75,7 +76,7 @@ SKA_INLINE void ska_read_lanes(
 SKA_INLINE void ska_read_one(
     const ska_kind *kind, const ska_model *restrict m, ska_touch *restrict touch, int whole) {
     const ska_output_numbers h = ska_numbers_of_all(m);
-    const ptrdiff_t n = touch->n, stride = m->layout.stride, n_ahead = touch->n_ahead;
+    const ptrdiff_t n = touch->n, n_ahead = touch->n_ahead;
     const int32_t *ahead = touch->ahead;
     const ptrdiff_t at_once = n >= LANES ? n_ahead / (n / LANES) + 1 : n_ahead;
     ptrdiff_t j, fetched = 0;
@@ -85,11 +86,11 @@ SKA_INLINE void ska_read_one(
     for (j = 0; j + LANES <= n; j += LANES) {
         const ptrdiff_t until = fetched + at_once < n_ahead ? fetched + at_once : n_ahead;
         for (; fetched < until; fetched++)
-            ska_prefetch(m->memory + ahead[fetched] * stride);
+            ska_fetch_feature(kind, m, ahead[fetched]);
         ska_read_lanes(kind, m, &h, touch, j, LANES, &sum, &largest_x, &largest_moment);
     }
     for (; fetched < n_ahead; fetched++)
-        ska_prefetch(m->memory + ahead[fetched] * stride);
+        ska_fetch_feature(kind, m, ahead[fetched]);
     if (j < n)
         ska_read_lanes(kind, m, &h, touch, j, (int)(n - j), &sum, &largest_x, &largest_moment);
     touch->largest_moment = v_largest(largest_moment);
@@ -127,6 +128,7 @@ SKA_INLINE void ska_move_lanes(
     const ska_kind *kind, const ska_model *m, const ska_output_numbers *h, const ska_touch *touch,
     ptrdiff_t j, int n_lanes) {
     ska_lanes c;
+    ska_control(kind, m, touch->columns + j, n_lanes, &c);
     ska_take(kind, m, j, &c);
     kind->rule->step(m, h, &c, ska_gradients_of_lanes(m, touch, j, n_lanes), kind->has.charged);
     ska_store_lanes(kind, m, touch, j, n_lanes, &c);
@@ -161,6 +163,7 @@ SKA_INLINE int ska_step_one(
     for (j = 0; j < touch->n; j += LANES) {
         const int n_lanes = ska_lanes_from(j, touch->n);
         ska_lanes c;
+        ska_control(kind, m, touch->columns + j, n_lanes, &c);
         ska_take(kind, m, j, &c);
         kind->rule->step(m, &h, &c, ska_gradients_of_lanes(m, touch, j, n_lanes), kind->has.charged);
         ska_put(kind, m, j, &c);
@@ -169,11 +172,13 @@ SKA_INLINE int ska_step_one(
     return v_is_zero(check);
 }
 
-SKA_INLINE void ska_settle_one(const ska_kind *kind, const ska_model *restrict m, ptrdiff_t n) {
+SKA_INLINE void ska_settle_one(
+    const ska_kind *kind, const ska_model *restrict m, const ska_touch *restrict touch) {
     const ska_output_numbers h = ska_numbers_of_all(m);
     ptrdiff_t j;
-    for (j = 0; kind->rule->settle != NULL && j < n; j += LANES) {
+    for (j = 0; kind->rule->settle != NULL && j < touch->n; j += LANES) {
         ska_lanes c;
+        ska_control(kind, m, touch->columns + j, ska_lanes_from(j, touch->n), &c);
         ska_take(kind, m, j, &c);
         kind->rule->settle(m, &h, &c);
         ska_put(kind, m, j, &c);

@@ -63,7 +63,9 @@ INTERCEPTS(ftrl)
 #define NAME(rule, step, metric, charged) rule##_##step##metric##charged
 #define FUNCTIONS(rule, step, weight, second, metric, charged, ages)                               \
     static const ska_kind NAME(rule, step, metric, charged) = {                                            \
-        &rule, {step, weight, second, metric, charged}};                                           \
+        &rule, {step, weight, second, metric, charged}, 0};                                        \
+    static const ska_kind SKA_JOIN(controlled, NAME(rule, step, metric, charged)) = {              \
+        &rule, {step, weight, second, metric, charged}, 1};                                        \
     FUNCTIONS_OF(NAME(rule, step, metric, charged), one)                                                   \
     IF_##step##ages(FUNCTIONS_OF(NAME(rule, step, metric, charged), several))
 #define IF_00(code) code
@@ -87,20 +89,53 @@ INTERCEPTS(ftrl)
         const ska_model *restrict m, const ska_touch *restrict touch) {                            \
         ska_store_##outputs(&kind, m, touch);                                                      \
     }                                                                                              \
-    static void settle_##outputs##_##kind(const ska_model *m, ptrdiff_t n) {                       \
-        ska_settle_##outputs(&kind, m, n);                                                         \
+    static void settle_##outputs##_##kind(                                                         \
+        const ska_model *restrict m, const ska_touch *restrict touch) {                            \
+        ska_settle_##outputs(&kind, m, touch);                                                     \
     }
 ALL_KINDS(FUNCTIONS)
 
+/* Those of all kinds where weights are controlled: the kind is looked up as they run. */
+#define CONTROLLED (*(const ska_kind *)m->kind)
+#define FUNCTIONS_OF_ANY(outputs)                                                                  \
+    static void read_##outputs##_any(                                                              \
+        const ska_model *restrict m, ska_touch *restrict touch, int whole) {                       \
+        ska_read_##outputs(&CONTROLLED, m, touch, whole);                                          \
+    }                                                                                              \
+    static void move_##outputs##_any(                                                              \
+        const ska_model *restrict m, const ska_touch *restrict touch) {                            \
+        ska_move_##outputs(&CONTROLLED, m, touch);                                                 \
+    }                                                                                              \
+    static int step_##outputs##_any(                                                               \
+        const ska_model *restrict m, const ska_touch *restrict touch) {                            \
+        return ska_step_##outputs(&CONTROLLED, m, touch);                                          \
+    }                                                                                              \
+    static void store_##outputs##_any(                                                             \
+        const ska_model *restrict m, const ska_touch *restrict touch) {                            \
+        ska_store_##outputs(&CONTROLLED, m, touch);                                                \
+    }                                                                                              \
+    static void settle_##outputs##_any(                                                            \
+        const ska_model *restrict m, const ska_touch *restrict touch) {                            \
+        ska_settle_##outputs(&CONTROLLED, m, touch);                                               \
+    }
+FUNCTIONS_OF_ANY(one)
+FUNCTIONS_OF_ANY(several)
+
 #define ENTRIES(rule, step, weight, second, metric, charged, ages)                                 \
+    ENTRY(rule, step, weight, second, metric, charged, 0, NULL, one,                               \
+          NAME(rule, step, metric, charged)),                                                      \
+    ENTRY(rule, step, weight, second, metric, charged, 1, NULL, several,                           \
+          NAME(rule, ages, metric, charged)),                                                      \
+    ENTRY(rule, step, weight, second, metric, charged, 0,                                          \
+          &SKA_JOIN(controlled, NAME(rule, step, metric, charged)), one, any),                     \
+    ENTRY(rule, step, weight, second, metric, charged, 1,                                          \
+          &SKA_JOIN(controlled, NAME(rule, step, metric, charged)), several, any),
+#define ENTRY(rule, step, weight, second, metric, charged, is_several, controlled, outputs, kind)  \
     {#rule,                                                                                        \
      {step, weight, second, metric, charged},                                                      \
-     0,                                                                                            \
-     ENTRIES_OF(rule, NAME(rule, step, metric, charged), one)},                                            \
-    {#rule,                                                                                        \
-     {step, weight, second, metric, charged},                                                      \
-     1,                                                                                            \
-     ENTRIES_OF(rule, NAME(rule, ages, metric, charged), several)},
+     is_several,                                                                                   \
+     controlled,                                                                                   \
+     ENTRIES_OF(rule, kind, outputs)}
 #define ENTRIES_OF(rule, kind, outputs)                                                            \
     SKA_JOIN(read_##outputs, kind), SKA_JOIN(move_##outputs, kind),                                \
         SKA_JOIN(step_##outputs, kind), SKA_JOIN(store_##outputs, kind),                           \

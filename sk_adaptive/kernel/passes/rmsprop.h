@@ -13,7 +13,7 @@ SKA_INLINE void rmsprop_step(
     const vec r = (real)1 / (s + h->eps);
     const mask moved = v_differs(g, v_all(0));
     (void)charged;
-    c->w -= h->eta * g * r;
+    c->w = ska_within(c, c->w - h->eta * g * r);
     c->metric = v_select(moved, r, c->metric);
     c->first = m->exact ? s : v_select(moved, s, c->first);
 }

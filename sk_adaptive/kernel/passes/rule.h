@@ -10,9 +10,14 @@
 
 #include "layout.h"
 
-/* What a pass does with LANES coefficients at once. */
+/* What a pass does with LANES coefficients at once. If they are controlled, weights stay between two
+   bounds, one of which is not positive and the other not negative, and the time of the penalty's flow is
+   multiplied by a factor. Weights are clipped after the optimizer's step, which is the projection in its
+   metric; the flow then goes towards 0, and so stays within. */
 typedef struct {
     vec w, first, second, metric;
+    vec low, high, factor;
+    int controlled;
 } ska_lanes;
 
 /* The numbers of their outputs. */
@@ -38,10 +43,12 @@ typedef struct {
     int metric_is_first; /* the first moment is the inverse metric of the charge */
 } ska_rule;
 
-/* A kind of record, which is known when a pass is compiled. */
+/* A kind of record, which is known when a pass is compiled; but not where weights are controlled, for
+   all kinds of which there is one copy. */
 typedef struct {
     const ska_rule *rule;
     ska_fields has;
+    int controlled;
 } ska_kind;
 
 /* Where the numbers of a record with one output are, in words; the weight is there with several, too. */
@@ -75,6 +82,19 @@ SKA_INLINE vec ska_flow(vec w, vec tau, const ska_output_numbers *h, int has_l1)
     }
 }
 
+/* The weight, clipped where there are bounds. NaN stays NaN. */
+SKA_INLINE vec ska_within(const ska_lanes *c, vec w) {
+    if (!c->controlled)
+        return w;
+    w = v_select(v_above(w, c->high), c->high, w);
+    return v_select(v_above(c->low, w), c->low, w);
+}
+
+/* What the penalty counts by. */
+SKA_INLINE vec ska_charged_time(const ska_lanes *c, vec time) {
+    return c->controlled ? time * c->factor : time;
+}
+
 /* In single precision a frequent feature's moment and weight would stop changing after some
    million steps, when a step changes less than half of their last digit. So before they are
    rounded a fraction of the last digit, from -1/2 to 1/2, is added that is another in each step:
@@ -96,10 +116,11 @@ SKA_INLINE void ska_refresh(
             owed *= c->first;
         if (kind->has.metric)
             owed *= c->metric;
-        c->w = ska_flow(c->w, owed, h, m->has_l1);
+        c->w = ska_flow(c->w, ska_charged_time(c, owed), h, m->has_l1);
     }
     if (kind->rule->refresh != NULL)
         kind->rule->refresh(m, h, c);
+    c->w = ska_within(c, c->w);
 }
 
 /* Of the working set: only what this kind has is moved. */
@@ -134,6 +155,40 @@ SKA_INLINE void ska_store_numbers(real *numbers, ptrdiff_t k, int n_lanes, vec a
         v_store(numbers + k, a);
     else
         v_store_part(numbers + k, a, n_lanes);
+}
+
+SKA_INLINE vec ska_of_features(
+    const real *values, ptrdiff_t step, const int32_t *columns, int n_lanes) {
+    real of_lanes[LANES];
+    int k;
+    if (step == 0)
+        return v_all(values[0]);
+    if (n_lanes == 1)
+        return v_all(values[columns[0]]);
+    for (k = 0; k < LANES; k++)
+        of_lanes[k] = values[columns[k < n_lanes ? k : 0]];
+    return v_load(of_lanes);
+}
+
+/* The bounds and factors of features, of which there are n_lanes; or of all lanes those of the first. */
+SKA_INLINE void ska_control(
+    const ska_kind *kind, const ska_model *m, const int32_t *columns, int n_lanes, ska_lanes *c) {
+    c->controlled = kind->controlled;
+    if (!kind->controlled)
+        return;
+    c->low = ska_of_features(m->low, m->low_step, columns, n_lanes);
+    c->high = ska_of_features(m->high, m->high_step, columns, n_lanes);
+    c->factor = ska_of_features(m->factor, m->factor_step, columns, n_lanes);
+}
+
+/* Fetch what there is of a feature. */
+SKA_INLINE void ska_fetch_feature(const ska_kind *kind, const ska_model *m, int32_t column) {
+    ska_prefetch(m->memory + column * m->layout.stride);
+    if (!kind->controlled)
+        return;
+    ska_prefetch(m->low + column * m->low_step);
+    ska_prefetch(m->high + column * m->high_step);
+    ska_prefetch(m->factor + column * m->factor_step);
 }
 
 /* How many lanes are in use from number k of n on. */

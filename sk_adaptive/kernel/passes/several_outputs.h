@@ -180,6 +180,7 @@ SKA_INLINE void ska_read_block(
         SKA_UNROLLED
         for (i = 0; i < few; i++) {
             ska_lanes c;
+            ska_control(kind, m, touch->columns + j, 1, &c);
             ska_load(
                 kind, m, record + first * sizeof(real), i * LANES,
                 i + 1 < few ? LANES : last_lanes, &c);
@@ -248,6 +249,7 @@ SKA_INLINE void ska_move_block(
         for (i = 0; i < few; i++) {
             ska_lanes c;
             const int n_lanes = i + 1 < few ? LANES : last_lanes;
+            ska_control(kind, m, touch->columns + j, 1, &c);
             ska_load(kind, m, record + first * sizeof(real), i * LANES, n_lanes, &c);
             c.first *= decay_first;
             c.second *= decay_second;
@@ -297,6 +299,7 @@ SKA_INLINE int ska_step_several(
         for (k = 0; k < m->n_outputs; k += LANES) {
             const ska_output_numbers h = ska_numbers_from(m, k);
             ska_lanes c;
+            ska_control(kind, m, touch->columns + j, 1, &c);
             ska_take(kind, m, j * m->width + k, &c);
             kind->rule->step(m, &h, &c, *g.x * v_load(g.derivative + k), kind->has.charged);
             ska_put(kind, m, j * m->width + k, &c);
@@ -306,12 +309,13 @@ SKA_INLINE int ska_step_several(
 }
 
 SKA_INLINE void ska_settle_several(
-    const ska_kind *kind, const ska_model *restrict m, ptrdiff_t n) {
+    const ska_kind *kind, const ska_model *restrict m, const ska_touch *restrict touch) {
     ptrdiff_t j, k;
-    for (j = 0; kind->rule->settle != NULL && j < n; j++)
+    for (j = 0; kind->rule->settle != NULL && j < touch->n; j++)
         for (k = 0; k < m->n_outputs; k += LANES) {
             const ska_output_numbers h = ska_numbers_from(m, k);
             ska_lanes c;
+            ska_control(kind, m, touch->columns + j, 1, &c);
             ska_take(kind, m, j * m->width + k, &c);
             kind->rule->settle(m, &h, &c);
             ska_put(kind, m, j * m->width + k, &c);
