@@ -84,6 +84,7 @@ STAND_INS = {
     "trec6": 6,
     "banking77": 77,
     "20news": 20,
+    "clinc150": 150,
 }
 
 
@@ -129,11 +130,11 @@ def load_texts(name, arguments):
     return X, y, test
 
 
-def load_stream(name, arguments, seed=0):
+def load_stream(name, arguments, seed=0, **vectorizer):
     """All rows of a set, in a random order, and its name as in `load_split`.
 
     Text becomes tf-idf of words and pairs of words with sublinear counts, which are those of the
-    whole set.
+    whole set, or what other parameters of TfidfVectorizer make of it.
     """
     if arguments.data is None:
         name, split = load_split(name, arguments)
@@ -144,7 +145,8 @@ def load_stream(name, arguments, seed=0):
     else:
         X, y, _ = _loader(arguments.data).load(name)
         if isinstance(X, list):
-            X = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True).fit_transform(X)
+            vectorizer = {"ngram_range": (1, 2), "sublinear_tf": True, **vectorizer}
+            X = TfidfVectorizer(**vectorizer).fit_transform(X)
     order = np.random.default_rng(seed).permutation(len(y))
     order = order[:QUICK_ROWS] if arguments.quick else order
     return name, sp.csr_matrix(X)[order], np.asarray(y)[order]

@@ -10,7 +10,6 @@ rows tell nothing about defaults.
 """
 
 import json
-import time
 import warnings
 from contextlib import contextmanager
 from dataclasses import replace
@@ -199,36 +198,6 @@ def compare(arguments, chosen):
     row("beats SGD", *(f"{count}/{len(chosen)}" for count in counts))
 
 
-def search(arguments, chosen):
-    """AdaGrad and exact Adam with eta0="search": excess over the tuned model, seconds, the rate."""
-    references = References(arguments)
-    head("excess, %", "", "auto", "search", "s auto", "s search", "rate")
-    excess = {"adagrad": [], "adam": []}
-    for name, optimizer in product(chosen, excess):
-        losses, seconds = [], []
-        for seed in seeds_of(name, arguments):
-            _, split = _data.load_split(name, arguments, seed)
-            tuned, _ = references.of(name, seed, split)
-            for eta0 in ("auto", "search"):
-                model = make(name, eta0=eta0, optimizer=optimizer, random_state=seed)
-                begin = time.process_time()
-                losses.append(test_loss(model, split) / tuned)
-                seconds.append(time.process_time() - begin)
-        values = 100 * (np.reshape(losses, (-1, 2)).mean(axis=0) - 1)
-        excess[optimizer].append(values)
-        rate = model.eta0_ / automatic(name, split, optimizer=optimizer).eta0_
-        row(
-            name,
-            optimizer,
-            *(f"{value:+.1f}" for value in values),
-            *(f"{value:.2f}" for value in np.reshape(seconds, (-1, 2)).mean(axis=0)),
-            f"{rate:.2g}",
-        )
-    for optimizer, values in excess.items():
-        for what, reduce in (("mean", np.mean), ("worst", np.max)):
-            row(what, optimizer, *(f"{value:+.1f}" for value in reduce(values, axis=0)))
-
-
 # -- how the constants of the rules were chosen --
 
 
@@ -408,7 +377,6 @@ def losses(arguments, chosen):
 
 KINDS = {
     "panel": (compare, SETS),
-    "search": (search, SETS),
     "leave-one-out": (leave_one_out, SETS),
     "multiples": (multiples, SETS),
     "batches": (batches, ("sms_spam", "mr", "adult", "frappe86k", "bike", "california")),

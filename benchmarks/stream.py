@@ -15,6 +15,10 @@ vehicle_fraud are streams in their own order, which only the folder of data sets
 Phishing and Bananas come with river, which has them behind a StandardScaler, too; beside that
 stands normalize=True. A library that is not installed has a - in its column.
 
+With --growing: microseconds a row of a stream whose classes appear one after the other, of a model
+that is told all of them at the start, and of one with classes="grow". Coefficients of one-vs-rest
+are compared, too: they are to be the same bits.
+
 With --cost: nanoseconds an entry of one rate and of "search", on generated clicks and text, the
 least of some turns, in processor time.
 """
@@ -177,6 +181,39 @@ def label(model, eta0, eps):
     return ", ".join(parts)
 
 
+def growing(arguments):
+    """What classes that appear later cost beside classes that are told at the start."""
+    print(f"{'us a row':12}{'classes':>9}{'':3}{'eta0':>10} {'told':>9}{'grown':>9}{'ratio':>9}")
+    for name in ("20news", "clinc150"):
+        # words that two rows have
+        name, X, y = _data.load_stream(name, arguments, ngram_range=(1, 1), min_df=2)
+        classes, codes = np.unique(y, return_inverse=True)
+        # each class begins at a time of its own
+        times = codes / classes.size
+        times += (1 - times) * np.random.default_rng(0).random(len(y))
+        order = np.argsort(times, kind="stable")
+        X, y = X[order], y[order]
+        for multi_class, eta0 in product(("ovr", "auto"), (0.5, "auto")):
+            parameters = {"multi_class": multi_class, "eta0": eta0}
+            told, grown = np.inf, np.inf
+            for _ in range(1 if arguments.quick else 2):
+                models = [AdaptiveSGDClassifier(**parameters) for _ in range(2)]
+                seconds = [0.0, 0.0]
+                for start in range(0, len(y), FIRST_ROWS):
+                    part = slice(start, start + FIRST_ROWS)
+                    for k, named in enumerate((classes, "grow")):
+                        begin = time.process_time()
+                        models[k].partial_fit(X[part], y[part], classes=named)
+                        seconds[k] += time.process_time() - begin
+                told, grown = min(told, seconds[0]), min(grown, seconds[1])
+            same = multi_class != "ovr" or (models[0].coef_ == models[1].coef_).all()
+            print(
+                f"{name:12}{classes.size:9}  {multi_class:5}{eta0:6} {1e6 * told / len(y):9.1f}"
+                f"{1e6 * grown / len(y):9.1f}{grown / told:9.2f}{'' if same else '  NOT THE SAME'}",
+                flush=True,
+            )
+
+
 def cost(arguments):
     """What the models of a search cost beside one, and beside eight rates alone."""
     clicks, text = (
@@ -227,7 +264,11 @@ def main():
     parser.add_argument("--seed", type=int, default=0, help="of the order of the rows (0)")
     parser.add_argument("--no-peers", action="store_true", help="neither river nor Vowpal Wabbit")
     parser.add_argument("--cost", action="store_true", help="the time instead of the losses")
+    parser.add_argument("--growing", action="store_true", help="classes that appear later")
     arguments = parser.parse_args()
+    if arguments.growing:
+        growing(arguments)
+        return
     if arguments.cost:
         cost(arguments)
         return

@@ -6,6 +6,7 @@ and in pipelines. The package itself does not need skl2onnx.
 
 import numpy as np
 import scipy.sparse as sp
+from sklearn.base import ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
 from .estimators.classifier import AdaptiveSGDClassifier
@@ -84,7 +85,15 @@ def _check(operator):
     check_input_and_output_types(
         operator, [BooleanTensorType, DoubleTensorType, FloatTensorType, Int64TensorType]
     )
-    return operator.raw_operator
+    model = operator.raw_operator
+    # the softmax has outputs without a class, and two classes have two outputs
+    grows = isinstance(model, ClassifierMixin) and model._places is not None
+    few = grows and model._label_format is None and model.classes_.size < 3
+    if few or (grows and model._targets.loss.couples_outputs):
+        raise NotImplementedError(
+            "There is no conversion of a softmax, or of two classes, with classes='grow'."
+        )
+    return model
 
 
 def _dtype(operator):

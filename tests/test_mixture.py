@@ -154,6 +154,14 @@ def test_the_mean_is_that_of_models_by_themselves(rows, optimizer, targets, batc
         ]
         *of_models, of_mean = np.array(losses) @ weight[part]
         loss_sum += of_mean
+        if targets == "one-vs-rest":
+            # classes that have not occurred do not count
+            known = np.unique(training.targets[: start + batch_size, 0]).astype(int)
+            signs = np.where(training.targets[part] == known, 1.0, -1.0)
+            of_models = [
+                weight[part] @ training.loss(signs, of_model[:, known])[0].sum(axis=1)
+                for of_model in raw
+            ]
         for model in models:
             model.partial_fit(X[part], y[part], sample_weight=weight[part])
         # the mean of about the last sample weights

@@ -46,7 +46,7 @@ def find_classes(y, classes=None, complete=True):
     label_format : {"dense", "sparse"} or None
         Of a y that has several labels a row. None if it has one class a row.
     """
-    y, label_format = _checked_categories(y)
+    y, label_format = categories_of(y)
     if label_format is not None:
         classes = np.arange(y.shape[1]) if classes is None else _names_of_labels(classes, y)
     elif classes is not None:
@@ -63,7 +63,7 @@ def find_classes(y, classes=None, complete=True):
     return y, classes, label_format
 
 
-def _checked_categories(y):
+def categories_of(y):
     """Classes or labels, and the format of labels, or None."""
     few = isinstance(y, np.ndarray) and integer_classes(y) is not None
     if not (few or sp.issparse(y)):
@@ -139,8 +139,20 @@ class CategoryTargets(Targets):
     def n_outputs(self):
         return self.classes.size
 
+    @property
+    def occurs_later(self):
+        return self.n_outputs > 1 and not self.loss.couples_outputs
+
+    def decision(self, raw_predictions):
+        """Raw predictions in the shape of scikit-learn's decision functions."""
+        return raw_predictions.ravel() if raw_predictions.shape[1] == 1 else raw_predictions
+
+    def probabilities(self, raw_predictions, exclusive, of_loss):
+        """What this function of the loss makes of raw predictions, of each class."""
+        return of_loss(raw_predictions, exclusive=exclusive)
+
     def check(self, y):
-        y, label_format = _checked_categories(y)
+        y, label_format = categories_of(y)
         if (label_format is None) != (self.label_format is None):
             kinds = "one class per row", "several labels per row"
             now, before = kinds if label_format is None else reversed(kinds)
@@ -428,22 +440,3 @@ class LabelTargets(Signs, CategoryTargets):
     def decode(self, raw_predictions):
         labels = (raw_predictions > 0).astype(np.int64)
         return sp.csr_matrix(labels) if self.label_format == "sparse" else labels
-
-
-def targets_of_categories(classes, label_format, loss, multinomial, class_weight):
-    """The targets of a classifier.
-
-    Parameters
-    ----------
-    classes, label_format, class_weight
-        See `CategoryTargets`.
-    loss : Loss
-        Of each class against the rest, or of each label.
-    multinomial : type or None
-        Of the loss to take in its place for three classes or more.
-    """
-    if label_format is not None:
-        return LabelTargets(classes, loss, class_weight, label_format)
-    if classes.size == 2:
-        return TwoClassTargets(classes, loss, class_weight)
-    return ClassTargets(classes, loss if multinomial is None else multinomial(), class_weight)

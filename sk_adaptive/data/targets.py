@@ -40,6 +40,9 @@ class Targets:
     # Whether they are numbers.
     is_number = False
 
+    # Whether outputs, each learned by itself, are of classes or labels that may occur late.
+    occurs_later = False
+
     # -- from users and back --
 
     @abstractmethod
@@ -71,9 +74,17 @@ class Targets:
     def decode(self, raw_predictions):
         """What a model with these raw predictions, of shape (n_rows, n_outputs), predicts."""
 
+    @property
+    def n_known(self):
+        """How many outputs, the first ones, are of what has been named."""
+        return self.n_outputs
+
     def as_shown(self, values):
         """Values of shape (n_outputs, n_features) in the shape of `coef_`."""
         return values
+
+    def check_offset(self):
+        """Refuse offsets where there are to be none."""
 
     def splitter(self, y, fraction):
         """The class of model_selection that sets a fraction of the rows aside."""

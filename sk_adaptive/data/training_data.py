@@ -72,6 +72,11 @@ class TrainingData:
         return tuple(self.class_weight[0].tolist()) if numbers else ()
 
     @property
+    def n_known(self):
+        """See `Targets`."""
+        return self.target_type.n_known
+
+    @property
     def n_rows(self):
         return self.targets.shape[0]
 

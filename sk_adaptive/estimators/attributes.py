@@ -25,6 +25,9 @@ class ModelAttributes(BaseEstimator):
     changes the model or the cache holds it.
     """
 
+    # of classes that appear later the output of each
+    _places = None
+
     @property
     def _lock(self):
         return turn_of(self)
@@ -83,11 +86,21 @@ class ModelAttributes(BaseEstimator):
             model = self._model_for("coef_")
             if "coef" not in self._cache:
                 if self._sparse_coef:
-                    coef = as_configured(model.sparse_coefficients())
+                    coef = model.sparse_coefficients()
+                    coef = as_configured(coef if self._places is None else coef[self._places])
                 else:
                     coef = self._targets.as_shown(model.coefficients(n_jobs=self.n_jobs))
                 self._cache["coef"] = _read_only(coef)
             return self._cache["coef"]
+
+    def _coef_of_outputs(self):
+        """The coefficients of all outputs, also of those that no class has taken yet."""
+        return self.coef_ if self._places is None else self._model.coefficients()
+
+    def _intercept_of_outputs(self):
+        if self._places is None:
+            return self.intercept_
+        return self._model.intercepts().astype(self._model.dtype)
 
     @coef_.setter
     def coef_(self, value):
@@ -96,8 +109,18 @@ class ModelAttributes(BaseEstimator):
                 self._assign_before_fit("coef_", value)
                 return
             model = self._model_for("coef_")
-            shape = model.n_outputs, model.n_features
-            self._adopt(model.with_coefficients(initial_values(value, shape, model.dtype, "coef_")))
+            n_outputs = model.n_outputs if self._places is None else self._places.size
+            shape = n_outputs, model.n_features
+            value = initial_values(value, shape, model.dtype, "coef_")
+            self._adopt(model.with_coefficients(self._beside_others(value, model.coefficients)))
+
+    def _beside_others(self, values, of_all):
+        """Values of classes, beside what outputs have that no class has taken yet."""
+        if self._places is None:
+            return values
+        all_values = of_all()
+        all_values[self._places] = values
+        return all_values
 
     @property
     def intercept_(self):
@@ -105,7 +128,8 @@ class ModelAttributes(BaseEstimator):
             if (assigned := self._assigned_before_fit("intercept_")) is not None:
                 return assigned
             model = self._model_for("intercept_")
-            return _read_only(model.intercepts().astype(model.dtype))
+            intercept = model.intercepts().astype(model.dtype)
+            return _read_only(intercept if self._places is None else intercept[self._places])
 
     @intercept_.setter
     def intercept_(self, value):
@@ -114,8 +138,9 @@ class ModelAttributes(BaseEstimator):
                 self._assign_before_fit("intercept_", value)
                 return
             model = self._model_for("intercept_")
-            value = initial_values(value, (model.n_outputs,), np.float64, "intercept_")
-            self._adopt(model.with_intercepts(value))
+            n_outputs = model.n_outputs if self._places is None else self._places.size
+            value = initial_values(value, (n_outputs,), np.float64, "intercept_")
+            self._adopt(model.with_intercepts(self._beside_others(value, model.intercepts)))
 
     @property
     def t_(self):

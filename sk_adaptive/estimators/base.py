@@ -411,8 +411,8 @@ class AdaptiveSGD(CallbackSupportMixin, LearnsStreams, ModelAttributes):
                 if sp.issparse(X):
                     check_structure(X)
             product = self._model.product(X) if sp.issparse(X) else None
-            coef = self.coef_ if product is None else None
-            intercept = self.intercept_
+            coef = self._coef_of_outputs() if product is None else None
+            intercept = self._intercept_of_outputs()
             attributes = [getattr(self, name) for name in names]
         if product is not None:
             products = product()

@@ -5,9 +5,18 @@ from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 
-from ..data.categories import find_classes, targets_of_categories
-from ..data.class_values import as_given
+from ..data.categories import find_classes
+from ..data.class_values import as_given, is_text
+from ..data.growing import (
+    first_categories,
+    grows,
+    in_order,
+    n_outputs_for,
+    names_of_labels,
+    targets_of_categories,
+)
 from ..kernel.losses import CLASSIFICATION_LOSSES
+from ..model.wider import with_outputs
 from .base import AdaptiveSGD
 from .locking import one_at_a_time
 
@@ -436,11 +445,66 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
             spec.loss_of(self),
             None if self.multi_class == "ovr" else spec.multinomial,
             self.class_weight,
+            self._places,
+            self._n_outputs,
         )
 
+    # Of classes that appear later, see `GrowingTargets`: which output each has, how many outputs
+    # there are, and how many classes at most; or None.
+    _places = _n_outputs = _most_classes = None
+
     def _find_targets(self, y, classes=None, complete=True):
-        y, self.classes_, self._label_format = find_classes(y, classes, complete)
+        for name in ("_places", "_n_outputs", "_most_classes"):
+            self.__dict__.pop(name, None)
+        if not complete and grows(classes):
+            names = self.__dict__.pop("_label_names", None)
+            y, self.classes_, self._label_format, self._most_classes = first_categories(
+                y, classes, names
+            )
+            self._places = np.arange(self.classes_.size)
+            self._n_outputs = n_outputs_for(self.classes_.size, self._most_classes)
+        else:
+            y, self.classes_, self._label_format = find_classes(y, classes, complete)
         return y
+
+    def _named_labels(self, y, classes, first_call):
+        if not (grows(classes) if first_call else self._places is not None):
+            return y
+        names = names_of_labels(y)
+        if names is None:
+            return y
+        if first_call:
+            self._label_names = names
+        elif self._label_format is not None and is_text(self.classes_):
+            y, self._label_names = in_order(y, names, self.classes_)
+        return y
+
+    def _find_new_classes(self, targets, y, classes):
+        if self._places is None:
+            if grows(classes):
+                raise ValueError(
+                    f"classes={classes!r} is for the first call of partial_fit: this model has all "
+                    "its classes."
+                )
+            return
+        before = "grow" if self._most_classes is None else ("grow", self._most_classes)
+        if grows(classes) and classes != before:
+            raise ValueError(
+                f"classes={classes!r} is not the same as on the first call of partial_fit, was "
+                f"{before!r}."
+            )
+        new = targets.new_classes(y, self.__dict__.pop("_label_names", None))
+        if not new.size:
+            return
+        classes, places, n_outputs = targets.grown(new, self._most_classes)
+        if n_outputs > self._n_outputs:
+            # the last output has no class yet
+            last = np.full(n_outputs - self._n_outputs, self._n_outputs - 1)
+            outputs = np.append(np.arange(self._n_outputs), last)
+            self._adopt(with_outputs(self._model, outputs))
+        else:
+            self._cache.pop("coef", None)
+        self.__dict__.update(classes_=classes, _places=places, _n_outputs=n_outputs)
 
     def _find_targets_of_assigned(self, classes):
         if "classes_" not in self.__dict__:
@@ -539,10 +603,13 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
             Rows to learn from. It is not changed.
         y : array-like of shape (n_samples,), or array or sparse matrix (n_samples, n_labels)
             Classes; or several labels per row, as 0 and 1.
-        classes : array-like of shape (n_classes,), default=None
+        classes : array-like of shape (n_classes,), 'grow' or ('grow', int), default=None
             All classes of all calls. The first call needs them, unless y is a matrix of
             labels. Then they are the names of its columns, in their order, and by default the
-            numbers of the columns.
+            numbers of the columns. With 'grow' in the first call, classes are known when a y has
+            them, see `classes_`; the number, if it is given, is that of all there will be. A class
+            that appears is what it would be if it had been named at the start. Labels that appear
+            are new columns of y.
         sample_weight : array-like of shape (n_samples,), default=None
             Factors of the rows' losses, not negative.
         offset : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
@@ -583,8 +650,8 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
         raw_predictions : ndarray of shape (n_samples,) or (n_samples, n_classes)
             With two classes, positive numbers predict the second class.
         """
-        (raw,) = self._raw_predictions(X, offset=offset)
-        return raw.ravel() if raw.shape[1] == 1 else raw
+        raw, targets = self._raw_predictions(X, "_targets", offset=offset)
+        return targets.decision(raw)
 
     def predict(self, X, *, offset=None):
         """Predict classes.
@@ -625,7 +692,7 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
         """
         raw, targets = self._raw_predictions(X, "_targets", offset=offset)
         raw = raw.astype(np.float64, copy=False)
-        return targets.loss.probabilities(raw, exclusive=targets.label_format is None)
+        return targets.probabilities(raw, targets.label_format is None, targets.loss.probabilities)
 
     @available_if(_has_probabilities)
     def predict_log_proba(self, X, *, offset=None):
@@ -644,7 +711,8 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
         """
         raw, targets = self._raw_predictions(X, "_targets", offset=offset)
         raw = raw.astype(np.float64, copy=False)
-        return targets.loss.log_probabilities(raw, exclusive=targets.label_format is None)
+        of_loss = targets.loss.log_probabilities
+        return targets.probabilities(raw, targets.label_format is None, of_loss)
 
     def score(self, X, y, sample_weight=None, *, offset=None):
         """Compute the accuracy of `predict`, with several labels per row that of whole rows.

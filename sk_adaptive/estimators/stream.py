@@ -71,6 +71,8 @@ class LearnsStreams:
             if not get_config()["skip_parameter_validation"]:
                 self._validate_params()
             self._check_parameters(for_fit=False)
+        if self._places is not None or (first_call and classes is not None):
+            y = self._named_labels(y, classes, first_call)
         if first_call:
             X, y = self._validate(X, y, PRECISIONS, reset=True)
             y = self._find_targets(y, classes, complete=False)
@@ -78,8 +80,13 @@ class LearnsStreams:
         else:
             targets = self._targets
             X, y = self._validate_again(X, y, targets)
+            if self._places is not None or classes is not None:
+                self._find_new_classes(targets, y, classes)
+                targets = self._targets
             if classes is not None:
                 targets.check_classes(classes)
+        if offset is not None:
+            targets.check_offset()
         training = self._training_data(targets, X, y, sample_weight, offset=offset)
         rows = training.with_weight(np.arange(training.n_rows, dtype=np.int64))
         if not first_call:
@@ -102,6 +109,13 @@ class LearnsStreams:
         if not first_call and self._model.t < ROWS_OF_RATE:
             warn_of_other_scales(self, training, rows, self._model.hyperparameters.scales)
         return training, rows
+
+    def _named_labels(self, y, classes, first_call):
+        """y with its columns in the order of the labels, where these have names."""
+        return y
+
+    def _find_new_classes(self, targets, y, classes):
+        """Let `_targets`, and outputs of the model, be of what this y of a later call has, too."""
 
     def _compares_rates(self, training):
         """Whether rates are to be compared; a search is refused where losses can't tell them."""

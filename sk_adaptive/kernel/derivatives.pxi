@@ -101,6 +101,7 @@ cdef class Derivatives:
             self.kept[self.position + i, k] = self.raw_prediction[k]
         if self.models is not None:
             self.models.leave_out(self.raw_prediction)
+            self.models.notice(self.of_row)
             self.models.add_loss(
                 self.loss, self.raw_prediction, self.of_row, self.factors, weight)
         while start < self.n_all:

@@ -6,6 +6,10 @@ to all in the proportion of the first weights (Herbster and Warmuth 1998): no mo
 behind that it could not come back when the stream has changed. Losses have the unit of the sample
 weights of now, which may grow along a stream.
 
+Of outputs that are learned each by itself, those of classes and labels that have not occurred so far do
+not count: with them, how many such there are would be told by the weights. Losses are summed in the
+order in which classes have occurred.
+
 A model that a step would have made non-finite is out for good. Its weight is 0 then, which no other's
 ever is, and so are its coefficients: Python sees to that between two steps.
 """
@@ -23,9 +27,9 @@ cdef class ModelWeights:
     Parameters
     ----------
     mixture : Mixture
-        Its arrays ``weights`` and ``failed`` are changed in place.
-    n_outputs : int
-        Of one model.
+        Its arrays ``weights``, ``unit``, ``failed`` and ``occurred`` are changed in place.
+    training : TrainingData
+        Whose outputs are those of one model.
     """
 
     cdef:
@@ -41,6 +45,13 @@ cdef class ModelWeights:
         double weight
         Py_ssize_t n_rows
         Py_ssize_t n_outputs, n_models
+        # so many outputs, the first, are in the loss of the mean
+        Py_ssize_t n_known
+        # how many outputs of one model have a class that has occurred, now and before the step, and
+        # which they are, in that order
+        int64_t[::1] occurred, order
+        int64_t n_before
+        unsigned char[::1] has_occurred
         # of the mean, one number for each output: raw predictions, targets that become
         # derivatives, values; and of each model the loss of the step
         double[:, ::1] of_mean
@@ -52,7 +63,7 @@ cdef class ModelWeights:
         # of the mean, before the step
         double loss
 
-    def __init__(self, mixture, Py_ssize_t n_outputs):
+    def __init__(self, mixture, training):
         self.weights = mixture.weights
         self.handed_out = mixture.handed_out
         self.failed = mixture.failed
@@ -61,15 +72,37 @@ cdef class ModelWeights:
         self.unit = mixture.unit
         self.complete = mixture.complete
         self.paused = mixture.pause[0] > 0
-        self.n_outputs = n_outputs
+        self.n_outputs = n_outputs = training.n_outputs
+        self.n_known = training.n_known
         self.n_models = self.weights.shape[0]
         self.of_mean = np.zeros((3, room_for_losses(n_outputs)))
         self.of_models = np.empty(self.n_models)
+        self.occurred = mixture.occurred
+        self.order = self.occurred[1:]
+        self.has_occurred = has_occurred = np.zeros(n_outputs, np.uint8)
+        has_occurred[mixture.occurred[1:1 + mixture.occurred[0]]] = 1
+        self.n_before = self.occurred[0]
 
     cdef void begin(self) noexcept nogil:
         self.loss = self.weight = 0.0
         self.n_rows = 0
+        self.n_before = self.occurred[0]
         memset(&self.failed[0], 0, self.n_models)
+
+    cdef void notice(self, const double* targets) noexcept nogil:
+        """Let the outputs whose target is 1 count from now on."""
+        cdef Py_ssize_t k
+        if self.occurred[0] == self.n_outputs:
+            return
+        for k in range(self.n_outputs):
+            if targets[k] > 0 and not self.has_occurred[k]:
+                self.has_occurred[k] = True
+                self.order[self.occurred[0]] = k
+                self.occurred[0] += 1
+
+    cdef void take_back(self) noexcept nogil:
+        """Let a step that was not done leave no trace."""
+        self.occurred[0] = self.n_before
 
     cdef void leave_out(self, double* numbers) noexcept nogil:
         """Let the numbers of the models that are out be 0, of one for each output."""
@@ -85,13 +118,18 @@ cdef class ModelWeights:
 
         False if there are any.
         """
-        cdef Py_ssize_t model, k
+        cdef Py_ssize_t model, k, first
         cdef bint finite = True
+        cdef double rest
         for model in range(self.n_models):
-            self.of_models[model] = 0.0
-            for k in range(model * self.n_outputs, (model + 1) * self.n_outputs):
-                self.of_models[model] += losses[k]
-            if not isfinite(self.of_models[model]):
+            first = model * self.n_outputs
+            self.of_models[model] = rest = 0.0
+            for k in range(self.occurred[0]):
+                self.of_models[model] += losses[first + self.order[k]]
+            if self.occurred[0] < self.n_outputs:
+                for k in range(self.n_outputs):
+                    rest += losses[first + k]
+            if not isfinite(self.of_models[model] + rest):
                 self.failed[model] = True
                 finite = False
         return finite
@@ -113,7 +151,7 @@ cdef class ModelWeights:
         for k in range(self.n_outputs):
             derivatives[k] = targets[k]
         loss.evaluate_outputs(mean, derivatives, values, self.n_outputs)
-        for k in range(self.n_outputs):
+        for k in range(self.n_known):
             self.loss += factors[k] * values[k]
         self.weight += weight
         self.n_rows += 1
@@ -187,7 +225,7 @@ def mix(
         Whether all losses are. If not, the mixture is of no use any more.
     """
     cdef:
-        ModelWeights m = ModelWeights(mixture, training.n_outputs)
+        ModelWeights m = ModelWeights(mixture, training)
         Loss loss = training.loss
         const double[:, ::1] targets = training.targets
         const double[::1] weights = training.sample_weight
@@ -211,6 +249,7 @@ def mix(
             set_targets(
                 of_outputs, factors, K, &targets[row, 0], targets.shape[1], of_classes, coupled,
                 weight)
+            m.notice(of_outputs)
             m.add_loss(loss, &raw_predictions[i, 0], of_outputs, factors, weight)
             if (i + 1) % batch_size == 0 or i + 1 == rows.shape[0]:
                 total[0] += m.loss

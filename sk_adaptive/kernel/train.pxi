@@ -48,7 +48,7 @@ def train(
         const double[:, ::1] offsets = training.offset
         # More rows than there are make one step.
         Py_ssize_t batch_size = min(training.batch_size, rows.shape[0])
-        ModelWeights models = None if mixture is None else ModelWeights(mixture, training.n_outputs)
+        ModelWeights models = None if mixture is None else ModelWeights(mixture, training)
         Derivatives derivatives = Derivatives(training, o, batch_size, models)
         Batches batches
         bint fit_intercept = training.fit_intercept
@@ -100,6 +100,8 @@ def train(
                 for k in range(derivatives.kept.shape[1]):
                     losses_of_steps[position // batch_size, k] = derivatives.losses[k]
                 position += size
+    if status != DONE and models is not None:
+        models.take_back()
     if status == OUT_OF_MEMORY:
         raise MemoryError
     return losses, position if status == NOT_FINITE else -1

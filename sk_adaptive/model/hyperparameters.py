@@ -215,7 +215,9 @@ def hyperparameters_of(estimator, scales, eta0):
         parameters={name: _parameter(estimator, name) for name in spec.parameters},
         rates=scales.coefs if isinstance(estimator.eta0, str) else (),
         multiple=multiple_of(estimator.eta0) or 1.0,
-        automatic=tuple(name for name in ("eps", "rho") if getattr(estimator, name) is None),
+        automatic=tuple(
+            name for name in ("eps", "rho") if getattr(estimator, name) in (None, "auto")
+        ),
         controls=controls_of(estimator),
     )
 

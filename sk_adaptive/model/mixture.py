@@ -7,6 +7,7 @@ import numpy as np
 
 from .first_rows import N_FIRST, Memory, first_row_dtype, have_come_again, weights_before
 from .model import Model
+from .records import touched
 from .settings import first_settings
 
 # eta0="auto" settles after so many rows on the rate that has predicted best.
@@ -74,14 +75,19 @@ class Mixture(Model):
         The mean sample weight of the first rows, and that of now.
     first_rows : array of the type `first_row_dtype`
         The first rows of the stream.
+    occurred : int64 ndarray of shape (1 + n_outputs,)
+        How many outputs of a model have losses that count, and then these, in the order in which
+        they are summed: of classes and labels that are learned each by itself, those that have
+        occurred, in the order of the first time.
     pause : int64 ndarray of shape (2,)
         The step up to which the weights stay what they are, as known rows come again, or 0; and
         after how many steps it is seen whether they still do.
     """
 
     SMALL_ARRAYS = (*Model.SMALL_ARRAYS, "settings", "weights", "unit", "first_rows", "pause")
+    SMALL_ARRAYS += ("occurred",)
 
-    def __init__(self, hyperparameters, *arguments, settings=None, **named):
+    def __init__(self, hyperparameters, n_features, n_outputs, *arguments, settings=None, **named):
         if settings is None:
             settings = first_settings(hyperparameters)
         self.settings = settings
@@ -89,8 +95,10 @@ class Mixture(Model):
         self.unit = np.zeros(2)
         self.first_rows = np.zeros(N_FIRST, first_row_dtype(settings.size))
         self.pause = np.zeros(2, np.int64)
+        self.occurred = np.arange(-1, n_outputs)
+        self.occurred[0] = 0
         self.begin_mixing()
-        super().__init__(hyperparameters, *arguments, **named)
+        super().__init__(hyperparameters, n_features, n_outputs, *arguments, **named)
 
     def begin_mixing(self):
         """Make what the kernel needs besides, before `weigh_by`."""
@@ -184,11 +192,11 @@ class Mixture(Model):
     def is_same_kind(self, hyperparameters):
         return self.is_alike(hyperparameters) and hyperparameters.rate_is != "given"
 
-    def _empty(self, hyperparameters):
+    def empty(self, hyperparameters, n_outputs=None):
         other = Mixture(
             hyperparameters,
             self.n_features,
-            self.n_outputs,
+            n_outputs or self.n_outputs,
             self.dtype,
             scale=self.scale,
             columns=self.columns,
@@ -196,6 +204,7 @@ class Mixture(Model):
         )
         for name in ("weights", "unit", "first_rows", "pause"):
             getattr(other, name)[...] = getattr(self, name)
+        other.occurred[: self.occurred.size] = self.occurred
         other.mixing_rate = self.mixing_rate
         other._count()
         return other
@@ -208,6 +217,8 @@ class Mixture(Model):
         go, both of the first rows, which for the squared error is the square of the mean distance
         from the median.
         """
+        if not training.target_type.occurs_later:
+            self.occurred[0] = self.n_outputs
         scales = self.hyperparameters.scales
         unit = scales.gradient * scales.coef
         if not unit > 0:
@@ -308,11 +319,11 @@ class Mixture(Model):
 
         With a decay of its own from now on at its own rate, as if that were given.
         """
-        touched = _touched(self.records)
+        features = touched(self.records)
         # of equal ones the first
         for place in np.argsort(-self.weights, kind="stable"):
             outputs = np.arange(place * self.n_outputs, (place + 1) * self.n_outputs)
-            model = self.part(outputs, touched)
+            model = self.part(outputs, features)
             model.progressive_loss[...] = self.progressive_loss
             numbers = self._of_model(place)
             if not numbers.spec.decoupled:
@@ -343,12 +354,3 @@ class Mixture(Model):
             for output in np.flatnonzero(outputs) if field.ndim == 2 else ():
                 field[np.flatnonzero(field[:, output]), output] = 0
         return True
-
-
-def _touched(records):
-    """The features whose records are not those of a new model."""
-    features = []
-    words = records.view(np.int64).reshape(records.shape[0], -1)
-    for start in range(0, words.shape[0], FEATURES_AT_ONCE):
-        features.append(start + np.flatnonzero(words[start : start + FEATURES_AT_ONCE].any(axis=1)))
-    return np.concatenate(features).astype(np.int32)

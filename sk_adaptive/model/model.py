@@ -373,7 +373,7 @@ class Model:
         return self._successor(hyperparameters, np.empty((0, 0), self.dtype))
 
     def _successor(self, hyperparameters, weights):
-        other = self._empty(hyperparameters)
+        other = self.empty(hyperparameters)
         other.intercept[...] = self.intercept
         other.progressive_loss[...] = self.progressive_loss
         if self.hyperparameters.average and 0 < hyperparameters.average <= self.t:
@@ -382,12 +382,12 @@ class Model:
         self.optimizer.continue_as(other.optimizer, weights)
         return other
 
-    def _empty(self, hyperparameters):
-        """A model of the same shape before its first step."""
+    def empty(self, hyperparameters, n_outputs=None):
+        """A model of the same shape, or with so many outputs, before its first step."""
         return Model(
             hyperparameters,
             self.n_features,
-            self.n_outputs,
+            n_outputs or self.n_outputs,
             self.dtype,
             scale=self.scale,
             columns=self.columns,

@@ -6,6 +6,9 @@ from ..data._scan import copy_pieces
 
 CACHE_LINE = 64
 
+# Features that are looked at at once.
+TOUCHED_AT_ONCE = 1 << 14
+
 # Steps done; the sum of their learning rates, by which penalties are charged; and that sum when
 # averaging began, infinity if it has not.
 CLOCK = np.dtype(
@@ -100,6 +103,15 @@ def in_own_memory(records):
     """These records, or a copy of them at a cache line, as is needed after unpickling."""
     is_aligned = records.ctypes.data % CACHE_LINE == 0
     return records if is_aligned and is_own(records) else copy_of(records)
+
+
+def touched(records):
+    """The features whose records are not those of a new model."""
+    features = []
+    words = records.view(np.int64).reshape(records.shape[0], -1)
+    for start in range(0, words.shape[0], TOUCHED_AT_ONCE):
+        features.append(start + np.flatnonzero(words[start : start + TOUCHED_AT_ONCE].any(axis=1)))
+    return np.concatenate(features).astype(np.int32)
 
 
 def take_outputs(whole, part, outputs, features, places):

@@ -101,8 +101,14 @@ def _learner(numbers, parts, n_features):
             unit=(np.float64, (2,)),
             first_rows=(first_row_dtype(n_models), (N_FIRST,)),
             pause=(np.int64, (2,)),
+            occurred=(np.int64, (1 + n_outputs // n_models,)),
         )
         _require(n_outputs % n_models == 0, "its models have no equal numbers of outputs")
+        count, outputs = parts["occurred"][0], parts["occurred"][1:]
+        _require(
+            0 <= count <= outputs.size and np.all((outputs >= 0) & (outputs < outputs.size)),
+            "outputs are counted that it has not",
+        )
         model.begin_mixing()
     _require(
         model.clock_rate is None or all(isinstance(rate, float) for rate in model.clock_rate),

@@ -148,7 +148,8 @@ class ModelInParts:
         size = -(-max(1, MOST_KEPT // n_all) // training.batch_size) * training.batch_size
         mix = kernel(training.data.dtype).mix
         learned.losses = np.zeros(1)
-        weights, unit = mixture.weights.copy(), mixture.unit.copy()
+        names = "weights", "unit", "occurred"
+        before = [getattr(mixture, name).copy() for name in names]
         try:
             for start in range(0, rows.size, size):
                 part = rows[start : start + size]
@@ -158,7 +159,8 @@ class ModelInParts:
                     raise TrainingFailure(int(part[0]))
                 learned.n_rows += part.size
         except BaseException:
-            mixture.weights[...], mixture.unit[...] = weights, unit
+            for name, values in zip(names, before, strict=True):
+                getattr(mixture, name)[...] = values
             raise
 
     def _learn(self, rows, learned, kept=None):

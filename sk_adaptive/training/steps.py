@@ -37,7 +37,7 @@ class Learned:
             return
         weights, learned = training.sample_weight, rows[: self.n_rows]
         # quicker than to add a pair
-        progressive_loss[0] += math.fsum(self.losses.tolist())
+        progressive_loss[0] += math.fsum(self.losses[: training.n_known].tolist())
         progressive_loss[1] += weights[learned].sum() if weights.size else learned.size
 
 
