@@ -30,6 +30,7 @@ from sklearn.preprocessing import StandardScaler
 from sk_adaptive import AdaptiveSGDClassifier, AdaptiveSGDRegressor
 from sk_adaptive.kernel.losses import CLASSIFICATION_LOSSES, REGRESSION_LOSSES
 from sk_adaptive.kernel.optimizers import OPTIMIZERS
+from sk_adaptive.training import validation
 
 N_ROWS, N_VAL = 240, 80
 ESTIMATORS = {"classifier": AdaptiveSGDClassifier, "regressor": AdaptiveSGDRegressor}
@@ -633,6 +634,26 @@ def test_a_callback_gets_the_rows_that_are_learned(rows):
         np.testing.assert_array_equal(sp.csr_matrix(X_seen).toarray(), X[train].toarray())
         np.testing.assert_array_equal(y_seen, y[train])
         np.testing.assert_array_equal(metadata["sample_weight"], weight[train])
+
+
+@needs_callbacks
+def test_of_very_many_rows_a_callback_sees_the_run_that_is_the_result(rows, monkeypatch):
+    monkeypatch.setattr(validation, "MANY_ROWS", 10)
+    monkeypatch.setattr(validation, "ENOUGH_ROWS", 20)
+    X, y = rows[0], rows[1]["number"]
+    for stop_after in (None, 1):
+        recorder = Recorder(stop_after=stop_after)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            model = AdaptiveSGDRegressor(early_stopping=True, random_state=0)
+            model.set_callbacks(recorder).fit(X, y)
+        assert recorder.calls == Recorder.expected(model.n_iter_)
+        assert len(model.validation_scores_) == model.n_iter_
+        learned, _, _ = recorder.rows[0]
+        assert 0.5 * y.size < learned.shape[0] < y.size
+        assert model.t_ == 1 + model.best_iteration_ * learned.shape[0]
+        if stop_after is not None:
+            assert (model.n_iter_, model.stopped_by_) == (stop_after, "callback")
 
 
 @needs_callbacks
