@@ -155,7 +155,7 @@ class ModelInParts:
                 part = rows[start : start + size]
                 kept = np.empty((part.size, n_all)), np.empty((part.size, n_all))
                 self._learn(part, Learned(), kept)
-                if not mix(mixture, training, part, *kept, learned.losses):
+                if not mix(mixture, training, part, *kept, learned.losses, learned.told):
                     raise TrainingFailure(int(part[0]))
                 learned.n_rows += part.size
         except BaseException:
