@@ -61,9 +61,8 @@ def kernel_calls(monkeypatch):
         real = steps.kernel
 
         def kernel(dtype):
-            def train(optimizer, training, rows, mixture, losses, kept, told):
-                named = {"mixture": mixture, "losses": losses, "kept": kept, "told": told}
-                call = partial(real(dtype).train, **named)
+            def train(optimizer, training, rows, mixture, losses, kept):
+                call = partial(real(dtype).train, mixture=mixture, losses=losses, kept=kept)
                 return around(call, optimizer, training, rows)
 
             return SimpleNamespace(train=train)

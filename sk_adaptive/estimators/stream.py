@@ -206,7 +206,8 @@ class LearnsStreams:
         self._cache.pop("coef", None)
         self.n_iter_ = 1
         begin, stopped, given = model.t, None, rows
-        training, rows = self._sampled(training, rows)
+        if getattr(self, "majority_sampling", None) is not None:
+            training, rows = self._sampled(training, rows)
         scale, scale_before, raw = model.scale, None, training
         try:
             if scale is not None:
@@ -229,7 +230,8 @@ class LearnsStreams:
                 raw.normalised(rows[: (self._model.t - begin) * raw.batch_size], scale)
             if stopped is not None and self._model.t == begin:
                 raise stopped
-            self._count_drawn(given, rows[(self._model.t - begin) * raw.batch_size :])
+            if self._drawn is not None:
+                self._count_drawn(given, rows[(self._model.t - begin) * raw.batch_size :])
             return stopped
         finally:
             del stopped  # as its traceback refers to this frame
@@ -239,8 +241,6 @@ class LearnsStreams:
 
     def _sampled(self, training, rows):
         """The rows to learn of these, and their weights: see `Sampling`."""
-        if getattr(self, "majority_sampling", None) is None:
-            return training, rows
         seed = None if self._drawn is None else self._drawn[1]
         if seed is None:
             seed = check_random_state(self.random_state).randint(LARGEST_SEED)
@@ -253,9 +253,8 @@ class LearnsStreams:
 
     def _count_drawn(self, given, left):
         """Go on drawing behind those of the rows given that are before those left."""
-        if self._drawn is not None:
-            n_done = int(np.searchsorted(given, left[0])) if left.size else given.size
-            self._drawn = (*self._drawn[:2], self._drawn[2] + n_done)
+        n_done = int(np.searchsorted(given, left[0])) if left.size else given.size
+        self._drawn = (*self._drawn[:2], self._drawn[2] + n_done)
 
     def _learn_watching(self, training, rows, raw):
         """Learn these rows, and see to it that a search for the rate ends when it should.

@@ -9,7 +9,7 @@ cdef enum:
 
 def train(
     Optimizer optimizer not None, training, const int64_t[::1] rows, mixture=None, losses=None,
-    kept=None, told=None,
+    kept=None,
 ):
     """Learn the rows in the order given, `training.batch_size` of them a step.
 
@@ -27,9 +27,6 @@ def train(
     kept : pair of float64 arrays of shape (n_rows, n_outputs), (n_steps, n_outputs), default=None
         Filled with the raw predictions of the rows, each before its step, and with the losses of
         the steps: see `mix`.
-    told : float64 ndarray of shape (3,), default=None
-        Of a model with one output increased by the derivatives by raw predictions, and by the
-        weights of the rows whose target is positive, and of the others.
 
     Returns
     -------
@@ -40,6 +37,9 @@ def train(
     failed : int
         The place in ``rows`` where the step begins that would have overflowed
         and was not done, or -1.
+    told : tuple of float
+        Of a model with one output, summed over the rows: the derivatives by raw predictions, the
+        weights of the rows whose target is positive, and those of the others.
     """
     cdef:
         Optimizer o = optimizer
@@ -57,14 +57,14 @@ def train(
         bint fit_intercept = training.fit_intercept
         const int32_t* columns = &indices[0] if indices.shape[0] else NULL
         Py_ssize_t position = 0, size, k
-        double[::1] sums, sums_told
+        double[::1] sums
+        double[3] told = [0.0, 0.0, 0.0]
         double[:, :] losses_of_steps
         Rows chosen
         int status = DONE
     if losses is None:
         losses = np.zeros(derivatives.n_all if models is None else 1)
     sums = losses
-    sums_told = np.zeros(3) if told is None else told
     if kept is not None:
         derivatives.kept, losses_of_steps = kept
     if batch_size > 1 and o.batches is None:
@@ -102,7 +102,7 @@ def train(
                     for k in range(derivatives.n_all):
                         sums[k] += derivatives.losses[k]
                 for k in range(3):
-                    sums_told[k] += derivatives.told[k]
+                    told[k] += derivatives.told[k]
                 for k in range(derivatives.kept.shape[1]):
                     losses_of_steps[position // batch_size, k] = derivatives.losses[k]
                 position += size
@@ -110,7 +110,7 @@ def train(
         models.take_back()
     if status == OUT_OF_MEMORY:
         raise MemoryError
-    return losses, position if status == NOT_FINITE else -1
+    return losses, position if status == NOT_FINITE else -1, (told[0], told[1], told[2])
 
 
 cdef inline int learn_row(

@@ -1,8 +1,7 @@
 """Learning rows by the kernel, a few at a time for Ctrl-C to be seen."""
 
 import math
-
-import numpy as np
+from operator import add
 
 from ..kernel.optimizers import kernel
 from ..model.mixture import Mixture
@@ -28,13 +27,13 @@ class Learned:
     losses : float64 ndarray or None
         Those of the rows, summed, see the kernel's `train`. None before the first.
     n_rows : int
-    told : float64 ndarray of shape (3,)
+    told : tuple of float or None
         Of one output, see the kernel's `train`.
     """
 
     def __init__(self):
         self.losses, self.n_rows = None, 0
-        self.told = np.zeros(3)
+        self.told = None
 
     def add_to(self, progressive_loss, rows, training):
         """Take what these rows tell, each before it was learned, into sums, see `Model`."""
@@ -44,7 +43,18 @@ class Learned:
         # quicker than to add a pair
         progressive_loss[0] += math.fsum(self.losses[: training.n_known].tolist())
         progressive_loss[1] += weights[learned].sum() if weights.size else learned.size
-        progressive_loss[2:] += self.told
+        if training.n_outputs == 1:
+            residual, positive, negative = self.told
+            progressive_loss[2] += residual
+            progressive_loss[3] += positive
+            progressive_loss[4] += negative
+
+    def add_told(self, told):
+        """Add what more rows tell."""
+        if self.told is None:
+            self.told = told
+        elif told is not None:
+            self.told = tuple(map(add, self.told, told))
 
 
 def learn(model, training, rows, learned, threads=None, kept=None):
@@ -85,9 +95,10 @@ def learn(model, training, rows, learned, threads=None, kept=None):
             raw_predictions, losses = kept
             first = learned.n_rows // training.batch_size
             of_part = raw_predictions[learned.n_rows :], losses[first:]
-        learned.losses, failed = train(
-            model.optimizer, training, part, mixture, learned.losses, of_part, learned.told
+        learned.losses, failed, told = train(
+            model.optimizer, training, part, mixture, learned.losses, of_part
         )
+        learned.add_told(told)
         learned.n_rows += part.size if failed < 0 else failed
         if failed >= 0 and not (mixture is not None and mixture.drop_failed()):
             raise TrainingFailure(int(part[failed]))
