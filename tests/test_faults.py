@@ -527,7 +527,11 @@ BAD_VALUES = {
     "random_state": ["seed", -1],
 }
 BAD_VALUES_OF_ONE = {
-    CLASSIFIER: {"class_weight": ["heavy", 2.0], "multi_class": ["ovo", None]},
+    CLASSIFIER: {
+        "class_weight": ["heavy", 2.0],
+        "multi_class": ["ovo", None],
+        "majority_sampling": [0.0, 1.1, np.nan, "half"],
+    },
     REGRESSOR: {
         "quantile": [0.0, 1.0, np.nan, None],
         "expectile": [0.0, 1.0, np.nan, None],

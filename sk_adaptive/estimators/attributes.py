@@ -208,7 +208,7 @@ class ModelAttributes(BaseEstimator):
     @property
     def progressive_loss_(self):
         with self._lock:
-            loss_sum, weight_sum = self._model_for("progressive_loss_").progressive_loss
+            loss_sum, weight_sum = self._model_for("progressive_loss_").progressive_loss[:2]
             return float(loss_sum / weight_sum) if weight_sum > 0 else np.nan
 
     def reset_progressive_loss(self):
@@ -220,7 +220,7 @@ class ModelAttributes(BaseEstimator):
         """
         with self._lock:
             check_is_fitted(self)
-            self._model.progressive_loss = np.zeros(2)
+            self._model.progressive_loss = np.zeros(5)
         return self
 
     def __sklearn_is_fitted__(self):

@@ -27,6 +27,7 @@ from ..model.hyperparameters import divides_by_largest, hyperparameters_of, mult
 from ..model.model import Model
 from ..training.epochs import FitOptions, fit_epochs, warn_of_few_epochs
 from ..training.refit import Trial, find_and_refit, trials_for
+from ..training.sampling import LARGEST_SEED, sampling_of
 from ..training.start import (
     averages_last,
     least_gain,
@@ -43,8 +44,6 @@ from .stream import PRECISIONS, LearnsStreams
 
 # Where rows set aside are many, scores have little noise: how many times fewer epochs tell enough.
 LESS_PATIENCE = 5
-
-LARGEST_SEED = np.iinfo(np.int32).max
 
 
 class Automatic(StrOptions):
@@ -256,6 +255,9 @@ class AdaptiveSGD(CallbackSupportMixin, LearnsStreams, ModelAttributes):
         options = self._fit_options(training, plan.rows, validated, averages)
         if plan.sample is not None:
             options = replace(options, n_iter_no_change=-(-self.n_iter_no_change // LESS_PATIENCE))
+        sampling = sampling_of(self, training, learned, options.seed)
+        if sampling is not None:
+            options, training = replace(options, sampling=sampling), sampling.weighted(training)
         max_epochs = self.max_iter if plan.all_rows is None else None
         task = self._begin_task(given, X, y, training, learned, max_epochs)
 

@@ -16,6 +16,7 @@ from ..model.hyperparameters import divides_by_largest
 from ..training.epochs import FitOptions
 from ..training.memory import memory_limit
 from ..training.race import Candidate, Course, Fold, Race
+from ..training.sampling import LARGEST_SEED, sampling_of
 from ..training.start import (
     averages_last,
     least_gain,
@@ -23,7 +24,6 @@ from ..training.start import (
     start_of,
     takes_from_rows,
 )
-from .base import LARGEST_SEED
 from .folds import SharedRows, TransformedRows
 from .ours import check, ours
 from .pipelines import last_step_of
@@ -224,7 +224,9 @@ class Search:
             # a subclass may have no such parameter
             unit.scoring = "loss"
             gains.append(least_gain(unit, part.training, part.rows, validated=finds_epochs))
-            of_fold = replace(options, tol=None if finds_epochs else gains[-1])
+            sampling = sampling_of(unit, part.training, part.rows, options.seed)
+            tol = None if finds_epochs else gains[-1]
+            of_fold = replace(options, tol=tol, sampling=sampling)
             folds.append(self._fold(part, models, of_fold, threads))
             for course in folds[-1].courses.values():
                 # transformers are shared by the candidates

@@ -1,8 +1,11 @@
 """The classifier."""
 
+from numbers import Real
+
 import numpy as np
+from scipy.special import xlogy
 from sklearn.base import ClassifierMixin, _fit_context
-from sklearn.utils._param_validation import StrOptions
+from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 
 from ..data.categories import find_classes
@@ -183,6 +186,11 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
         softmax, and needs 'log_loss'. 'ovr' trains each class against the rest. 'auto' is
         'multinomial' for 'log_loss' and 'ovr' for other losses. Both train all classes in one pass
         over the data.
+    majority_sampling : float or None, default=None
+        Of two classes, the share of the rows of the frequent one that are learned, in (0, 1]. Their
+        losses are divided by it, so that the objective, and probabilities, stay what they are.
+        `fit` learns another sample in each epoch, `partial_fit` a sample of all rows. Frequent is
+        the class of more rows of `fit`, or of the first call of `partial_fit`.
     early_stopping : bool or 'auto', default='auto'
         Whether `fit` stops by the score of rows that it does not learn. These rows are `X_val`,
         `y_val` and `sample_weight_val` of `fit`; then `fit` ends with the weights of the epoch
@@ -283,6 +291,13 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
         Mean training objective of each epoch of the last `fit`: the loss of each row just before
         it was learned, plus the penalty at the end of the epoch. The decay of 'adamw' is no penalty
         of an objective, and is not added.
+    progressive_calibration_ : float
+        Of two classes with the loss 'log_loss', and of the rows of `progressive_loss_`: the sum of
+        the probabilities of the second class, each before the row was learned, over the weight of
+        its rows. Probabilities are calibrated on average where it is 1. NaN before there are some.
+    progressive_normalized_entropy_ : float
+        Likewise, `progressive_loss_` over that of the share of the second class as the
+        probability of each row. Less than 1 is better than this constant [10]_.
     progressive_loss_ : float
         Progressive validation: the mean loss of rows, each just before it was learned. The rows
         are those of the first epoch of the last `fit`, which were all new then, and those that
@@ -339,6 +354,7 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
     .. [8] Vovk V. (1990). Aggregating strategies. Conference on Computational Learning Theory.
     .. [9] Shamir O., Zhang T. (2013). Stochastic gradient descent for non-smooth optimization:
        convergence results and optimal averaging schemes. ICML.
+    .. [10] He X. et al. (2014). Practical lessons from predicting clicks on ads at Facebook. ADKDD.
 
     Examples
     --------
@@ -357,6 +373,7 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
         "loss": [StrOptions(set(CLASSIFICATION_LOSSES))],
         "class_weight": [StrOptions({"balanced"}), dict, list, None],
         "multi_class": [StrOptions({"auto", "multinomial", "ovr"})],
+        "majority_sampling": [Interval(Real, 0, 1, closed="right"), None],
     }
 
     def __init__(
@@ -387,6 +404,7 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
         epsilon=0.1,
         class_weight=None,
         multi_class="auto",
+        majority_sampling=None,
         early_stopping="auto",
         scoring="loss",
         refit=True,
@@ -423,6 +441,7 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
         self.epsilon = epsilon
         self.class_weight = class_weight
         self.multi_class = multi_class
+        self.majority_sampling = majority_sampling
         self.early_stopping = early_stopping
         self.scoring = scoring
         self.refit = refit
@@ -454,7 +473,7 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
     _places = _n_outputs = _most_classes = None
 
     def _find_targets(self, y, classes=None, complete=True):
-        for name in ("_places", "_n_outputs", "_most_classes"):
+        for name in ("_places", "_n_outputs", "_most_classes", "_drawn"):
             self.__dict__.pop(name, None)
         if not complete and grows(classes):
             names = self.__dict__.pop("_label_names", None)
@@ -713,6 +732,29 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
         raw = raw.astype(np.float64, copy=False)
         of_loss = targets.loss.log_probabilities
         return targets.probabilities(raw, targets.label_format is None, of_loss)
+
+    def _told_of_rows(self, name):
+        """Of two classes sums over rows, see `Model.progressive_loss`."""
+        with self._lock:
+            model = self._model_for(name)
+            if model.n_outputs > 1 or self.loss != "log_loss":
+                raise AttributeError(
+                    f"{type(self).__name__!r} object has {name!r} with two classes and "
+                    "loss='log_loss' only."
+                )
+            return model.progressive_loss
+
+    @property
+    def progressive_calibration_(self):
+        *_, residual, positive, _ = self._told_of_rows("progressive_calibration_")
+        # the derivative of a row's loss is its probability, less 1 if it is of the second class
+        return float((residual + positive) / positive) if positive > 0 else np.nan
+
+    @property
+    def progressive_normalized_entropy_(self):
+        loss, _, _, *of_classes = self._told_of_rows("progressive_normalized_entropy_")
+        entropy = -xlogy(of_classes, np.divide(of_classes, sum(of_classes) or 1.0)).sum()
+        return float(loss / entropy) if entropy > 0 else np.nan
 
     def score(self, X, y, sample_weight=None, *, offset=None):
         """Compute the accuracy of `predict`, with several labels per row that of whole rows.

@@ -1,11 +1,13 @@
 """Learning a stream: what `partial_fit` of both estimators does."""
 
+from dataclasses import replace
 from functools import cache
 from itertools import chain
 from operator import attrgetter, is_
 
 import numpy as np
 from sklearn import get_config
+from sklearn.utils import check_random_state
 
 from .._threads import Threads, n_threads_of
 from ..data.check import ROWS_OF_RATE
@@ -15,6 +17,7 @@ from ..model.mixture import ROWS_OF_SEARCH, Mixture, as_it_goes_on, kind_of_mode
 from ..model.served import ServedModel
 from ..training.epochs import OVERFLOW_ADVICE
 from ..training.parts import ModelInParts, can_share, is_enough
+from ..training.sampling import LARGEST_SEED, sampling_of
 from ..training.start import (
     check_decay,
     standardises,
@@ -202,7 +205,9 @@ class LearnsStreams:
         model = self._model
         self._cache.pop("coef", None)
         self.n_iter_ = 1
-        begin, stopped = model.t, None
+        begin, stopped, given = model.t, None, rows
+        if getattr(self, "majority_sampling", None) is not None:
+            training, rows = self._sampled(training, rows)
         scale, scale_before, raw = model.scale, None, training
         try:
             if scale is not None:
@@ -225,9 +230,31 @@ class LearnsStreams:
                 raw.normalised(rows[: (self._model.t - begin) * raw.batch_size], scale)
             if stopped is not None and self._model.t == begin:
                 raise stopped
+            if self._drawn is not None:
+                self._count_drawn(given, rows[(self._model.t - begin) * raw.batch_size :])
             return stopped
         finally:
             del stopped  # as its traceback refers to this frame
+
+    # of rows that are sampled: the frequent target, the seed, and how many rows have been given
+    _drawn = None
+
+    def _sampled(self, training, rows):
+        """The rows to learn of these, and their weights: see `Sampling`."""
+        seed = None if self._drawn is None else self._drawn[1]
+        if seed is None:
+            seed = check_random_state(self.random_state).randint(LARGEST_SEED)
+        sampling = sampling_of(self, training, rows, seed)
+        if self._drawn is None:
+            self._drawn = sampling.frequent, seed, 0
+        sampling = replace(sampling, frequent=self._drawn[0])
+        numbers = self._drawn[2] + np.arange(rows.size)
+        return sampling.weighted(training), sampling.of(rows, training, 0, numbers)
+
+    def _count_drawn(self, given, left):
+        """Go on drawing behind those of the rows given that are before those left."""
+        n_done = int(np.searchsorted(given, left[0])) if left.size else given.size
+        self._drawn = (*self._drawn[:2], self._drawn[2] + n_done)
 
     def _learn_watching(self, training, rows, raw):
         """Learn these rows, and see to it that a search for the rate ends when it should.

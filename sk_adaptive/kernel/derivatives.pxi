@@ -34,6 +34,8 @@ cdef class Derivatives:
         # the largest derivative of each row, summed over the rows
         double largest
         bint flat
+        # of the step's rows, of a model with one output: see `train`
+        double[3] told
 
     def __init__(self, training, Optimizer o, Py_ssize_t batch_size, ModelWeights models):
         cdef Py_ssize_t room
@@ -68,6 +70,7 @@ cdef class Derivatives:
             self.of_intercepts[k] = self.losses[k] = 0.0
         self.largest = 0.0
         self.flat = True
+        self.told[0] = self.told[1] = self.told[2] = 0.0
         if self.models is not None:
             self.models.begin()
 
@@ -103,7 +106,7 @@ cdef class Derivatives:
             self.models.leave_out(self.raw_prediction)
             self.models.notice(self.of_row)
             self.models.add_loss(
-                self.loss, self.raw_prediction, self.of_row, self.factors, weight)
+                self.loss, self.raw_prediction, self.of_row, self.factors, weight, self.told)
         while start < self.n_all:
             self.loss.evaluate_outputs(
                 self.raw_prediction + start, self.of_row + start, self.values + start,
@@ -134,6 +137,8 @@ cdef class Derivatives:
         if self.class_weight.shape[0]:
             weight *= self.class_weight[1 if target > 0 else 0, 0]
         self.losses[0] += weight * self.values[0]
+        self.told[0] += weight * self.of_row[0]
+        self.told[1 if target > 0 else 2] += weight
         derivative = self.of_row[0] * weight / size
         self.of_rows[i] = <real>derivative
         self.of_intercepts[0] += derivative

@@ -136,9 +136,9 @@ cdef class ModelWeights:
 
     cdef void add_loss(
         self, Loss loss, const double* raw_predictions, const double* targets,
-        const double* factors, double weight,
+        const double* factors, double weight, double* told,
     ) noexcept nogil:
-        """Add the loss of the mean on a row of this sample weight.
+        """Add the loss of the mean on a row of this sample weight, and what `train` tells of it.
 
         Raw predictions of a model that is out are finite.
         """
@@ -153,6 +153,9 @@ cdef class ModelWeights:
         loss.evaluate_outputs(mean, derivatives, values, self.n_outputs)
         for k in range(self.n_known):
             self.loss += factors[k] * values[k]
+        if self.n_outputs == 1:
+            told[0] += factors[0] * derivatives[0]
+            told[1 if targets[0] > 0 else 2] += factors[0]
         self.weight += weight
         self.n_rows += 1
 
@@ -204,7 +207,7 @@ cdef class ModelWeights:
 
 def mix(
     mixture, training, const int64_t[::1] rows, double[:, ::1] raw_predictions,
-    const double[:, ::1] losses_of_steps, double[::1] total,
+    const double[:, ::1] losses_of_steps, double[::1] total, double[::1] told,
 ):
     """Do to a mixture what the steps of its models do, which were trained without it.
 
@@ -218,6 +221,8 @@ def mix(
         What was kept of all outputs of all models.
     total : float64 ndarray of shape (1,)
         Increased by the losses of the mean.
+    told : float64 ndarray of shape (3,)
+        As in `train`.
 
     Returns
     -------
@@ -250,7 +255,7 @@ def mix(
                 of_outputs, factors, K, &targets[row, 0], targets.shape[1], of_classes, coupled,
                 weight)
             m.notice(of_outputs)
-            m.add_loss(loss, &raw_predictions[i, 0], of_outputs, factors, weight)
+            m.add_loss(loss, &raw_predictions[i, 0], of_outputs, factors, weight, &told[0])
             if (i + 1) % batch_size == 0 or i + 1 == rows.shape[0]:
                 total[0] += m.loss
                 finite = m.check_losses(&losses_of_steps[i // batch_size, 0])

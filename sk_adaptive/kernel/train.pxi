@@ -37,6 +37,9 @@ def train(
     failed : int
         The place in ``rows`` where the step begins that would have overflowed
         and was not done, or -1.
+    told : tuple of float
+        Of a model with one output, summed over the rows: the derivatives by raw predictions, the
+        weights of the rows whose target is positive, and those of the others.
     """
     cdef:
         Optimizer o = optimizer
@@ -55,6 +58,7 @@ def train(
         const int32_t* columns = &indices[0] if indices.shape[0] else NULL
         Py_ssize_t position = 0, size, k
         double[::1] sums
+        double[3] told = [0.0, 0.0, 0.0]
         double[:, :] losses_of_steps
         Rows chosen
         int status = DONE
@@ -97,6 +101,8 @@ def train(
                 else:
                     for k in range(derivatives.n_all):
                         sums[k] += derivatives.losses[k]
+                for k in range(3):
+                    told[k] += derivatives.told[k]
                 for k in range(derivatives.kept.shape[1]):
                     losses_of_steps[position // batch_size, k] = derivatives.losses[k]
                 position += size
@@ -104,7 +110,7 @@ def train(
         models.take_back()
     if status == OUT_OF_MEMORY:
         raise MemoryError
-    return losses, position if status == NOT_FINITE else -1
+    return losses, position if status == NOT_FINITE else -1, (told[0], told[1], told[2])
 
 
 cdef inline int learn_row(

@@ -7,7 +7,7 @@ import numpy as np
 
 from .first_rows import N_FIRST, Memory, first_row_dtype, have_come_again, weights_before
 from .model import Model
-from .records import touched
+from .records import record_dtype, touched
 from .settings import first_settings
 
 # eta0="auto" settles after so many rows on the rate that has predicted best.
@@ -125,9 +125,9 @@ class Mixture(Model):
             rates = self.hyperparameters.eta0 * self.settings["rate"]
             return np.minimum(rates, np.finfo(self.dtype).max / 2)
 
-    @property
-    def forgets(self):
-        return self.hyperparameters.spec.forgets and bool(np.min(self.memories) < 1)
+    def record_dtype(self, n_outputs, dtype):
+        forgets = self.hyperparameters.spec.forgets and np.min(self.memories) < 1
+        return record_dtype(self.hyperparameters, n_outputs, dtype, bool(forgets))
 
     @property
     def memories(self):

@@ -53,9 +53,9 @@ class Model:
         Shared with the kernel, which has no other.
     intercept_integral : float64 array of shape (n_all_outputs,)
         The intercepts times the learning rates since averaging began, summed.
-    progressive_loss : float64 array of shape (2,)
-        The weighted losses of rows, each before it was learned, summed, and the sum of their
-        weights.
+    progressive_loss : float64 array of shape (5,)
+        Sums over rows, each before it was learned: of the weighted losses and of the weights; and
+        of one output those of the kernel's `train`.
     scale : array of shape (n_features,) or None
         With normalize, the largest size that each feature has had. Weights and moments in the
         records are those of the features over their scale. It is 0 before the first; a feature
@@ -87,12 +87,11 @@ class Model:
         if hyperparameters.controls is not None:
             hyperparameters.controls.check(n_features)
         self.hyperparameters = hyperparameters
-        record = record_dtype(hyperparameters, n_all, dtype, self.forgets)
-        self.records = allocate(n_features, record)
+        self.records = allocate(n_features, self.record_dtype(n_all, dtype))
         self.intercept = np.zeros((3, n_all))
         self.clock = new_clock()
         self.intercept_integral = np.zeros(n_all)
-        self.progressive_loss = np.zeros(2)
+        self.progressive_loss = np.zeros(5)
         if hyperparameters.normalize and scale is None:
             scale = np.zeros(n_features, dtype)
         self.scale = scale if hyperparameters.normalize else None
@@ -110,10 +109,8 @@ class Model:
     def n_models(self):
         return 1
 
-    @property
-    def forgets(self):
-        """Whether sums are forgotten by occurrences."""
-        return self.hyperparameters.forgets
+    def record_dtype(self, n_outputs, dtype):
+        return record_dtype(self.hyperparameters, n_outputs, dtype, self.hyperparameters.forgets)
 
     @property
     def n_outputs(self):
@@ -411,9 +408,7 @@ class Model:
         first = (float(np.ravel(value)[0]) for value in (numbers.eta0, numbers.l2))
         numbers = numbers.with_numbers(
             **{name: self._taken(getattr(numbers, name), outputs) for name in BY_OUTPUT},
-            parameters={
-                name: self._taken(value, outputs) for name, value in numbers.parameters.items()
-            },
+            parameters={k: self._taken(v, outputs) for k, v in numbers.parameters.items()},
         )
         if compact and numbers.controls is not None:
             numbers = numbers.with_numbers(controls=numbers.controls.of(features))

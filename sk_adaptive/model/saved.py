@@ -8,7 +8,7 @@ from .first_rows import N_FIRST, first_row_dtype
 from .hyperparameters import LAST_STEP, Hyperparameters
 from .mixture import Mixture
 from .model import Model
-from .records import CLOCK, record_dtype
+from .records import CLOCK
 from .served import ServedModel
 from .settings import SETTING
 
@@ -89,7 +89,7 @@ def _learner(numbers, parts, n_features):
         intercept=(np.float64, (3, n_outputs)),
         intercept_integral=(np.float64, (n_outputs,)),
         clock=(CLOCK, ()),
-        progressive_loss=(np.float64, (2,)),
+        progressive_loss=(np.float64, (5,)),
     )
     if is_mixture:
         n_models = np.size(model.weights)
@@ -118,9 +118,7 @@ def _learner(numbers, parts, n_features):
     if numbers.controls is not None:
         _require_controls(numbers.controls, n_features)
     records = model.records
-    expected = [
-        record_dtype(numbers, n_outputs, np.dtype(dtype), model.forgets) for dtype in ("f4", "f8")
-    ]
+    expected = [model.record_dtype(n_outputs, np.dtype(dtype)) for dtype in ("f4", "f8")]
     dtype = expected[records.dtype == expected[1]]
     _require_arrays(parts, records=(dtype, (n_features,)))
     _require_arrays(parts, columns=(COLUMN, (np.size(parts["columns"]),)))
@@ -172,7 +170,7 @@ def _served(numbers, parts, n_features):
         parts,
         intercept=(np.float64, (n_outputs,)),
         clock=(CLOCK, ()),
-        progressive_loss=(np.float64, (2,)),
+        progressive_loss=(np.float64, (5,)),
     )
     entries = tuple(parts[name] for name in ("features", "outputs", "coef"))
     others = (parts[name] for name in ("intercept", "clock"))

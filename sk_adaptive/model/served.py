@@ -73,7 +73,7 @@ class ServedModel:
     intercept : float64 ndarray of shape (n_outputs,)
     clock : array of the type `CLOCK`
         Which does not go on.
-    progressive_loss : float64 ndarray of shape (2,)
+    progressive_loss : float64 ndarray of shape (5,)
     """
 
     def __init__(self, hyperparameters, n_features, entries, intercept, clock, progressive_loss):

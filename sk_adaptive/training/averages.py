@@ -42,6 +42,7 @@ class RunningMean:
             piece = Learned()
             parts.learn(rows, piece)
             learned.n_rows += piece.n_rows
+            learned.add_told(piece.told)
             so_far = learned.losses
             learned.losses = piece.losses if so_far is None else so_far + piece.losses
             self.take_in(parts)

@@ -11,6 +11,7 @@ from .._threads import Threads
 from ..model.records import allocate
 from .averages import RunningMean
 from .parts import ModelInParts
+from .sampling import Sampling
 from .steps import Learned, TrainingFailure
 
 # The "adaptive" schedule divides the rate by this, until it is less than this share of the first.
@@ -165,6 +166,8 @@ class FitOptions:
         How many may learn the outputs.
     averages : bool
         Whether the weights that are scored, and those of the result, are a `RunningMean`.
+    sampling : Sampling or None
+        Which rows are learned in each epoch. The training data have their weights.
     """
 
     max_iter: int
@@ -179,6 +182,7 @@ class FitOptions:
     rival: list | None = None
     n_threads: int = 1
     averages: bool = False
+    sampling: Sampling | None = None
     relative_tol: float = np.inf
 
 
@@ -238,17 +242,20 @@ def _fit_epochs(model, training, rows, features, options, validation_score, task
             task.begin_epoch(progress)
         if options.shuffle:
             generator.shuffle(order)
+        chosen = order
+        if options.sampling is not None:
+            chosen = options.sampling.of(order, training, epoch)
         learned = Learned()
         try:
             if mean is None:
-                parts.learn(order, learned)
+                parts.learn(chosen, learned)
             else:
-                mean.learn(parts, order, learned)
+                mean.learn(parts, chosen, learned)
         except TrainingFailure as failure:
             raise _overflow(epoch, failure.row) from None
         if epoch == 1:
             # later the rows have been seen
-            learned.add_to(model.progressive_loss, order, training)
+            learned.add_to(model.progressive_loss, chosen, training)
         objective = learned.losses.sum() / order.shape[0] + parts.penalties(features).sum()
         if not np.isfinite(objective):
             raise _overflow(epoch, None)

@@ -155,8 +155,10 @@ class ModelInParts:
                 part = rows[start : start + size]
                 kept = np.empty((part.size, n_all)), np.empty((part.size, n_all))
                 self._learn(part, Learned(), kept)
-                if not mix(mixture, training, part, *kept, learned.losses):
+                told = np.zeros(3)
+                if not mix(mixture, training, part, *kept, learned.losses, told):
                     raise TrainingFailure(int(part[0]))
+                learned.add_told(tuple(told.tolist()))
                 learned.n_rows += part.size
         except BaseException:
             for name, values in zip(names, before, strict=True):

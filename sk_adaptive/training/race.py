@@ -157,6 +157,10 @@ class Fold:
         self._training, self._features, self._scale = training, features, scale
         self._columns, self._averages = columns, options.averages
         self._order, self._shuffle = rows.copy(), options.shuffle
+        self._sampling, self._chosen, self._epoch = options.sampling, self._order, 0
+        self._learned = training
+        if self._sampling is not None:
+            self._learned = self._sampling.weighted(training)
         self._generator = np.random.default_rng(options.seed)
         self._tol, self._score = options.tol, score
         self.courses = {
@@ -211,11 +215,14 @@ class Fold:
         """What is to be called to learn all rows once, in any order or at once."""
         if self._shuffle:
             self._generator.shuffle(self._order)
+        self._epoch += 1
+        if self._sampling is not None:
+            self._chosen = self._sampling.of(self._order, self._training, self._epoch)
         return [partial(self._learn, record, threads) for record in self._records]
 
     def _learn(self, record, threads):
         begin, learning = time.perf_counter(), self._places(record)
-        failed = {*record.learn(self._training, self._order, threads)}
+        failed = {*record.learn(self._learned, self._chosen, threads)}
         failed.update(record.members[~np.isfinite(record.losses)].tolist())
         seconds = time.perf_counter() - begin
         for number in learning:

@@ -1,6 +1,7 @@
 """Learning rows by the kernel, a few at a time for Ctrl-C to be seen."""
 
 import math
+from operator import add
 
 from ..kernel.optimizers import kernel
 from ..model.mixture import Mixture
@@ -26,19 +27,34 @@ class Learned:
     losses : float64 ndarray or None
         Those of the rows, summed, see the kernel's `train`. None before the first.
     n_rows : int
+    told : tuple of float or None
+        Of one output, see the kernel's `train`.
     """
 
     def __init__(self):
         self.losses, self.n_rows = None, 0
+        self.told = None
 
     def add_to(self, progressive_loss, rows, training):
-        """Take the losses of these rows, and their weights, into two sums."""
+        """Take what these rows tell, each before it was learned, into sums, see `Model`."""
         if self.losses is None:
             return
         weights, learned = training.sample_weight, rows[: self.n_rows]
         # quicker than to add a pair
         progressive_loss[0] += math.fsum(self.losses[: training.n_known].tolist())
         progressive_loss[1] += weights[learned].sum() if weights.size else learned.size
+        if training.n_outputs == 1:
+            residual, positive, negative = self.told
+            progressive_loss[2] += residual
+            progressive_loss[3] += positive
+            progressive_loss[4] += negative
+
+    def add_told(self, told):
+        """Add what more rows tell."""
+        if self.told is None:
+            self.told = told
+        elif told is not None:
+            self.told = tuple(map(add, self.told, told))
 
 
 def learn(model, training, rows, learned, threads=None, kept=None):
@@ -79,9 +95,10 @@ def learn(model, training, rows, learned, threads=None, kept=None):
             raw_predictions, losses = kept
             first = learned.n_rows // training.batch_size
             of_part = raw_predictions[learned.n_rows :], losses[first:]
-        learned.losses, failed = train(
+        learned.losses, failed, told = train(
             model.optimizer, training, part, mixture, learned.losses, of_part
         )
+        learned.add_told(told)
         learned.n_rows += part.size if failed < 0 else failed
         if failed >= 0 and not (mixture is not None and mixture.drop_failed()):
             raise TrainingFailure(int(part[failed]))
@@ -95,9 +112,8 @@ def learn_all(model, training, rows, progressive_loss=None, threads=None):
     model : Model
     training : TrainingData
     rows : int64 ndarray
-    progressive_loss : float64 ndarray of shape (2,), default=None
-        Increased by the sum of the losses and that of the weights, also for the rows before a
-        failure.
+    progressive_loss : float64 ndarray of shape (5,), default=None
+        See `Model`. Increased, also for the rows before a failure.
     threads : Threads, default=None
         Which may interrupt.
 
