@@ -123,12 +123,21 @@ SKA_INLINE void adam_step(
     vec now, later;
     adam_moments(m, h, c, g, &now, &later);
     if (!charged) {
-        c->w = c->controlled ? ska_within(c, c->w - now) - later : c->w - (now + later);
+        if (c->controlled)
+            c->w = ska_within(c, c->w - now) - later;
+        else
+            c->w -= now + later;
         return;
     }
-    c->w = ska_within(c, c->w - (now + v_select(moved, v_all(0), later)));
-    c->w = ska_flow(c->w, ska_charged_time(c, m->increment * c->metric), h, m->has_l1)
-        - v_select(moved, later, v_all(0));
+    c->w -= now + v_select(moved, v_all(0), later);
+    if (c->controlled) {
+        /* if there are bounds, nothing comes later */
+        c->w = ska_within(c, c->w);
+        c->w = ska_flow(c->w, m->increment * c->metric * c->factor, h, m->has_l1);
+        c->w -= v_select(moved, later, v_all(0));
+        return;
+    }
+    c->w = ska_flow(c->w, m->increment * c->metric, h, m->has_l1) - v_select(moved, later, v_all(0));
 }
 
 /* The decay comes before the step. Without L1 it is linear and so commutes with all the rest; with

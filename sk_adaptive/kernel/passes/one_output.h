@@ -76,7 +76,7 @@ SKA_INLINE void ska_read_lanes(
 SKA_INLINE void ska_read_one(
     const ska_kind *kind, const ska_model *restrict m, ska_touch *restrict touch, int whole) {
     const ska_output_numbers h = ska_numbers_of_all(m);
-    const ptrdiff_t n = touch->n, n_ahead = touch->n_ahead;
+    const ptrdiff_t n = touch->n, stride = m->layout.stride, n_ahead = touch->n_ahead;
     const int32_t *ahead = touch->ahead;
     const ptrdiff_t at_once = n >= LANES ? n_ahead / (n / LANES) + 1 : n_ahead;
     ptrdiff_t j, fetched = 0;
@@ -86,11 +86,11 @@ SKA_INLINE void ska_read_one(
     for (j = 0; j + LANES <= n; j += LANES) {
         const ptrdiff_t until = fetched + at_once < n_ahead ? fetched + at_once : n_ahead;
         for (; fetched < until; fetched++)
-            ska_fetch_feature(kind, m, ahead[fetched]);
+            ska_fetch_feature(kind, m, ahead[fetched], stride);
         ska_read_lanes(kind, m, &h, touch, j, LANES, &sum, &largest_x, &largest_moment);
     }
     for (; fetched < n_ahead; fetched++)
-        ska_fetch_feature(kind, m, ahead[fetched]);
+        ska_fetch_feature(kind, m, ahead[fetched], stride);
     if (j < n)
         ska_read_lanes(kind, m, &h, touch, j, (int)(n - j), &sum, &largest_x, &largest_moment);
     touch->largest_moment = v_largest(largest_moment);

@@ -181,9 +181,10 @@ SKA_INLINE void ska_control(
     c->factor = ska_of_features(m->factor, m->factor_step, columns, n_lanes);
 }
 
-/* Fetch what there is of a feature. */
-SKA_INLINE void ska_fetch_feature(const ska_kind *kind, const ska_model *m, int32_t column) {
-    ska_prefetch(m->memory + column * m->layout.stride);
+/* Fetch what there is of a feature, whose record is so many bytes long. */
+SKA_INLINE void ska_fetch_feature(
+    const ska_kind *kind, const ska_model *m, int32_t column, ptrdiff_t stride) {
+    ska_prefetch(m->memory + column * stride);
     if (!kind->controlled)
         return;
     ska_prefetch(m->low + column * m->low_step);
