@@ -13,6 +13,7 @@ from sklearn.preprocessing import normalize
 from sk_adaptive import AdaptiveSGDClassifier, AdaptiveSGDRegressor
 from sk_adaptive.kernel.optimizers import OPTIMIZERS
 from sk_adaptive.training.averages import POWER, TIMES_AN_EPOCH, RunningMean
+from sk_adaptive.training.steps import Learned
 
 every_mode = pytest.mark.parametrize(
     ("optimizer", "sparse_update"), list(product(OPTIMIZERS, ("exact", "masked")))
@@ -57,7 +58,7 @@ def test_it_is_a_weighted_mean_of_what_was_taken_in():
     parts = Weights(rng.normal(size=(n_epochs * TIMES_AN_EPOCH, 2, 8)))
     mean = RunningMean(features, 8)
     for _ in range(n_epochs):
-        learned = type("Learned", (), {"losses": None, "n_rows": 0})()
+        learned = Learned()
         mean.learn(parts, np.arange(40), learned)
         assert learned.n_rows == 40
     # whole batches
