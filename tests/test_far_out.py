@@ -66,7 +66,7 @@ def an_amount(rng):
     values = np.column_stack([rng.integers(m, size=6000) for m in (5, 20, 50, 7)])
     one_hot = OneHotEncoder().fit_transform(values)
     y = one_hot @ rng.normal(size=one_hot.shape[1]) + 0.5 * rng.normal(size=6000) > 0
-    amount = sp.random(6000, 1, 0.01, "csr", rng=rng) * 50_000
+    amount = sp.random(6000, 1, 0.01, "csr", random_state=rng) * 50_000
     return sp.hstack([one_hot, amount], format="csr"), y.astype(int), 4000
 
 
@@ -109,9 +109,9 @@ def usual_rows(rng):
     return {
         "numbers": table,
         "long tails": np.exp(table),
-        "text": normalize(sp.random(500, 300, 0.05, "csr", rng=rng)),
+        "text": normalize(sp.random(500, 300, 0.05, "csr", random_state=rng)),
         "ids": OneHotEncoder().fit_transform(rng.integers(50, size=(500, 6))),
-        "empty rows": sp.random(500, 300, 0.002, "csr", rng=rng),
+        "empty rows": sp.random(500, 300, 0.002, "csr", random_state=rng),
     }
 
 
