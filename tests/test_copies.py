@@ -19,12 +19,8 @@ TESTS = Path(__file__).resolve().parent
 # What would fail first where the name of an optimizer counted.
 SOME = (
     "test_averaging.py",
-    "test_defaults.py",
     "test_exactness.py",
-    "test_losses.py",
-    "test_mixture.py",
     "test_online.py",
-    "test_outputs.py",
     "test_settings_by_output.py",
 )
 

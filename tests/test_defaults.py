@@ -376,7 +376,7 @@ def test_whatever_the_rows_the_model_is_finite(rows, optimizer, sparse_update):
 EXTREMES = {np.float64: [1e-150, 1e-24, 1e-3, 1e24, 1e150], np.float32: [1e-12, 1e-3, 1e12]}
 
 
-@pytest.mark.pairs
+@pytest.mark.values
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("dtype", EXTREMES)
 @pytest.mark.parametrize("batch_size", [1, 8])

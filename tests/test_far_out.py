@@ -74,6 +74,7 @@ def peer():
     return make_pipeline(StandardScaler(with_mean=False), LogisticRegression(max_iter=300))
 
 
+@pytest.mark.values
 @every_seed
 @pytest.mark.parametrize("kind", [one_entry, an_amount])
 def test_few_entries_ruin_nothing(kind, seed):
@@ -156,6 +157,7 @@ def targets_far_out(seed, n_far_out):
     return X, y
 
 
+@pytest.mark.values
 @every_seed
 @pytest.mark.parametrize("n_far_out", [1, 20])
 @pytest.mark.parametrize("loss", ROBUST)

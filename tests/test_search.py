@@ -112,6 +112,7 @@ def test_a_search_is_a_grid_search(rows, optimizer, kind):
     compare(X, y, model.set_params(optimizer=optimizer), scoring="loss", cv=2)
 
 
+@pytest.mark.values
 @pytest.mark.parametrize(
     "parameters",
     [

@@ -93,7 +93,7 @@ def parts_of_models(monkeypatch):
 # -- the same bits --
 
 
-@pytest.mark.pairs
+@pytest.mark.values
 @every_form
 @every_optimizer
 @pytest.mark.parametrize("kind", KINDS)
@@ -178,7 +178,7 @@ def test_coefficients_are_read_by_threads(monkeypatch, n_outputs):
         assert_same_model(*models)
 
 
-@pytest.mark.pairs
+@pytest.mark.values
 @every_form
 @every_optimizer
 @pytest.mark.parametrize("kind", ["classes", "softmax", "weighted classes", "labels", "numbers"])
