@@ -66,11 +66,14 @@ def outcome(function, *arguments):
 
 
 def assert_as_well_as_with(peer, ours, function):
-    """Of the two estimators; the function checks its own result. Returns whether it works."""
+    """Of the two estimators; the function checks its own result. Returns whether it works.
+
+    Ours may work where the other fails.
+    """
     expected = outcome(function, peer)
     # whatever is wrong with ours, its own traceback tells
     actual = function(ours) if expected is None else outcome(function, ours)
-    assert actual == expected
+    assert actual in (None, expected)
     return expected is None
 
 

@@ -146,6 +146,8 @@ def n_telling(training, rows):
     ten rows of a rare class are ten and ten more, whatever the class weights and however many
     the others are; outliers are few.
     """
+    if not rows.size:
+        return 0.0
     say = training.target_type.gradients_of_constants(training, rows)
     largest = say.max(initial=0.0)
     if not 0 < largest < np.inf:
