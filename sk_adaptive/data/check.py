@@ -255,6 +255,11 @@ def typical_row(data, indptr, rows):
     n_rows = sizes_of_rows(data, indptr, sample, sizes)
     if n_rows == 0:
         return 1.0, 1.0, 1.0
+    if n_rows == 1:
+        # as streams come, of which the first rows are looked at one by one
+        largest, square = sizes[:, 0].tolist()
+        norm = math.sqrt(square)
+        return largest, norm if 0 < norm < math.inf else largest, 1.0
     largest = mean_size(sizes[0, :n_rows])
     squares = sizes[1, :n_rows]
     mean_square = mean_size(squares, FAR_OUT**2)
