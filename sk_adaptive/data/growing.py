@@ -121,7 +121,7 @@ class GrowingTargets:
         return raw.ravel() if self.n_known == 1 else raw
 
     def of_classes(self, raw_predictions):
-        """Those of the outputs that are classes, in their order."""
+        """Predictions by the outputs that are classes, in the order of the classes."""
         # C-ordered, for sums over classes to be those of a model that was told all of them
         return raw_predictions.take(self.places, axis=1)
 

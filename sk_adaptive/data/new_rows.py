@@ -9,6 +9,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from ._scan import sizes_of_rows
+
 # So many rows, spread over all, tell whether rows have one norm.
 ROWS_LOOKED_AT = 2000
 
@@ -67,20 +69,31 @@ def has_one_norm(training, rows):
     The norm of one-hot rows is one, too, if each has as many ones: but nobody gives them the norm
     of a new row back. Rows with as many entries each are taken to be of that kind.
     """
-    part = training.part(rows[:: max(1, rows.size // ROWS_LOOKED_AT)])
-    lengths = np.diff(part.indptr)
-    some = lengths > 0
-    if not some.any() or np.ptp(lengths[some]) == 0:
+    sample = np.ascontiguousarray(rows[:: max(1, rows.size // ROWS_LOOKED_AT)])
+    lengths = training.indptr[sample + 1] - training.indptr[sample]
+    lengths = lengths[lengths > 0]
+    if not lengths.size or np.ptp(lengths) == 0:
         return False
-    row_of = np.repeat(np.arange(lengths.size), lengths)
-    norms = _norms(part.data, row_of, lengths.size)[some]
-    return bool(norms.max() <= (1 + TOLERANCE) * norms.min())
+    sizes = np.empty((2, sample.size))
+    n_rows = sizes_of_rows(training.data, training.indptr, sample, sizes)
+    squares = sizes[1, :n_rows]
+    if not np.finfo(np.float64).tiny < squares.min() <= squares.max() < np.inf:
+        # squares of extreme entries are no numbers
+        part = training.part(sample)
+        data, _ = _in_unit(part.data)
+        sizes_of_rows(data, part.indptr, np.arange(sample.size), sizes)
+    return bool(squares.max() <= (1 + TOLERANCE) ** 2 * squares.min())
 
 
 def _norms(data, row_of, n_rows):
     """The norm of each row."""
-    # powers of 2 leave the bits what they are; squares of extreme entries are no numbers
+    sizes, unit = _in_unit(data)
+    return unit * np.sqrt(np.bincount(row_of, sizes * sizes, n_rows))
+
+
+def _in_unit(data):
+    """Entries over about the largest of them, whose squares are numbers; and what they are over."""
+    # powers of 2 leave the bits what they are
     largest = np.abs(data).max(initial=0.0)
     unit = float(2.0 ** np.clip(np.frexp(largest)[1], -1000, 1000))
-    sizes = data.astype(np.float64) / unit
-    return unit * np.sqrt(np.bincount(row_of, sizes * sizes, n_rows))
+    return data.astype(np.float64) / unit, unit

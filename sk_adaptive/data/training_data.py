@@ -89,6 +89,10 @@ class TrainingData:
         """The rows among these that have a weight: a row without is no row at all."""
         return rows[self.sample_weight[rows] > 0] if self.sample_weight.size else rows
 
+    def rows_with_weight(self):
+        """All rows that have a weight, in their order."""
+        return self.with_weight(np.arange(self.n_rows, dtype=np.int64))
+
     def in_shares(self, shares):
         """With these factors of the losses of several targets, or of none."""
         if not shares:

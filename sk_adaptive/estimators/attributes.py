@@ -86,12 +86,19 @@ class ModelAttributes(BaseEstimator):
             model = self._model_for("coef_")
             if "coef" not in self._cache:
                 if self._sparse_coef:
-                    coef = model.sparse_coefficients()
-                    coef = as_configured(coef if self._places is None else coef[self._places])
+                    coef = as_configured(self._of_classes(model.sparse_coefficients()))
                 else:
                     coef = self._targets.as_shown(model.coefficients(n_jobs=self.n_jobs))
                 self._cache["coef"] = _read_only(coef)
             return self._cache["coef"]
+
+    def _of_classes(self, of_outputs):
+        """The rows of an array or matrix that are shown, of one for each output."""
+        return of_outputs if self._places is None else of_outputs[self._places]
+
+    def _n_shown(self, model):
+        """How many outputs of a model are shown."""
+        return model.n_outputs if self._places is None else self._places.size
 
     def _coef_of_outputs(self):
         """The coefficients of all outputs, also of those that no class has taken yet."""
@@ -109,8 +116,7 @@ class ModelAttributes(BaseEstimator):
                 self._assign_before_fit("coef_", value)
                 return
             model = self._model_for("coef_")
-            n_outputs = model.n_outputs if self._places is None else self._places.size
-            shape = n_outputs, model.n_features
+            shape = self._n_shown(model), model.n_features
             value = initial_values(value, shape, model.dtype, "coef_")
             self._adopt(model.with_coefficients(self._beside_others(value, model.coefficients)))
 
@@ -129,7 +135,7 @@ class ModelAttributes(BaseEstimator):
                 return assigned
             model = self._model_for("intercept_")
             intercept = model.intercepts().astype(model.dtype)
-            return _read_only(intercept if self._places is None else intercept[self._places])
+            return _read_only(self._of_classes(intercept))
 
     @intercept_.setter
     def intercept_(self, value):
@@ -138,8 +144,7 @@ class ModelAttributes(BaseEstimator):
                 self._assign_before_fit("intercept_", value)
                 return
             model = self._model_for("intercept_")
-            n_outputs = model.n_outputs if self._places is None else self._places.size
-            value = initial_values(value, (n_outputs,), np.float64, "intercept_")
+            value = initial_values(value, (self._n_shown(model),), np.float64, "intercept_")
             self._adopt(model.with_intercepts(self._beside_others(value, model.intercepts)))
 
     @property

@@ -171,7 +171,7 @@ class AdaptiveSGD(CallbackSupportMixin, LearnsStreams, ModelAttributes):
             validation = self._training_data(
                 targets, X, y, sample_weight, class_weighted=False, offset=offset
             )
-            if not validation.with_weight(np.arange(validation.n_rows)).size:
+            if not validation.rows_with_weight().size:
                 raise ValueError("Sample weights must contain at least one non-zero number.")
         except ValueError as error:
             raise ValueError(f"X_val, y_val or sample_weight_val: {error}") from error
@@ -226,8 +226,7 @@ class AdaptiveSGD(CallbackSupportMixin, LearnsStreams, ModelAttributes):
         )
         validation = self._validation_data(targets, *validation_data, X.dtype)
         if takes_from_rows(self):
-            everything = training.with_weight(np.arange(training.n_rows, dtype=np.int64))
-            shares = targets.shares(training, everything)
+            shares = targets.shares(training, training.rows_with_weight())
             training = training.in_shares(shares)
             if validation is not None:
                 validation = (*validation[:2], validation[2].in_shares(shares))
@@ -282,7 +281,7 @@ class AdaptiveSGD(CallbackSupportMixin, LearnsStreams, ModelAttributes):
         has_weights = "_model" in self.__dict__ or self._assigned_before_fit("coef_") is not None
         return self.warm_start and has_weights
 
-    def _model_to_fit(self, training, start, trial, scale, coef, intercept, columns=NO_COLUMNS):
+    def _model_to_fit(self, training, start, trial, scale, coef, intercept, columns):
         """A model before the first step, of the user's weights, those of before, or the start's."""
         if self._is_warm() and (coef is None or intercept is None):
             previous = self.__dict__.get("_model") or self._model_of_assigned()
@@ -304,7 +303,7 @@ class AdaptiveSGD(CallbackSupportMixin, LearnsStreams, ModelAttributes):
         shape = n_features, n_outputs
         return Model(hyperparameters, *shape, dtype, coef, intercept, scale, columns)
 
-    def _fit_options(self, training, rows, validated, averages=False):
+    def _fit_options(self, training, rows, validated, averages):
         return FitOptions(
             max_iter=self.max_iter,
             tol=least_gain(self, training, rows, validated),

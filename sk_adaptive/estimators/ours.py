@@ -71,7 +71,7 @@ def rows_of(model, X, y, sample_weight, **named):
 
 def in_own_units(training):
     """`TrainingData` in which each of several targets counts in its own unit."""
-    rows = training.with_weight(np.arange(training.n_rows, dtype=np.int64))
+    rows = training.rows_with_weight()
     return training.in_shares(training.target_type.shares(training, rows))
 
 

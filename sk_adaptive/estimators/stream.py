@@ -91,7 +91,7 @@ class LearnsStreams:
         if offset is not None:
             targets.check_offset()
         training = self._training_data(targets, X, y, sample_weight, offset=offset)
-        rows = training.with_weight(np.arange(training.n_rows, dtype=np.int64))
+        rows = training.rows_with_weight()
         if not first_call:
             self._check_outputs(training)
         if not unchanged:

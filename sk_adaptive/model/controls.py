@@ -57,7 +57,7 @@ class Controls:
                 )
 
     def of(self, features):
-        """Those of some of the features."""
+        """The controls of some of the features."""
         return Controls(*(each if each.size == 1 else each[features] for each in self.arrays()))
 
     def for_kernel(self, dtype):

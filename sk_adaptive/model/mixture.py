@@ -193,15 +193,7 @@ class Mixture(Model):
         return self.is_alike(hyperparameters) and hyperparameters.rate_is != "given"
 
     def empty(self, hyperparameters, n_outputs=None):
-        other = Mixture(
-            hyperparameters,
-            self.n_features,
-            n_outputs or self.n_outputs,
-            self.dtype,
-            scale=self.scale,
-            columns=self.columns,
-            settings=self.settings,
-        )
+        other = super().empty(hyperparameters, n_outputs, settings=self.settings)
         for name in ("weights", "unit", "first_rows", "pause"):
             getattr(other, name)[...] = getattr(self, name)
         other.occurred[: self.occurred.size] = self.occurred

@@ -379,15 +379,16 @@ class Model:
         self.optimizer.continue_as(other.optimizer, weights)
         return other
 
-    def empty(self, hyperparameters, n_outputs=None):
+    def empty(self, hyperparameters, n_outputs=None, **named):
         """A model of the same shape, or with so many outputs, before its first step."""
-        return Model(
+        return type(self)(
             hyperparameters,
             self.n_features,
             n_outputs or self.n_outputs,
             self.dtype,
             scale=self.scale,
             columns=self.columns,
+            **named,
         )
 
     # -- parts by output --

@@ -104,7 +104,7 @@ def rows_to_learn(estimator, X, y, training, given, judge, starts_anew):
     -------
     RowsToLearn
     """
-    all_rows = training.with_weight(np.arange(training.n_rows, dtype=np.int64))
+    all_rows = training.rows_with_weight()
     fraction = estimator.validation_fraction
     count = n_telling(training, all_rows) if given is None and estimator.early_stopping else 0.0
     if given is not None:
@@ -119,7 +119,7 @@ def rows_to_learn(estimator, X, y, training, given, judge, starts_anew):
         score = None
         if given is not None:
             X_val, y_val, validation = given
-            held_out = validation.with_weight(np.arange(validation.n_rows))
+            held_out = validation.rows_with_weight()
             score = _score(estimator, X_val, y_val, validation, held_out, judge)
         return RowsToLearn(all_rows, score)
     are_many = estimator.refit and count >= MANY_ROWS
