@@ -164,6 +164,38 @@ def test_kernel_matrix_is_canonical_without_zeros(rows):
         assert bytes_of(given) == before
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_rows_of_any_length_are_put_in_order(dtype):
+    # around the lengths at which what is sorted together and merged changes
+    rng = np.random.default_rng(0)
+    lengths = [0, 1, 2, 31, 32, 33, 0, 63, 64, 65, 96, 97, 129, 1000, 0]
+    columns = [np.sort(rng.choice(2**30, size=n, replace=False)) for n in lengths]
+    indices, indptr = np.concatenate(columns), np.cumsum([0, *lengths])
+    data = rng.normal(size=indices.size).astype(dtype)
+    order = np.concatenate(
+        [start + rng.permutation(n) for start, n in zip(indptr[:-1], lengths, strict=True)]
+    ).astype(int)
+    shape = (len(lengths), 2**30)
+    sorted_data, sorted_indices, _ = kernel_matrix(
+        sp.csr_matrix((data[order], indices[order], indptr), shape), dtype
+    )
+    np.testing.assert_array_equal(sorted_indices, indices)
+    np.testing.assert_array_equal(sorted_data, data)
+    # the same column twice, near and far
+    for row in np.flatnonzero(np.array(lengths) > 1):
+        one, other = indptr[row] + rng.choice(lengths[row], size=2, replace=False)
+        twice = indices[order]
+        twice[one] = twice[other]
+        summed = kernel_matrix(sp.csr_matrix((data[order], twice, indptr), shape), dtype)
+        assert summed[1].size == indices.size - 1
+        assert (np.diff(summed[1][indptr[row] : indptr[row + 1] - 1]) > 0).all()
+        np.testing.assert_allclose(
+            summed[0][summed[1] == twice[other]].sum(dtype=dtype),
+            data[order][twice == twice[other]].sum(dtype=dtype),
+            rtol=1e-5,
+        )
+
+
 def test_read_only_memory_maps(rows, tmp_path):
     X, y = rows
     expected = AdaptiveSGDClassifier(random_state=0, max_iter=3, tol=None).fit(X, y)

@@ -2,6 +2,7 @@
 
 from libc.float cimport DBL_MIN, FLT_MIN
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
+from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 
 ctypedef fused number:
@@ -16,6 +17,10 @@ ctypedef fused word:
 # Entries that are looked at together: few enough to stay in the first cache.
 cdef enum:
     BLOCK = 1 << 11
+
+# Entries that are sorted by comparing all with all, which a few vector instructions do.
+cdef enum:
+    RUN = 32
 
 
 def scan(
@@ -101,6 +106,111 @@ cdef inline bint are_ordinary(const word* numbers, Py_ssize_t n) noexcept nogil:
         size = numbers[i] & ~sign
         found |= (size - 1) | (size + exponent)
     return not found & sign
+
+
+def sort_rows(
+    const word[::1] numbers,
+    const int32_t[::1] indices,
+    const int64_t[::1] indptr,
+    word[::1] out_numbers,
+    int32_t[::1] out_indices,
+):
+    """Write the rows of a CSR matrix with ascending indices.
+
+    Vectorizers of text leave a row's words in the order of their first appearance.
+
+    Parameters
+    ----------
+    numbers : uint32 or uint64 array
+        The bits of the entries.
+    indices : int32 array
+        Not negative.
+    indptr : int64 array
+        Rising.
+    out_numbers, out_indices : arrays
+        Of the shapes of numbers and indices.
+
+    Returns
+    -------
+    distinct : bool
+        Whether no row has an index twice. If one has, what was written has no meaning.
+    """
+    cdef Py_ssize_t row, i, start, n, longest = 1
+    cdef bint distinct = True
+    cdef uint64_t* keys
+    cdef uint64_t* ordered
+    for row in range(indptr.shape[0] - 1):
+        longest = max(longest, indptr[row + 1] - indptr[row])
+    keys = <uint64_t*>malloc(2 * longest * sizeof(uint64_t))
+    if keys == NULL:
+        raise MemoryError
+    with nogil:
+        for row in range(indptr.shape[0] - 1):
+            start, n = indptr[row], indptr[row + 1] - indptr[row]
+            if n == 0:
+                continue
+            distinct = sort_runs(&indices[start], n, keys)
+            if not distinct:
+                break
+            ordered = merge_runs(keys, keys + longest, n)
+            for i in range(n):
+                out_indices[start + i] = <int32_t>(ordered[i] >> 32)
+                out_numbers[start + i] = numbers[start + <int64_t>(ordered[i] & 0xFFFFFFFFu)]
+            for i in range(start + 1, start + n):
+                distinct &= out_indices[i - 1] != out_indices[i]
+            if not distinct:
+                break
+    free(keys)
+    return distinct
+
+
+cdef bint sort_runs(const int32_t* indices, Py_ssize_t n, uint64_t* keys) noexcept nogil:
+    # Sorted runs of keys: the index above, the place in the row below. Returns whether those of
+    # each run are distinct.
+    cdef int32_t[RUN] run
+    cdef int32_t[RUN] place
+    cdef Py_ssize_t first = 0, i, j, size, sum_of_places
+    while first < n:
+        size = min(<Py_ssize_t>RUN, n - first)
+        for i in range(RUN):
+            run[i] = indices[first + i] if i < size else 0
+            place[i] = 0
+        # all places at once, for the loop to be vectorised
+        for j in range(size):
+            for i in range(RUN):
+                place[i] += run[j] < run[i]
+        sum_of_places = 0
+        for i in range(size):
+            sum_of_places += place[i]
+            keys[first + place[i]] = (<uint64_t>run[i] << 32) | <uint64_t>(first + i)
+        # equal ones have the same place
+        if 2 * sum_of_places != size * (size - 1):
+            return False
+        first += size
+    return True
+
+
+cdef uint64_t* merge_runs(uint64_t* keys, uint64_t* room, Py_ssize_t n) noexcept nogil:
+    # Merges pairs of runs until one is left, and returns which of the arrays has it.
+    cdef Py_ssize_t width = RUN, first, middle, end, i, j, k
+    cdef bint second
+    while width < n:
+        first = 0
+        while first < n:
+            middle, end = min(first + width, n), min(first + 2 * width, n)
+            i, j, k = first, middle, first
+            while i < middle and j < end:
+                second = keys[j] < keys[i]
+                room[k] = keys[j] if second else keys[i]
+                i += not second
+                j += second
+                k += 1
+            memcpy(room + k, keys + i, (middle - i) * sizeof(uint64_t))
+            memcpy(room + k + middle - i, keys + j, (end - j) * sizeof(uint64_t))
+            first = end
+        keys, room = room, keys
+        width *= 2
+    return keys
 
 
 def sizes_of_rows(

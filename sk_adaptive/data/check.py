@@ -9,7 +9,7 @@ from sklearn.utils import assert_all_finite
 from sklearn.utils.validation import _check_sample_weight
 
 from ..kernel.sizes import FAR_OUT, mean_size
-from ._scan import scan, sizes_of_rows
+from ._scan import scan, sizes_of_rows, sort_rows
 
 # Weights that are all zero are no error in partial_fit. scikit-learn 1.9 refuses them unless
 # told otherwise. Older versions allow them, and don't know the parameter.
@@ -66,18 +66,32 @@ def kernel_matrix(X, dtype, estimator_name=None, occurs=NOTHING):
     ordered, ordinary = scan_arrays(arrays, X.shape[1], occurs)
     if not ordered:
         check_structure(X)
-        X = X.copy()
-        X.sum_duplicates()
-        arrays = _entries(X, dtype)
+        arrays = _in_order(arrays) or _entries(_without_duplicates(X), dtype)
         _, ordinary = scan_arrays(arrays, X.shape[1], occurs)
     if not ordinary:
         if not np.isfinite(arrays[0]).all():
             assert_all_finite(X, input_name="X", estimator_name=estimator_name)
-        X = X.copy()
+        X = sp.csr_matrix(arrays, X.shape, copy=True)
         X.eliminate_zeros()
         arrays = _entries(X, dtype)
         scan_arrays(arrays, X.shape[1], occurs)
     return arrays
+
+
+def _in_order(arrays):
+    """Copies of data and indices with each row's indices ascending; None if one occurs twice."""
+    data, indices, indptr = arrays
+    out_data, out_indices = np.empty_like(data), np.empty_like(indices)
+    bits = f"u{data.itemsize}"
+    if not sort_rows(data.view(bits), indices, indptr, out_data.view(bits), out_indices):
+        return None
+    return out_data, out_indices, indptr
+
+
+def _without_duplicates(X):
+    X = X.copy()
+    X.sum_duplicates()
+    return X
 
 
 def scan_arrays(arrays, n_features, occurs):
