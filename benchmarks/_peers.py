@@ -11,6 +11,7 @@ import os
 import shutil
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 import _data
@@ -47,6 +48,8 @@ class Peer:
         Fewer say nothing about the time of more; more take too much memory.
     ours : bool
         Whether it is this package.
+    clock : callable
+        What `fit` is timed by: processor time, or the time that passes if a second thread works.
     note : str
     """
 
@@ -57,6 +60,7 @@ class Peer:
     least_rows = 1000
     most_rows = 10**9
     ours = False
+    clock = staticmethod(time.process_time)
     note = ""
 
     @property
@@ -65,7 +69,7 @@ class Peer:
         return BASE if self.precision == "float64" else f"{BASE}, float32"
 
     def fit(self, X, y, epochs, value=None):
-        """Train a new model; the processor time of it. Classes are 0, 1, ..."""
+        """Train a new model; the seconds of it. Classes are 0, 1, ..."""
         raise NotImplementedError
 
     def probabilities(self, X):
@@ -108,7 +112,7 @@ class Estimator(Peer):
         self._model = clone(self.estimator)
         if value is not None:
             self._model.set_params(**{self.parameter: self.value_for(X, y, value)})
-        return _timing.seconds_of_fit(self._model, X, y, epochs)
+        return _timing.seconds_of_fit(self._model, X, y, epochs, self.clock)
 
     def probabilities(self, X):
         return self._model.predict_proba(X)[:, 1]
@@ -125,6 +129,13 @@ class Adaptive(Estimator):
 
     def value_for(self, X, y, value):
         return value * _data.automatic_rate(self.estimator, X, y)
+
+
+class MultipleOfEps(Estimator):
+    """This package at multiples of the eps that eps="auto" would choose."""
+
+    def value_for(self, X, y, value):
+        return f"{value:g}*auto"
 
 
 class InOrder(Estimator):
@@ -245,7 +256,7 @@ class Torch(Peer):
             of_intercept([self._intercept], lr=rate),
         )
         generator = np.random.default_rng(1)
-        begin = time.process_time()
+        begin = self.clock()
         for _ in range(epochs):
             for k in generator.permutation(len(batches)):
                 *row, target = batches[k]
@@ -255,7 +266,7 @@ class Torch(Peer):
                 loss_of(score.squeeze(1) if self._n_outputs == 1 else score, target).backward()
                 for optimizer in optimizers:
                     optimizer.step()
-        return time.process_time() - begin
+        return self.clock() - begin
 
     def _score(self, indices, offsets, data):
         return self._bag(indices, offsets, per_sample_weights=data) + self._intercept
@@ -318,7 +329,8 @@ class VowpalWabbit(WithFile):
     """Passes over its cache file, of rows in the order they came."""
 
     grid = (0.05, 0.15, 0.5, 1.5, 5)
-    note = "its own update rule; not shuffled; reading the cache counts, in a second thread"
+    clock = staticmethod(time.perf_counter)
+    note = "its own update rule; not shuffled; a second thread reads the cache"
 
     def __init__(self):
         super().__init__()
@@ -340,9 +352,9 @@ class VowpalWabbit(WithFile):
 
     def fit(self, X, y, epochs, value=None):
         path = self._file(X, y)
-        begin = time.process_time()
+        begin = self.clock()
         self._model = self._workspace(path, X, y, epochs, self.grid[2] if value is None else value)
-        return time.process_time() - begin
+        return self.clock() - begin
 
     def probabilities(self, X):
         return expit(np.array([self._model.predict(line) for line in self._strings(X)]))
@@ -371,11 +383,11 @@ class VowpalWabbitInMemory(Peer):
         rate = self.grid[2] if value is None else value
         self._model = self._module.Workspace(arg_list=wabbit_options(X, y, rate))
         generator = np.random.default_rng(0)
-        begin = time.process_time()
+        begin = self.clock()
         for _ in range(epochs):
             for row in generator.permutation(len(examples)):
                 self._model.learn(examples[row])
-        return time.process_time() - begin
+        return self.clock() - begin
 
 
 @contextlib.contextmanager
@@ -395,8 +407,11 @@ class XLearn(WithFile):
     grid = (0.02, 0.06, 0.2, 0.6, 2)
     note = "float32 always; rows are normalised, as by default"
 
-    def __init__(self):
+    def __init__(self, n_threads=1):
         super().__init__()
+        self._n_threads = n_threads
+        if n_threads > 1:
+            self.clock = time.perf_counter
         # it aborts without
         os.environ.setdefault("USER", "nobody")
         self._module = importlib.import_module("xlearn")
@@ -427,13 +442,13 @@ class XLearn(WithFile):
     def _train(self, path, epochs, rate):
         self._model = model = self._module.create_linear()
         settings = {"task": "binary", "opt": "adagrad", "lr": rate, "lambda": 0.0}
-        settings |= {"epoch": epochs, "nthread": 1}
+        settings |= {"epoch": epochs, "nthread": self._n_threads}
         with silenced():
             model.setTrain(path)
             model.setQuiet()
-            begin = time.process_time()
+            begin = self.clock()
             model.fit(settings, self._path("model"))
-            return time.process_time() - begin
+            return self.clock() - begin
 
     def probabilities(self, X):
         with silenced():
@@ -472,11 +487,11 @@ class River(Peer):
             targets = [target == 1 for target in targets]
             self._model = self._linear_model.LogisticRegression(optimizer)
         generator = np.random.default_rng(0)
-        begin = time.process_time()
+        begin = self.clock()
         for _ in range(epochs):
             for row in generator.permutation(len(rows)):
                 self._model.learn_one(rows[row], targets[row])
-        return time.process_time() - begin
+        return self.clock() - begin
 
     def probabilities(self, X):
         return np.array([self._model.predict_proba_one(row)[True] for row in self._dicts(X)])
@@ -485,6 +500,18 @@ class River(Peer):
 # -- all of them --
 
 OURS = tuple(OPTIMIZERS)
+MORE_PEERS = {
+    "Snap ML": "SnapML",
+    "Cyanure": "Cyanure",
+    "liblinear, multicore": "LiblinearMulticore",
+    "fastText": "FastText",
+}
+
+
+def _of_more_peers(kind, n_threads=1):
+    # imported late, as it builds on this module
+    return getattr(importlib.import_module("_more_peers"), kind)(n_threads)
+
 
 PEERS = {
     **{name: lambda name=name: Adaptive(optimizer=name) for name in OURS},
@@ -506,15 +533,7 @@ PEERS = {
     },
     "torch Adam, dense, batch 4096": lambda: Torch("Adam", 4096),
     "river, AdaGrad": River,
-    **{
-        name: lambda kind=kind: getattr(importlib.import_module("_more_peers"), kind)()
-        for name, kind in (
-            ("Snap ML", "SnapML"),
-            ("Cyanure", "Cyanure"),
-            ("liblinear, multicore", "LiblinearMulticore"),
-            ("fastText", "FastText"),
-        )
-    },
+    **{name: partial(_of_more_peers, kind) for name, kind in MORE_PEERS.items()},
 }
 
 # The same in float32, and without shuffling.
@@ -531,7 +550,15 @@ TUNED = {
     "adagrad, alpha": lambda: Estimator(
         PEERS["adagrad"]().estimator, "alpha", (1e-7, 1e-6, 1e-5, 1e-4, 1e-3), ours=True
     ),
+    "adagrad, no penalty, eps": lambda: MultipleOfEps(
+        Adaptive(penalty=None).estimator, "eps", (0.001, 0.01, 0.1, 1, 10), ours=True
+    ),
+    "adagrad, averaged": lambda: Adaptive(average="suffix"),
     "adam, masked": lambda: Adaptive(optimizer="adam", sparse_update="masked"),
+    # as torch has it, with batches
+    "adam, masked, no penalty, batch 256": lambda: Adaptive(
+        optimizer="adam", sparse_update="masked", batch_size=256, penalty=None, eps=1e-8
+    ),
     f"{BASE}, alpha": PEERS[BASE],
     f"{BASE}, constant rate": lambda: ConstantRate(
         sgd(learning_rate="constant", eta0=1.0), "eta0", FACTORS
@@ -541,6 +568,8 @@ TUNED = {
         for name, make in PEERS.items()
         if name not in (*OURS, BASE, "Vowpal Wabbit, in memory")
     },
+    **{f"{name}, 2 threads": partial(_of_more_peers, kind, 2) for name, kind in MORE_PEERS.items()},
+    "xLearn, AdaGrad, 2 threads": lambda: XLearn(2),
 }
 
 

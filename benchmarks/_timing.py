@@ -11,11 +11,11 @@ import numpy as np
 FEW, MORE = 1, 5
 
 
-def seconds_of_fit(model, X, y, epochs):
+def seconds_of_fit(model, X, y, epochs, clock=time.process_time):
     model.set_params(max_iter=epochs)
-    begin = time.process_time()
+    begin = clock()
     model.fit(X, y)
-    return time.process_time() - begin
+    return clock() - begin
 
 
 def seconds_of_pass(model, X, y):

@@ -3,11 +3,12 @@
 The peers are scikit-learn's linear models and, where they are installed, Vowpal Wabbit, xLearn,
 torch, river, lightning, Snap ML, Cyanure, liblinear and fastText; `_peers.py` and `_more_peers.py`
 have what is run of each. One that can't be imported is in
-the tables with the reason. All run in one process on one thread, in turns, and medians of the
-rounds count, in processor time. Parts:
+the tables with the reason. All run in one process, in turns, and medians of the rounds count.
+Where nothing else is said they have one thread and are timed in processor time. Parts:
 
 epoch    time per non-zero of an epoch
 target   seconds to a test log loss that the best peer reaches
+optimum  seconds to the optimum of a penalised objective, beside its solvers
 memory   peak memory of a fit over the data
 growth   time against the number of features, and of rows
 batches  mini-batches of 32 to 4096 rows, beside torch
@@ -52,6 +53,10 @@ PACKAGES = (
     "xlearn",
     "river",
     "sklearn-contrib-lightning",
+    "snapml",
+    "cyanure",
+    "liblinear-multicore",
+    "fasttext-community",
 )
 
 
