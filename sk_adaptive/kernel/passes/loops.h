@@ -7,16 +7,20 @@
 #include "loss_loops.h"
 
 /* Whether all of n numbers are finite. As compilers leave the order of sums alone there are several
-   at once, the last of which overlap with those before. */
+   at once, the last of which overlap with those before. A few are looked at one by one, without
+   an array that would be written in parts and read as a whole, which processors wait for. */
 enum { SKA_AT_ONCE = 8 };
 
 SKA_INLINE int ska_are_finite(const double *numbers, ptrdiff_t n) {
-    double check[SKA_AT_ONCE] = {0};
+    double check[SKA_AT_ONCE] = {0}, of_few = 0;
     int i, finite = 1;
     ptrdiff_t k;
-    for (k = 0; n < SKA_AT_ONCE && k < n; k++)
-        check[k] = numbers[k] * 0;
-    for (; k < n; k += SKA_AT_ONCE) {
+    if (n < SKA_AT_ONCE) {
+        for (k = 0; k < n; k++)
+            of_few += numbers[k] * 0;
+        return of_few == 0;
+    }
+    for (k = 0; k < n; k += SKA_AT_ONCE) {
         k = k < n - SKA_AT_ONCE ? k : n - SKA_AT_ONCE;
         for (i = 0; i < SKA_AT_ONCE; i++)
             check[i] += numbers[k + i] * 0;
