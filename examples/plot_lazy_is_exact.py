@@ -17,9 +17,9 @@ import time
 import matplotlib.pyplot as plt
 import numpy as np
 from _gallery import COLOURS, read_messages, use_style
-from sklearn.feature_extraction.text import HashingVectorizer, TfidfVectorizer
+from sklearn.feature_extraction.text import TfidfVectorizer
 
-from sk_adaptive import AdaptiveSGDClassifier
+from sk_adaptive import AdaptiveSGDClassifier, TextHasher
 
 use_style()
 texts, spam = read_messages()
@@ -98,7 +98,7 @@ differences = {"exact": [], "masked": []}
 
 
 for b in bits:
-    X = HashingVectorizer(n_features=2**b, alternate_sign=False).transform(texts)
+    X = TextHasher(n_features=2**b, alternate_sign=False).transform(texts)
     if b in dense_bits:
         begin = time.perf_counter()
         expected, _ = textbook_adam(X, spam)

@@ -89,7 +89,7 @@ plt.show()
 # %%
 # A larger rate needs fewer epochs, up to where it learns single messages by heart. As long as the
 # penalty is small, and every candidate may have the number of epochs that suits it, the map is flat
-# around the automatic rate. So the defaults, which find the epochs and one of three rates, leave
+# around the automatic rate. So the defaults, which find the epochs and one of a few rates, leave
 # little to gain.
 
 for name, model in {"the search": search, "the defaults": default}.items():
