@@ -79,7 +79,9 @@ for axis, (title, values) in zip(axes, maps.items(), strict=True):
             fontsize=9,
             color="black" if is_dark == is_loss else "white",
         )
-    axis.add_patch(plt.Rectangle((column - 0.5, row - 0.5), 1, 1, fill=False, linewidth=2.5))
+    axis.add_patch(
+        plt.Rectangle((column - 0.5, row - 0.5), 1, 1, fill=False, edgecolor="red", linewidth=2.5)
+    )
     axis.set_xticks(range(factors.size), [f"{factor:.2g}" for factor in factors])
     axis.set_yticks(range(strengths.size), [f"{strength:.0e}" for strength in strengths])
     axis.set(title=title, xlabel="rate, relative to the automatic one", ylabel="alpha")
