@@ -92,7 +92,8 @@ def _opening(result, folder):
     )
     lines = [sentence, ""]
     if folder is not None:
-        lines = [f"![{sentence}]({_plot_opening(measured, folder)})", "", *lines]
+        described = sentence.replace("`", "")
+        lines = [f"![{described}]({_plot_opening(measured, folder)})", "", *lines]
     if result["quick"]:
         lines = [TRIAL, "", *lines]
     return lines
