@@ -3,6 +3,7 @@
 from itertools import groupby
 
 import numpy as np
+from _figures import COLOURS, FEW, MANY, TEXT, pyplot, save
 
 from sk_adaptive.kernel.optimizers import OPTIMIZERS
 
@@ -17,7 +18,6 @@ PART_TITLES = {
     "latency": "Single rows",
 }
 OURS = tuple(OPTIMIZERS)
-COLOURS = {"ours": "#1b6ca8", "base": "#d1495b", "peer": "#a9b4bd"}
 DASHES = ("-", "--", ":", "-.")
 TABLES_BEGIN = "<!-- tables -->"
 TRIAL = "**A trial on few rows (`--quick`): these figures say nothing.**"
@@ -33,8 +33,6 @@ OPENING = {
     "Vowpal Wabbit, cache file": "Vowpal Wabbit",
     "torch Adagrad, batch 4096": "torch, Adagrad, batch 4096",
 }
-# Readable on white and on black.
-NEUTRAL = {"ours": "#2f83c9", "peer": "#8b949e", "text": "#787878"}
 
 
 def write(results, folder):
@@ -43,9 +41,7 @@ def write(results, folder):
     Without matplotlib there are no plots.
     """
     try:
-        import matplotlib
-
-        matplotlib.use("Agg")
+        pyplot()
     except ImportError as error:
         print(f"no plots: {error}")
         plots = {}
@@ -97,7 +93,8 @@ def _opening(result, folder):
     )
     lines = [sentence, ""]
     if folder is not None:
-        lines = [f"![{sentence}]({_plot_opening(measured, folder)})", "", *lines]
+        described = sentence.replace("`", "")
+        lines = [f"![{described}]({_plot_opening(measured, folder)})", "", *lines]
     if result["quick"]:
         lines = [TRIAL, "", *lines]
     return lines
@@ -370,7 +367,6 @@ def _bars(axes, entries, key, text):
     axes.set_ylim(-0.6, len(names) - 0.4)
     axes.set_xlabel(text)
     axes.tick_params(axis="y", labelsize=8)
-    axes.spines[["top", "right"]].set_visible(False)
 
 
 def _legend(figure):
@@ -378,68 +374,51 @@ def _legend(figure):
 
     labels = {"ours": "sk_adaptive", "base": "SGDClassifier", "peer": "other peers"}
     patches = [Patch(color=COLOURS[kind], label=label) for kind, label in labels.items()]
-    figure.legend(handles=patches, loc="outside lower center", ncols=3, frameon=False)
-
-
-def _save(figure, folder, name):
-    import matplotlib.pyplot as plt
-
-    figure.savefig(folder / name, dpi=110)
-    plt.close(figure)
-    return name
+    figure.legend(handles=patches, loc="outside lower center", ncols=3)
 
 
 def _plot_opening(measured, folder):
     """A bar for each of OPENING, in its order, as an SVG without a background."""
-    import matplotlib.pyplot as plt
-
     names = [name for name in OPENING if name in measured][::-1]
     values = [measured[name]["ns"] for name in names]
     labels = [
         OPENING[name] + (", float32" if measured[name]["precision"] == "float32" else "")
         for name in names
     ]
-    colours = [NEUTRAL["ours" if _kind(name) == "ours" else "peer"] for name in names]
-    # the same bytes for the same figures
-    with plt.rc_context({"svg.hashsalt": "opening", "text.color": NEUTRAL["text"]}):
-        figure, axes = plt.subplots(figsize=(7, 0.36 * len(names) + 0.6), layout="constrained")
-        axes.barh(labels, values, color=colours, height=0.72)
-        for row, value in enumerate(values):
-            axes.text(value + max(values) / 100, row, _significant(value), va="center")
-        title = "Time of an epoch on text, in ns for each non-zero"
-        figure.suptitle(title, x=0.02, ha="left", fontsize="medium")
-        axes.set_xlim(0, 1.08 * max(values))
-        axes.set_xticks([])
-        axes.tick_params(axis="y", length=0, labelcolor=NEUTRAL["text"])
-        axes.spines[:].set_visible(False)
-        figure.savefig(
-            folder / "opening.svg", transparent=True, metadata={"Date": None, "Creator": None}
-        )
-        plt.close(figure)
+    colours = [COLOURS["ours" if _kind(name) == "ours" else "peer"] for name in names]
+    size = (7, 0.36 * len(names) + 0.6)
+    figure, axes = pyplot().subplots(figsize=size, layout="constrained")
+    axes.barh(labels, values, color=colours, height=0.72)
+    for row, value in enumerate(values):
+        axes.text(value + max(values) / 100, row, _significant(value), va="center")
+    title = "Time of an epoch on text, in ns for each non-zero"
+    figure.suptitle(title, x=0.02, ha="left", fontsize="medium")
+    axes.set_xlim(0, 1.08 * max(values))
+    axes.set_xticks([])
+    axes.tick_params(axis="y", length=0)
+    axes.spines[:].set_visible(False)
+    save(figure, folder / "opening.svg")
     return "opening.svg"
 
 
 def _plot_epoch(entries, folder):
-    import matplotlib.pyplot as plt
-
     groups = [(w, g) for w, g in _by(entries, "workload") if any("ns" in e for e in g)]
-    figure, all_axes = plt.subplots(
+    figure, all_axes = pyplot().subplots(
         len(groups), 1, figsize=(8.5, 5.6 * len(groups)), layout="constrained", squeeze=False
     )
     for axes, (workload, group) in zip(all_axes[:, 0], groups, strict=True):
         _bars(axes, group, "ns", "ns per non-zero and epoch")
         axes.set_title(workload)
     _legend(figure)
-    return [_save(figure, folder, "epoch.png")]
+    save(figure, folder / "epoch.svg")
+    return ["epoch.svg"]
 
 
 def _plot_target(entries, folder):
-    import matplotlib.pyplot as plt
-
     groups = [(w, g) for w, g in _by(entries, "workload") if any(e.get("curve") for e in g)]
     columns = min(2, len(groups))
     height = -(-len(groups) // columns)
-    figure, all_axes = plt.subplots(
+    figure, all_axes = pyplot().subplots(
         height, columns, figsize=(5 * columns, 4.4 * height), layout="constrained", squeeze=False
     )
     for axes in all_axes.ravel()[len(groups) :]:
@@ -451,16 +430,15 @@ def _plot_target(entries, folder):
     for axes in all_axes.ravel()[: len(groups)]:
         handles |= {line.get_label(): line for line in axes.get_lines()}
     handles = {name: line for name, line in handles.items() if not name.startswith("_")}
-    figure.legend(handles.values(), handles, loc="outside lower center", ncols=3, frameon=False)
-    return [_save(figure, folder, "target.png")]
+    figure.legend(handles.values(), handles, loc="outside lower center", ncols=3)
+    save(figure, folder / "target.svg")
+    return ["target.svg"]
 
 
 def _curves(axes, group):
     """Log loss over seconds; the target is a line across."""
-    import matplotlib.pyplot as plt
-
     goal = group[0]["target"]
-    colours = {True: plt.get_cmap("tab10").colors, False: plt.get_cmap("tab20b").colors}
+    colours = {True: FEW, False: MANY}
     for k, entry in enumerate(group):
         points = [(s, loss) for _, s, loss in entry.get("curve", ()) if np.isfinite(loss)]
         if not points:
@@ -477,7 +455,7 @@ def _curves(axes, group):
             color=colours[ours][k % len(colours[ours])],
             label=entry["name"],
         )
-    axes.axhline(goal, color="black", linewidth=0.8)
+    axes.axhline(goal, color=TEXT, linewidth=0.8)
     axes.annotate(
         f"target {goal:.4f}",
         (1, goal),
@@ -493,26 +471,22 @@ def _curves(axes, group):
     axes.set_ylim(goal * 0.97, goal * 1.25)
     axes.set_xlabel("seconds of the fit")
     axes.set_ylabel("test log loss")
-    axes.spines[["top", "right"]].set_visible(False)
 
 
 def _plot_memory(entries, folder):
-    import matplotlib.pyplot as plt
-
     entries = [e | {"MB": e["bytes"] / 1e6} for e in entries if "bytes" in e]
     if not entries:
         return []
-    figure, axes = plt.subplots(figsize=(7, 5.5), layout="constrained")
+    figure, axes = pyplot().subplots(figsize=(7, 5.5), layout="constrained")
     _bars(axes, entries, "MB", "peak MB over what was there before")
     _legend(figure)
-    return [_save(figure, folder, "memory.png")]
+    save(figure, folder / "memory.svg")
+    return ["memory.svg"]
 
 
 def _plot_growth(entries, folder):
-    import matplotlib.pyplot as plt
-
     groups = list(_growth_rows(entries))
-    figure, all_axes = plt.subplots(
+    figure, all_axes = pyplot().subplots(
         1, len(groups), figsize=(3.6 * len(groups), 3.6), layout="constrained", squeeze=False
     )
     for axes, (against, drawn, group) in zip(all_axes[0], groups, strict=True):
@@ -530,16 +504,14 @@ def _plot_growth(entries, folder):
         _plain(axes.yaxis)
         axes.set_xlabel(against + (f", drawn {drawn}" if drawn else ""))
         axes.set_ylabel("ns per non-zero")
-        axes.spines[["top", "right"]].set_visible(False)
-    all_axes[0][0].legend(frameon=False)
-    return [_save(figure, folder, "growth.png")]
+        all_axes[0][0].legend()
+    save(figure, folder / "growth.svg")
+    return ["growth.svg"]
 
 
 def _plot_batches(entries, folder):
-    import matplotlib.pyplot as plt
-
     groups = _by(entries, "workload")
-    figure, all_axes = plt.subplots(
+    figure, all_axes = pyplot().subplots(
         1, len(groups), figsize=(5 * len(groups), 4), layout="constrained", squeeze=False
     )
     for axes, (workload, group) in zip(all_axes[0], groups, strict=True):
@@ -561,10 +533,10 @@ def _plot_batches(entries, folder):
         axes.set_title(workload)
         axes.set_xlabel("rows a batch")
         axes.set_ylabel("ns per non-zero and epoch")
-        axes.spines[["top", "right"]].set_visible(False)
-    handles, labels = all_axes[0][0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False)
-    return [_save(figure, folder, "batches.png")]
+        handles, labels = all_axes[0][0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=3)
+    save(figure, folder / "batches.svg")
+    return ["batches.svg"]
 
 
 PLOTS = {

@@ -7,7 +7,7 @@ the epoch of the least test log loss in the same run, if it went on; after which
 and which one it returns. 'regret' is how much more the test loss of that one is, in %.
 
 With --out FOLDER, and matplotlib, there is a plot of the test loss after each epoch,
-early_stopping.png.
+early_stopping.svg.
 """
 
 import warnings
@@ -15,6 +15,7 @@ from pathlib import Path
 
 import _data
 import numpy as np
+from _figures import COLOURS, pyplot, save
 from sklearn.metrics import log_loss
 
 from sk_adaptive import AdaptiveSGDClassifier
@@ -22,7 +23,7 @@ from sk_adaptive import AdaptiveSGDClassifier
 METHODS = (("adagrad", "exact"), ("adam", "masked"), ("adam", "exact"))
 MULTIPLES = (1.0, 0.25)
 TOLS = (1.0, 0.1)  # times the default
-COLOURS = {"held out": "#1b6ca8", "X_val": "#d1495b"}
+WAYS = {"held out": COLOURS["ours"], "X_val": COLOURS["base"]}
 
 
 def run(model, way, split, n_epochs):
@@ -62,12 +63,14 @@ def main():
     shown = []
     for optimizer, sparse_update in METHODS:
         parameters = {"optimizer": optimizer, "sparse_update": sparse_update}
-        model = AdaptiveSGDClassifier(early_stopping=True, random_state=0, **parameters)
+        model = AdaptiveSGDClassifier(
+            early_stopping=True, refit=False, random_state=0, **parameters
+        )
         rate = _data.automatic_rate(model, split.X_train, split.y_train)
         for multiple in MULTIPLES:
             model.set_params(eta0=multiple * rate)
             title = f"{optimizer}, {sparse_update}, rate {multiple * rate:.3g}"
-            for way in COLOURS:
+            for way in WAYS:
                 losses, stops = run(model, way, split, arguments.epochs)
                 shown.append((title, way, losses, stops))
                 best = int(losses.argmin()) + 1
@@ -80,18 +83,15 @@ def main():
                         flush=True,
                     )
     if arguments.out is not None:
-        plot(name, shown, arguments.out / "early_stopping.png")
+        plot(name, shown, arguments.out / "early_stopping.svg")
 
 
 def plot(name, shown, path):
     try:
-        import matplotlib
+        plt = pyplot()
     except ImportError as error:
         print(f"no plot: {error}")
         return
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
     titles = list(dict.fromkeys(title for title, *_ in shown))
     figure, axes = plt.subplots(
         len(MULTIPLES), len(METHODS), figsize=(9, 5.4), layout="constrained", squeeze=False
@@ -100,9 +100,9 @@ def plot(name, shown, path):
         for of, way, losses, stops in shown:
             if of != title:
                 continue
-            colour = COLOURS[way]
+            colour = WAYS[way]
             axis.plot(np.arange(1, losses.size + 1), losses, color=colour, linewidth=1)
-            for (tol, n_iter, returned), fill in zip(stops, (colour, "white"), strict=True):
+            for (tol, n_iter, returned), fill in zip(stops, (colour, "none"), strict=True):
                 axis.axvline(n_iter, color=colour, linestyle=":", linewidth=1)
                 axis.plot(
                     *(returned, losses[returned - 1], "o"),
@@ -120,8 +120,8 @@ def plot(name, shown, path):
         axis.set_xlabel("epoch")
     for axis in axes[:, 0]:
         axis.set_ylabel(f"test log loss, {name}")
-    axes[0, 0].legend(frameon=False)
-    figure.savefig(path, dpi=80)
+    axes[0, 0].legend()
+    save(figure, path)
     print(f"# {path}")
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import _data
 import numpy as np
+from _figures import FEW, pyplot, save
 
 from sk_adaptive import AdaptiveSGDClassifier
 
@@ -96,15 +97,10 @@ def sizes(quick):
 
 
 def draw(results, folder):
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    figure, axes = plt.subplots(2, 2, figsize=(9, 7), constrained_layout=True)
+    figure, axes = pyplot().subplots(2, 2, figsize=(9, 7), layout="constrained")
     labels = {"adagrad": "AdaGrad with L1", "ftrl": "FTRL-Proximal with L1"}
     for axis, (name, curves) in zip(axes.flat, results.items(), strict=False):
-        for optimizer, colour in (("adagrad", "#0072B2"), ("ftrl", "#D55E00")):
+        for optimizer, colour in (("adagrad", FEW[0]), ("ftrl", FEW[5])):
             kept, loss = curves[optimizer].T
             axis.semilogx(100 * kept, loss, "o-", color=colour, label=labels[optimizer], ms=3)
         points = np.vstack([*curves.values()])
@@ -114,20 +110,20 @@ def draw(results, folder):
         left, right = 80 * shown[:, 0].min(), 120 * shown[:, 0].max()
         axis.set(title=name, xlim=(left, right), ylim=(least - 0.03 * (most - least), most))
         axis.grid(alpha=0.25)
-    axes[0, 0].legend(frameon=False)
+    axes[0, 0].legend()
     for axis in axes[-1]:
         axis.set_xlabel("coefficients kept, % of the features seen")
     for axis in axes[:, 0]:
         axis.set_ylabel("test log loss")
     folder.mkdir(parents=True, exist_ok=True)
-    figure.savefig(folder / "sparsity.png", dpi=110)
+    save(figure, folder / "sparsity.svg")
 
 
 def main():
     parser = _data.parser(__doc__)
     parser.add_argument("--sets", nargs="+", default=SETS, help=f"of {', '.join(SETS)}")
     parser.add_argument("--seeds", type=int, default=3, help="orders of the rows (3)")
-    parser.add_argument("--out", type=Path, metavar="FOLDER", help="where to draw sparsity.png")
+    parser.add_argument("--out", type=Path, metavar="FOLDER", help="where to draw sparsity.svg")
     arguments = parser.parse_args()
     strengths = STRENGTHS[::4] if arguments.quick else STRENGTHS
     print(f"# {EPOCHS} epochs, eta0 and eps automatic, float64")

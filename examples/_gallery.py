@@ -10,15 +10,17 @@ from matplotlib import cycler
 
 from sk_adaptive import AdaptiveSGDRegressor
 
-# Okabe and Ito's colours, which colour-blind readers can tell apart.
+# Okabe and Ito's colours, which colour-blind readers can tell apart. Figures have no background,
+# and all colours are readable on white and on black.
 COLOURS = {
-    "adagrad": "#0072B2",
+    "adagrad": "#2f83c9",
     "rmsprop": "#E69F00",
     "adam": "#009E73",
     "adamw": "#CC79A7",
     "ftrl": "#56B4E9",
-    "sgd": "#595959",
+    "sgd": "#8b949e",
     "accent": "#D55E00",
+    "text": "#787878",
 }
 NAMES = {
     "adagrad": "AdaGrad",
@@ -32,8 +34,12 @@ NAMES = {
 
 def use_style():
     """Let figures look alike."""
+    of_text = ("axes.edgecolor", "axes.labelcolor", "text.color", "xtick.color", "ytick.color")
+    of_no_colour = ("axes.facecolor", "figure.facecolor", "savefig.facecolor")
     plt.rcParams.update(
-        {
+        dict.fromkeys(of_text, COLOURS["text"])
+        | dict.fromkeys(of_no_colour, "none")
+        | {
             "axes.prop_cycle": cycler(color=COLOURS.values()),
             "axes.grid": True,
             "axes.spines.right": False,
@@ -42,7 +48,8 @@ def use_style():
             "figure.constrained_layout.use": True,
             "figure.dpi": 100,
             "font.size": 11,
-            "grid.alpha": 0.25,
+            "grid.alpha": 0.3,
+            "grid.color": COLOURS["text"],
             "legend.frameon": False,
             "legend.fontsize": 10,
             "lines.linewidth": 1.8,

@@ -114,6 +114,7 @@ def encoder(kind, n_features):
     n_features : int
     """
     if kind == "pairs":
+        # the names of a row's features are its own, so there are no columns for ColumnHasher;
         # all signs positive: a one stays a one
         hasher = FeatureHasher(n_features, input_type="pair", alternate_sign=False)
         return hasher.transform

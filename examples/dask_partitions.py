@@ -24,10 +24,9 @@ from copy import deepcopy
 
 import numpy as np
 from dask.distributed import Client, LocalCluster
-from sklearn.feature_extraction import FeatureHasher
 from sklearn.metrics import log_loss, roc_auc_score
 
-from sk_adaptive import AdaptiveSGDClassifier
+from sk_adaptive import AdaptiveSGDClassifier, ColumnHasher
 
 SIZES = [5, 50, 500, 5000, 50_000]
 
@@ -41,9 +40,7 @@ def partition(number, n_rows, n_features):
     values = np.exp(rng.random((n_rows, len(SIZES))) * np.log(SIZES)).astype(int)
     margin = sum(weight[column] for weight, column in zip(weights, values.T, strict=True))
     clicks = (rng.random(n_rows) < 1 / (1 + np.exp(1.5 - margin))).astype(int)
-    hasher = FeatureHasher(n_features, input_type="string", alternate_sign=False)
-    tokens = ([f"C{i}={value}" for i, value in enumerate(row)] for row in values.tolist())
-    return hasher.transform(tokens), clicks
+    return ColumnHasher(n_features, numeric="category").transform(values), clicks
 
 
 def learn(model, rows, average=None):

@@ -92,8 +92,8 @@ for axis, (optimizer, path) in zip(axes.flat, paths.items(), strict=True):
         alpha=0.3,
     )
     axis.plot(*path.T, ".-", color=COLOURS[optimizer], markersize=5, linewidth=1.3)
-    axis.plot(0, 0, "o", color="black")
-    axis.plot(*optimum, "*", color="black", markersize=14)
+    axis.plot(0, 0, "o", color=COLOURS["text"])
+    axis.plot(*optimum, "*", color=COLOURS["text"], markersize=14)
     axis.set_title(f"{NAMES[optimizer]}: {needed[optimizer]} steps")
     axis.grid(False)
     axis.label_outer()
@@ -114,7 +114,7 @@ figure, axis = plt.subplots(figsize=(8, 4))
 for optimizer, path in paths.items():
     gap = np.maximum(excess(path) / excess(path[0]), 1e-12)
     axis.semilogy(gap, color=COLOURS[optimizer], label=NAMES[optimizer])
-axis.axhline(1e-3, color="black", linewidth=0.8, linestyle=":")
+axis.axhline(1e-3, color=COLOURS["text"], linewidth=0.8, linestyle=":")
 axis.set(
     xlim=(0, N_STEPS),
     ylim=(1e-8, 1.5),

@@ -85,7 +85,8 @@ for title, of_chunks in losses.items():
 # Memory
 # ------
 #
-# The peak of memory of a chunk is the same at the end as at the beginning. Beside it is what all
+# Each model learns the first 32,768 rows with eight rates side by side, and gives their memory back
+# when it has settled on one. From then on the peak of memory stays the same. Beside it is what all
 # rows would take if they were kept as they are read.
 
 n_read = CHUNK * np.arange(1, len(peaks) + 1) / 1000

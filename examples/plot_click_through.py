@@ -119,7 +119,7 @@ for axis, (title, (y, probabilities)) in zip(axes[0], results.items(), strict=Tr
         colour, style = styles[name]
         axis.plot((starts + WINDOW / 2) / 1000, relative, style, color=colour, label=name)
         print(f"  {name:27}{np.mean(relative[len(starts) // 2 :]):.4f}")
-    axis.axhline(1, color="black", linewidth=0.8, linestyle=":")
+    axis.axhline(1, color=COLOURS["text"], linewidth=0.8, linestyle=":")
     axis.set(title=title, xlabel="rows (thousands)")
 axes[0, 0].set_ylabel("log loss relative to a constant's")
 axes[0, 0].legend()
@@ -150,7 +150,7 @@ for axis, (title, (y, probabilities)) in zip(axes[0], results.items(), strict=Tr
         colour, style = styles[name]
         axis.plot(predicted, share, "o" + style, color=colour, label=name, markersize=5)
         print(f"{title}, {name}: off by {np.abs(share - predicted).mean():.3f} on average")
-    axis.plot([0, 0.6], [0, 0.6], color="black", linewidth=0.8, linestyle=":")
+    axis.plot([0, 0.6], [0, 0.6], color=COLOURS["text"], linewidth=0.8, linestyle=":")
     axis.set(
         title=title, xlabel="predicted probability", xlim=(0, 0.6), ylim=(0, 0.6), aspect="equal"
     )

@@ -17,9 +17,9 @@ import time
 import matplotlib.pyplot as plt
 import numpy as np
 from _gallery import COLOURS, read_messages, use_style
-from sklearn.feature_extraction.text import HashingVectorizer, TfidfVectorizer
+from sklearn.feature_extraction.text import TfidfVectorizer
 
-from sk_adaptive import AdaptiveSGDClassifier
+from sk_adaptive import AdaptiveSGDClassifier, TextHasher
 
 use_style()
 texts, spam = read_messages()
@@ -28,7 +28,7 @@ ETA0, BETA_1, BETA_2, EPS = 0.02, 0.9, 0.999, 1e-8
 STYLES = {
     "exact": {"color": COLOURS["adam"]},
     "masked": {"color": COLOURS["accent"], "linestyle": "--"},
-    "dense": {"color": "black"},
+    "dense": {"color": COLOURS["text"]},
 }
 
 
@@ -70,7 +70,7 @@ steps = np.arange(1, len(texts) + 1)
 _, dense = textbook_adam(X, spam, recorded=column)
 
 figure, axis = plt.subplots(figsize=(9, 4))
-axis.plot(steps, dense, color="black", linewidth=5, alpha=0.25, label="textbook, dense")
+axis.plot(steps, dense, color=COLOURS["text"], linewidth=5, alpha=0.5, label="textbook, dense")
 for sparse_update in ("exact", "masked"):
     learner = model(sparse_update)
     path = [
@@ -79,7 +79,7 @@ for sparse_update in ("exact", "masked"):
     ]
     axis.plot(steps, path, label=sparse_update, **STYLES[sparse_update])
 with_word = steps[X[:, [column]].getnnz(axis=1) > 0]
-axis.plot(with_word, np.full(len(with_word), -0.2), "|", color="black", markersize=12)
+axis.plot(with_word, np.full(len(with_word), -0.2), "|", color=COLOURS["text"], markersize=12)
 axis.set(xlabel="messages", ylabel=f'coefficient of "{WORD}"')
 axis.legend(title="Adam")
 
@@ -98,7 +98,7 @@ differences = {"exact": [], "masked": []}
 
 
 for b in bits:
-    X = HashingVectorizer(n_features=2**b, alternate_sign=False).transform(texts)
+    X = TextHasher(n_features=2**b, alternate_sign=False).transform(texts)
     if b in dense_bits:
         begin = time.perf_counter()
         expected, _ = textbook_adam(X, spam)

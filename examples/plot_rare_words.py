@@ -27,8 +27,8 @@ vectorizer = TfidfVectorizer(use_idf=False)
 X = vectorizer.fit_transform(texts)
 n_messages = X.getnnz(axis=0)
 WORDS = {
-    "and": "#000000",
-    "call": COLOURS["sgd"],
+    "and": COLOURS["text"],
+    "call": COLOURS["rmsprop"],
     "prize": COLOURS["adagrad"],
     "jackpot": COLOURS["accent"],
 }

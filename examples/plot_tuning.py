@@ -79,7 +79,9 @@ for axis, (title, values) in zip(axes, maps.items(), strict=True):
             fontsize=9,
             color="black" if is_dark == is_loss else "white",
         )
-    axis.add_patch(plt.Rectangle((column - 0.5, row - 0.5), 1, 1, fill=False, linewidth=2.5))
+    axis.add_patch(
+        plt.Rectangle((column - 0.5, row - 0.5), 1, 1, fill=False, edgecolor="red", linewidth=2.5)
+    )
     axis.set_xticks(range(factors.size), [f"{factor:.2g}" for factor in factors])
     axis.set_yticks(range(strengths.size), [f"{strength:.0e}" for strength in strengths])
     axis.set(title=title, xlabel="rate, relative to the automatic one", ylabel="alpha")
@@ -89,7 +91,7 @@ plt.show()
 # %%
 # A larger rate needs fewer epochs, up to where it learns single messages by heart. As long as the
 # penalty is small, and every candidate may have the number of epochs that suits it, the map is flat
-# around the automatic rate. So the defaults, which find the epochs and one of three rates, leave
+# around the automatic rate. So the defaults, which find the epochs and one of a few rates, leave
 # little to gain.
 
 for name, model in {"the search": search, "the defaults": default}.items():

@@ -52,8 +52,8 @@ for optimizer in OPTIMIZERS:
     path = follow(model, series, np.ones(len(series)))
     axis.plot(path, color=COLOURS[optimizer], label=NAMES[optimizer])
     print(f"{NAMES[optimizer]:8} ends at {path[-1]:5.3f}")
-axis.axvspan(0, 100, color="black", alpha=0.1, linewidth=0)
-axis.axhline(5, color="black", linewidth=0.8, linestyle=":")
+axis.axvspan(0, 100, color=COLOURS["text"], alpha=0.2, linewidth=0)
+axis.axhline(5, color=COLOURS["text"], linewidth=0.8, linestyle=":")
 axis.set(xlabel="rows", ylabel="coefficient")
 axis.legend()
 
@@ -89,7 +89,8 @@ future = stream(60_000, after)
 
 def losses_after(optimizer, n_before):
     """The progressive loss of each window from the change on."""
-    model = AdaptiveSGDClassifier(optimizer=optimizer, eta0=RATES[optimizer], eps=EPS, rho=0.999)
+    rho = 0.999 if optimizer == "rmsprop" else None  # AdaGrad never forgets then
+    model = AdaptiveSGDClassifier(optimizer=optimizer, eta0=RATES[optimizer], eps=EPS, rho=rho)
     model.partial_fit(history[0][:n_before], history[1][:n_before], classes=[0, 1])
     losses = []
     for start in range(0, len(future[1]), WINDOW):
@@ -111,7 +112,7 @@ for optimizer in OPTIMIZERS:
     axes[0].plot(WINDOW * np.arange(len(losses[-1])), losses[-1], **style)
     axes[1].loglog(lengths, price, "o-", **style)
     print(f"price of the change, {NAMES[optimizer]:8}" + "".join(f"{p:9,.0f}" for p in price))
-axes[0].axhline(future[2], color="black", linewidth=0.8, linestyle=":")
+axes[0].axhline(future[2], color=COLOURS["text"], linewidth=0.8, linestyle=":")
 axes[0].set(
     title="after a million rows", xlabel="rows since the change", ylabel="progressive log loss"
 )
@@ -209,12 +210,12 @@ for start in range(0, len(clicks), WINDOW):
 figure, axes = plt.subplots(2, 1, figsize=(8, 6), sharex=True)
 ends = np.arange(WINDOW, len(clicks) + 1, WINDOW)
 axes[0].stackplot(ends, np.transpose(shares), labels=("rho = 0.9", "rho = 0.99", "never forgets"))
-axes[0].set(ylabel="share of the mean", title="the models by their memory")
+axes[0].set(ylabel="share of the mean of all models")
+axes[0].legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3)
 for name, optimizer in zip(models, ("adam", "adagrad"), strict=True):
     axes[1].plot(ends, losses[name], label=name, color=COLOURS[optimizer])
 axes[1].set(xlabel="rows", ylabel="progressive log loss")
-for axis in axes:
-    axis.legend(loc="upper left")
+axes[1].legend(loc="upper left")
 for phase, name in enumerate(("stays", "wanders", "stays again")):
     part = slice(phase * N_PHASE // WINDOW, (phase + 1) * N_PHASE // WINDOW)
     forgetting = 1 - np.array(shares)[part, -1].mean()

@@ -36,7 +36,8 @@ print(f"standard deviations from {scales.min():.2g} to {scales.max():.3g}")
 # ----------------------
 #
 # Standardised columns are multiplied by factors between 10 :sup:`-s` and 10 :sup:`s`, drawn at
-# random. The optimizers have the rate that ``eta0="auto"`` chooses without looking at a result.
+# random. The optimizers have the rate that ``eta0="auto"`` chooses, and columns as they are given
+# (``normalize=False``). Beside them AdaGrad has its default, ``normalize="auto"``, or True.
 # Plain SGD has a constant rate: the one that is best while the columns are standardised, and,
 # drawn dotted, the best of eight for each spread, by the very loss that is drawn.
 
@@ -56,11 +57,12 @@ def losses_of_plain_sgd(X):
 
 
 models = {
-    NAMES[optimizer]: AdaptiveSGDClassifier(optimizer=optimizer, random_state=0)
+    NAMES[optimizer]: AdaptiveSGDClassifier(optimizer=optimizer, normalize=False, random_state=0)
     for optimizer in ("adagrad", "rmsprop", "adam")
 }
 models["AdaGrad, normalize=True"] = AdaptiveSGDClassifier(normalize=True, random_state=0)
-colours = [COLOURS[name] for name in ("adagrad", "rmsprop", "adam", "accent")]
+models["AdaGrad, the default"] = AdaptiveSGDClassifier(random_state=0)
+colours = [COLOURS[name] for name in ("adagrad", "rmsprop", "adam", "accent", "adamw")]
 spreads = np.array([0, 0.5, 1, 1.5, 2, 3])
 losses = {name: [] for name in models}
 losses_of_rates = []
@@ -82,7 +84,9 @@ figure, axis = plt.subplots(figsize=(8, 4.5))
 axis.plot(spreads, fixed, "o-", color=COLOURS["sgd"], label="plain SGD, one rate")
 axis.plot(spreads, best, "o:", color=COLOURS["sgd"], label="plain SGD, best rate by hindsight")
 for (name, values), colour in zip(losses.items(), colours, strict=True):
-    axis.plot(spreads, values, "o-", color=colour, label=name)
+    # the last falls on the one before
+    style = "o--" if name == "AdaGrad, the default" else "o-"
+    axis.plot(spreads, values, style, color=colour, label=name)
 axis.set(
     xlabel="spread s of the units: from $10^{-s}$ to $10^{s}$", ylabel="log loss", yscale="log"
 )
@@ -93,15 +97,22 @@ axis.legend()
 # coefficient it is no matter of life and death any more, but not for nothing either: columns
 # whose unit makes them small are learned late. With ``normalize=True`` each column is divided by
 # the largest size it has had, and the curve is flat: the unit does not matter. But the place of
-# zero does, and no division moves that. The raw numbers, centred, and standardised:
+# zero does, and no division moves that. The default also centres columns that many rows have. The
+# raw numbers, centred, and standardised:
+
+of_adagrad = {
+    "as given": "AdaGrad",
+    "normalize=True": "AdaGrad, normalize=True",
+    "default": "AdaGrad, the default",
+}
+print(f"{'log loss':14}" + "".join(f"{title:>16}" for title in of_adagrad))
 
 for name, X in {
     "raw": data.data,
     "centred": data.data - data.data.mean(axis=0),
     "standardised": standardised,
 }.items():
-    plain, normalised = (loss_of(models[of], X) for of in ("AdaGrad", "AdaGrad, normalize=True"))
-    print(f"{name:12} AdaGrad's log loss {plain:.3f}, with normalize=True {normalised:.3f}")
+    print(f"{name:14}" + "".join(f"{loss_of(models[of], X):16.3f}" for of in of_adagrad.values()))
 
 # %%
 # The diagonal canyon
@@ -170,8 +181,8 @@ for axis, angle in zip(axes, (0, 45), strict=False):
         *np.moveaxis(grid, -1, 0), excess, levels, cmap="Greys", norm="log", alpha=0.3, extend="min"
     )
     axis.plot(*path[: steps + 1].T, ".-", color=COLOURS["adagrad"], markersize=6, linewidth=1.3)
-    axis.plot(0, 0, "o", color="black")
-    axis.plot(*best, "*", color="black", markersize=14)
+    axis.plot(0, 0, "o", color=COLOURS["text"])
+    axis.plot(*best, "*", color=COLOURS["text"], markersize=14)
     axis.set(
         title=f"AdaGrad, {angle} degrees: {steps} steps",
         xlabel="first coefficient",

@@ -82,7 +82,11 @@ def textbook_adam(X, y, alpha, beta_1=0.9, beta_2=0.999):
 
 without = np.abs(fitted("adam", 0))
 shrunk = {
-    "Adam, L2 in the gradient (textbook)": (textbook_adam(X_train, y_train, 1e-5), "black", "s:"),
+    "Adam, L2 in the gradient (textbook)": (
+        textbook_adam(X_train, y_train, 1e-5),
+        COLOURS["sgd"],
+        "s:",
+    ),
     "Adam, L2 by proximal steps": (fitted("adam", 1e-5), COLOURS["adam"], "o-"),
     "AdamW": (fitted("adamw", 3e-2), COLOURS["adamw"], "^-"),
 }

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import sysconfig
+import tomllib
 from importlib.machinery import EXTENSION_SUFFIXES
 from importlib.metadata import version
 from importlib.resources import files
@@ -74,6 +75,17 @@ def test_one_version():
     date = re.search(r"^date-released: (\S+)$", citation, re.MULTILINE).group(1)
     changes = (CHECKOUT / "CHANGELOG.md").read_text(encoding="utf-8")
     assert f"## {sk_adaptive.__version__} ({date})\n" in changes
+
+
+def test_the_recipe_of_conda_has_the_version_and_the_requirements():
+    recipe = CHECKOUT / ".ci/conda/recipe.yaml"
+    if not recipe.exists():
+        pytest.skip("the source distribution has no recipe")
+    lines = [line.strip() for line in recipe.read_text(encoding="utf-8").splitlines()]
+    assert f'version: "{sk_adaptive.__version__}"' in lines
+    project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))
+    needed = project["project"]["dependencies"] + project["build-system"]["requires"]
+    assert {f"- {need.lower().replace('>=', ' >=')}" for need in needed} <= set(lines)
 
 
 def test_what_is_installed():

@@ -47,13 +47,18 @@ def weight_after_each_row(sparse_update):
 exact, masked = weight_after_each_row("exact"), weight_after_each_row("masked")
 assert np.allclose(exact, textbook, rtol=1e-10, atol=1e-12)
 
-GREY, BLUE, RED, BLACK = "#b9c4cf", "#0b5fa5", "#d1495b", "#222222"
+# no background, and colours that are readable on white and on black
+GREY, BLUE, RED, TEXT = "#8b949e", "#2f83c9", "#d9595f", "#787878"
+for name in ("axes.edgecolor", "axes.labelcolor", "text.color", "xtick.color", "ytick.color"):
+    plt.rcParams[name] = TEXT
+for name in ("axes.facecolor", "figure.facecolor", "savefig.facecolor"):
+    plt.rcParams[name] = "none"
 figure, axes = plt.subplots(figsize=(9, 3.4), layout="constrained")
-axes.plot(textbook, color=GREY, linewidth=6, label="textbook: every weight moves at every step")
+axes.plot(textbook, color=GREY, alpha=0.5, linewidth=7, label="textbook: every weight moves at every step")
 axes.plot(exact, color=BLUE, linewidth=1.8, label="lazy and exact: the row's weights only")
 axes.plot(masked, "--", color=RED, linewidth=1.8, label="masked, as torch's SparseAdam")
 bottom = min(*exact, *masked) - 0.06
-axes.plot(OCCURS, [bottom] * len(OCCURS), "|", color=BLACK, markersize=12, markeredgewidth=2)
+axes.plot(OCCURS, [bottom] * len(OCCURS), "|", color=TEXT, markersize=12, markeredgewidth=2)
 axes.text(OCCURS[2] + 12, bottom, "a row has the feature", va="center", fontsize=9)
 axes.set(xlabel="row", ylabel="weight", xlim=(0, N_ROWS))
 axes.legend(frameon=False, loc="upper left")

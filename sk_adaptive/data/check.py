@@ -56,8 +56,7 @@ def kernel_matrix(X, dtype, estimator_name=None, occurs=NOTHING):
     if X.shape[1] > MOST_FEATURES:
         raise ValueError(
             f"X has n_features={X.shape[1]:,}, but {MOST_FEATURES:,} are the most: hash to fewer "
-            "(n_features of FeatureHasher and HashingVectorizer), or leave out columns without "
-            "entries."
+            "(n_features of ColumnHasher and TextHasher), or leave out columns without entries."
         )
     if not sp.issparse(X):
         X = sp.csr_matrix(X)

@@ -75,8 +75,8 @@ def allocate(n, dtype):
     except (MemoryError, ValueError, OverflowError):
         raise MemoryError(
             f"There is no memory for {n:,} features of {dtype.itemsize} bytes each, which are "
-            f"{size / 1e9:,.1f} GB. Use fewer features (n_features of FeatureHasher and "
-            "HashingVectorizer), float32 rows, or an optimizer with fewer moments."
+            f"{size / 1e9:,.1f} GB. Use fewer features (n_features of ColumnHasher and "
+            "TextHasher), float32 rows, or an optimizer with fewer moments."
         ) from None
     start = -buffer.ctypes.data % CACHE_LINE
     return buffer[start : start + n * dtype.itemsize].view(dtype)
