@@ -119,7 +119,7 @@ def test_numbers_that_are_given_stay(rows):
         ({"eta0": "3*auto"}, set()),
         ({"eps": 0.5}, {1.0}),
         ({"eps": "2*auto"}, {1.0}),
-        ({}, {1.0, 10.0, 100.0}),
+        ({}, {0.01, 1.0, 10.0, 100.0}),
         ({"optimizer": "adam"}, {1.0, 100.0}),
     ):
         trials = refit.trials_for(AdaptiveSGDRegressor(**parameters))

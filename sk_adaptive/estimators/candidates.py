@@ -31,9 +31,9 @@ from .scorers import LossScorer, ScoreSideBySide
 
 # param_grid="auto": multiples of the automatic strength, and by multiples of eps those of the rate
 # that suit it. With a larger eps the first steps of a coefficient are shorter, so that its rate may
-# be larger.
+# be larger. A smaller one is for rare words that tell much.
 STRENGTHS = (1, 1e4)
-RATES_BY_EPS = {1: (1 / 3, 1, 3), 10: (1, 3), 100: (3,)}
+RATES_BY_EPS = {1: (1 / 3, 1, 3), 10: (1, 3), 100: (3,), 0.01: (1,)}
 # Where moments age, rates are so many times as large.
 FASTER = 3
 

@@ -53,12 +53,12 @@ class AdaptiveGridSearchCV(PredictsBest):
     estimator : estimator or Pipeline
         One of the two estimators, or a pipeline that ends in one. `fit` works on copies.
     param_grid : dict, list of dict or 'auto', default='auto'
-        The values to try, as in GridSearchCV. 'auto': twelve candidates of multiples of what is
+        The values to try, as in GridSearchCV. 'auto': fourteen candidates of multiples of what is
         automatic, each with the automatic strength of the penalty and 10,000 times as much. With
         the automatic `eps` a third of the automatic learning rate, that rate and three times as
-        much; with ten times `eps` the latter two; with a hundred times the last. With exact
-        'rmsprop', 'adam' and 'adamw' the rates are three times as large. What is automatic is
-        derived from the rows that a fold learns.
+        much; with ten times `eps` the latter two; with a hundred times the last; with a
+        hundredth the automatic rate. With exact 'rmsprop', 'adam' and 'adamw' the rates are three
+        times as large. What is automatic is derived from the rows that a fold learns.
     scoring : str, callable, list, tuple, dict or None, default='loss'
         The score on the rows held out. 'loss' is the negative mean of the estimator's losses,
         without the penalty; sample weights and class weights are part of it. Everything else is as

@@ -32,7 +32,7 @@ def trials_for(estimator):
     """What to try for an estimator, in this order, with what it has as a number left alone.
 
     With a larger eps the steps of frequent features do not shrink as soon, and those of rare ones
-    are as long as before, or a third of that.
+    are as long as before, or a third of that. With a smaller one those of rare features are longer.
     """
     if estimator.eta0 not in ("auto", "search"):
         return ()
@@ -42,7 +42,7 @@ def trials_for(estimator):
     if OPTIMIZERS[estimator.optimizer].eps_power == 1:
         return (Trial(30.0, 100.0), *rates)
     smoother = Trial(3.0, 100.0)
-    return (Trial(3.0, 10.0, then=(smoother,)), smoother, *rates)
+    return (Trial(3.0, 10.0, then=(smoother,)), smoother, *rates, Trial(1.0, 0.01))
 
 
 def find_and_refit(model, new_model, training, plan, features, options, trials, task):
@@ -82,7 +82,7 @@ def find_and_refit(model, new_model, training, plan, features, options, trials, 
 
     scouting = replace(options, keeps_model=False)
     if plan.sample is not None:
-        # a larger eps is for fewer rows than all
+        # another eps is for fewer rows than all
         trials = [trial for trial in trials if trial.eps == 1]
         if trials:
             model = None
