@@ -75,3 +75,5 @@ def kernel_calls(monkeypatch):
 @pytest.hookimpl(tryfirst=True)  # before `-m` chooses
 def pytest_collection_modifyitems(items):
     leave_pairs(items)
+    # First, so that one worker of xdist has them all, and joblib's processes start once.
+    items.sort(key=lambda item: item.get_closest_marker("processes") is None)

@@ -1,4 +1,4 @@
-"""What models learn with the set of instructions in use, for test_kernels.py."""
+"""Which set of instructions is in use, and what models learn with it, for test_kernels.py."""
 
 import sys
 from itertools import product
@@ -8,6 +8,7 @@ import reference  # noqa: F401, which may add to the registry
 import scipy.sparse as sp
 
 from sk_adaptive import AdaptiveSGDClassifier
+from sk_adaptive.kernel import _kernel_float32, _kernel_float64
 from sk_adaptive.kernel.optimizers import OPTIMIZERS
 
 # several outputs and batches have loops of their own
@@ -43,6 +44,8 @@ def learn(X, y):
 
 
 if __name__ == "__main__":
+    for module in (_kernel_float32, _kernel_float64):
+        print(module.INSTRUCTION_SET, module.N_LANES)
     given, learned = sys.argv[1:]
     with np.load(given) as arrays:
         np.savez(learned, **learn(sp.csr_matrix(arrays["X"]), arrays["y"]))

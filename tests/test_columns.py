@@ -1,12 +1,12 @@
 """normalize="auto": columns that most rows have are centred and scaled, inside only."""
 
 import pickle
-from itertools import product
 
 import numpy as np
 import pytest
 import scipy.sparse as sp
 from comparison import assert_same_model, relative_difference
+from modes import every_form, every_mode, every_optimizer
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler, normalize
@@ -16,11 +16,8 @@ from sk_adaptive.data.columns import COLUMN, LEAST_ROWS, columns_of, standardise
 from sk_adaptive.data.targets import NumberTargets
 from sk_adaptive.data.training_data import training_data
 from sk_adaptive.kernel.losses import REGRESSION_LOSSES
-from sk_adaptive.kernel.optimizers import OPTIMIZERS
 from sk_adaptive.training.refit import Trial
 
-MODES = list(product(OPTIMIZERS, ("exact", "masked")))
-every_mode = pytest.mark.parametrize(("optimizer", "sparse_update"), MODES)
 every_seed = pytest.mark.parametrize("seed", range(3))
 
 
@@ -133,20 +130,25 @@ def test_numbers_are_in_the_unit_of_the_columns_as_given(parameters):
 # -- what it is good for --
 
 
+def score_of_peer(peer, X, y, n):
+    """Of one that learns the first n rows of scaled columns."""
+    X = X.toarray()
+    return make_pipeline(StandardScaler(), peer).fit(X[:n], y[:n]).score(X[n:], y[n:])
+
+
+@pytest.mark.values
 @every_seed
-def test_units_and_distances_from_zero_ruin_nothing(seed):
+@every_mode
+def test_units_and_distances_from_zero_ruin_nothing(optimizer, sparse_update, seed):
     X, y = table(seed)
-    best = make_pipeline(StandardScaler(with_mean=False), Ridge()).fit(X[:1000], y[:1000])
-    least = best.score(X[1000:], y[1000:]) - 0.05
+    least = score_of_peer(Ridge(), X, y, 1000) - 0.05
     labels = (y > 0).astype(int)
-    peer = make_pipeline(StandardScaler(with_mean=False), LogisticRegression(max_iter=500))
-    least_accuracy = peer.fit(X[:1000], labels[:1000]).score(X[1000:], labels[1000:]) - 0.05
-    for optimizer, sparse_update in MODES:
-        mode = {"optimizer": optimizer, "sparse_update": sparse_update, "random_state": 0}
-        model = AdaptiveSGDRegressor(**mode).fit(X[:1000], y[:1000])
-        assert model.score(X[1000:], y[1000:]) > least
-        model = AdaptiveSGDClassifier(**mode).fit(X[:1000], labels[:1000])
-        assert model.score(X[1000:], labels[1000:]) > least_accuracy
+    least_accuracy = score_of_peer(LogisticRegression(), X, labels, 1000) - 0.05
+    mode = {"optimizer": optimizer, "sparse_update": sparse_update, "random_state": 0}
+    model = AdaptiveSGDRegressor(**mode).fit(X[:1000], y[:1000])
+    assert model.score(X[1000:], y[1000:]) > least
+    model = AdaptiveSGDClassifier(**mode).fit(X[:1000], labels[:1000])
+    assert model.score(X[1000:], labels[1000:]) > least_accuracy
 
 
 @pytest.mark.parametrize("eta0", ["auto", "search"])
@@ -157,8 +159,7 @@ def test_in_streams_too(eta0):
     for start in range(0, 2500, 250):
         part = slice(start, start + 250)
         model.partial_fit(X[part], labels[part], classes=[0, 1])
-    peer = make_pipeline(StandardScaler(with_mean=False), LogisticRegression(max_iter=500))
-    best = peer.fit(X[:2500], labels[:2500]).score(X[2500:], labels[2500:])
+    best = score_of_peer(LogisticRegression(), X, labels, 2500)
     assert model.score(X[2500:], labels[2500:]) > best - 0.05
 
 
@@ -181,8 +182,10 @@ def fitted(kind, mode):
 KINDS = ["fit", "classes", "stream", "search", "average"]
 
 
+@pytest.mark.pairs
 @pytest.mark.parametrize("kind", KINDS)
-@every_mode
+@every_form
+@every_optimizer
 def test_the_model_is_that_of_the_scaled_columns(optimizer, sparse_update, kind):
     model = fitted(kind, {"optimizer": optimizer, "sparse_update": sparse_update})
     X, _ = table()
@@ -196,8 +199,10 @@ def test_the_model_is_that_of_the_scaled_columns(optimizer, sparse_update, kind)
     np.testing.assert_allclose(raw, expected, rtol=1e-7, atol=1e-7 * np.abs(expected).max())
 
 
+@pytest.mark.pairs
 @pytest.mark.parametrize("kind", KINDS)
-@every_mode
+@every_form
+@every_optimizer
 def test_assignments_are_what_is_read(optimizer, sparse_update, kind):
     model = fitted(kind, {"optimizer": optimizer, "sparse_update": sparse_update})
     rng = np.random.default_rng(0)

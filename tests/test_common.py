@@ -19,7 +19,7 @@ def every_check(estimators):
     )
 
 
-@pytest.mark.pairs
+@pytest.mark.values("estimator,check", "optimizer,sparse_update")
 @every_form
 @every_optimizer
 @every_check([AdaptiveSGDClassifier(max_iter=20), AdaptiveSGDRegressor(max_iter=20)])
@@ -33,15 +33,15 @@ def test_estimator(estimator, check, optimizer, sparse_update):
         # few folds, as there are checks with few rows; and scores that are to be above .5
         AdaptiveGridSearchCV(estimator, grid, scoring=None, cv=2, error_score="raise")
         for estimator, grid in (
-            (AdaptiveSGDClassifier(max_iter=10, random_state=0), {"alpha": [1e-6, 1e-3]}),
+            (AdaptiveSGDClassifier(max_iter=5, random_state=0), {"alpha": [1e-6, 1e-3]}),
             (
-                Pipeline([("model", AdaptiveSGDRegressor(max_iter=10, random_state=0))]),
+                Pipeline([("model", AdaptiveSGDRegressor(max_iter=5, random_state=0))]),
                 {"model__alpha": [1e-6, 1e-3]},
             ),
         )
     ]
     + [
-        estimator(eta0="search", max_iter=20)
+        estimator(eta0="search", max_iter=5)
         for estimator in (AdaptiveSGDClassifier, AdaptiveSGDRegressor)
     ]
 )

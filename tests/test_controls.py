@@ -98,6 +98,7 @@ def test_lazy_is_projected_at_every_step(
     assert is_at_bound or "bounds" not in parameters
 
 
+@pytest.mark.values
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @every_mode
 def test_bounds_hold_after_every_row(zipf_rows, optimizer, sparse_update, dtype):

@@ -18,7 +18,6 @@ TESTS = Path(__file__).resolve().parent
 
 # What would fail first where the name of an optimizer counted.
 SOME = (
-    "test_averaging.py",
     "test_exactness.py",
     "test_online.py",
     "test_settings_by_output.py",

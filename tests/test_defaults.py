@@ -75,7 +75,7 @@ def test_a_distant_zero_of_y_costs_nothing(rows, optimizer, loss):
     np.testing.assert_allclose(shifted.predict(X) - 2.0**10, model.predict(X), atol=1e-4 * y.std())
 
 
-@pytest.mark.pairs
+@pytest.mark.values
 @pytest.mark.parametrize("factor", FACTORS)
 @every_form
 @every_optimizer
@@ -275,7 +275,7 @@ def test_eps_is_of_a_typical_gradient(rows, optimizer, sparse_update):
     assert explicit.eps_ == 0.125
 
 
-@pytest.mark.pairs
+@pytest.mark.values
 @pytest.mark.parametrize("factor", [2.0**20, 1e-5])
 @every_form
 @every_optimizer
@@ -344,10 +344,12 @@ def test_rows_of_classes_without_weight_settle_nothing(rows):
     assert model.eps_ == of_gradient(abs(X[told]).max() / 2, "adagrad")
 
 
+@pytest.mark.values
 @pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("unit", [0.0, 1e-12, 1.0])
 @every_mode
-def test_whatever_the_rows_the_model_is_finite(rows, optimizer, sparse_update):
-    X, y = (part[:80] for part in rows)
+def test_whatever_the_rows_the_model_is_finite(rows, optimizer, sparse_update, unit):
+    X, y = (part[:40] for part in rows)
     mode = {"optimizer": optimizer, "sparse_update": sparse_update}
     cases = [
         (regressor(loss, **mode), target if loss in ADDITIVE else targets_for(loss, target))
@@ -361,13 +363,12 @@ def test_whatever_the_rows_the_model_is_finite(rows, optimizer, sparse_update):
         for epsilon in (0.0, 1.0)
         for loss in CLASSIFICATION_LOSSES
     ]
-    for unit in (0.0, 1e-12, 1.0):
-        for model, target in cases:
-            # an intercept is a feature of the unit 1
-            model.set_params(fit_intercept=unit in (0.0, 1.0))
-            model.fit((unit * X).astype(np.float32 if unit == 1 else np.float64), target)
-            assert 0 < model.eps_ < np.inf
-            assert np.isfinite(model.coef_).all() and np.isfinite(model.intercept_).all()
+    for model, target in cases:
+        # an intercept is a feature of the unit 1
+        model.set_params(fit_intercept=unit in (0.0, 1.0))
+        model.fit((unit * X).astype(np.float32 if unit == 1 else np.float64), target)
+        assert 0 < model.eps_ < np.inf
+        assert np.isfinite(model.coef_).all() and np.isfinite(model.intercept_).all()
 
 
 # --- units ---
@@ -397,32 +398,34 @@ def test_no_unit_matters(rows, optimizer, sparse_update, batch_size, dtype):
         difference = scaled.astype(np.float64) / unit - plain
         assert np.abs(difference).max() < tolerance * np.abs(plain - np.median(plain)).max()
 
-    for factor in EXTREMES[dtype]:
-        factor = 2.0 ** np.round(np.log2(factor))
-        X_scaled = (X * dtype(factor)).astype(dtype)
-        weight = np.full(y.size, factor)
-        for learn in ("fit", "partial_fit"):
-            model = getattr(AdaptiveSGDRegressor(**mode), learn)(X, y)
+    for learn in ("fit", "partial_fit"):
+        regressor = getattr(AdaptiveSGDRegressor(**mode), learn)(X, y)
+        classifiers = []
+        for target in (y > 1, classes_of(y)):
+            first = {} if learn == "fit" else {"classes": np.unique(target)}
+            plain = getattr(AdaptiveSGDClassifier(**mode), learn)(X, target, **first)
+            classifiers.append((plain, target, first))
+        for factor in EXTREMES[dtype]:
+            factor = 2.0 ** np.round(np.log2(factor))
+            X_scaled = (X * dtype(factor)).astype(dtype)
+            weight = np.full(y.size, factor)
             for rows_of, target, unit, named in (
                 (X_scaled, y, 1.0, {}),
                 (X, factor * y, factor, {}),
                 (X, y, 1.0, {"sample_weight": weight}),
             ):
                 other = getattr(AdaptiveSGDRegressor(**mode), learn)(rows_of, target, **named)
-                check(other.predict(rows_of), model.predict(X), unit)
-            for target in (y > 1, classes_of(y)):
-                first = {} if learn == "fit" else {"classes": np.unique(target)}
-                model = getattr(AdaptiveSGDClassifier(**mode), learn)(X, target, **first)
+                check(other.predict(rows_of), regressor.predict(X), unit)
+            for plain, target, first in classifiers:
                 for rows_of, named in ((X_scaled, {}), (X, {"sample_weight": weight})):
                     other = AdaptiveSGDClassifier(**mode)
                     getattr(other, learn)(rows_of, target, **first, **named)
-                    check(other.decision_function(rows_of), model.decision_function(X), 1.0)
+                    check(other.decision_function(rows_of), plain.decision_function(X), 1.0)
 
 
-@pytest.mark.pairs
+@pytest.mark.values
 @pytest.mark.parametrize("penalty", ["l1", "l2", "elasticnet"])
-@every_form
-@every_optimizer
+@every_mode
 def test_the_automatic_penalty_has_a_unit(rows, monkeypatch, optimizer, sparse_update, penalty):
     """Also a strong one, which decides on the weights."""
     X, y = rows

@@ -24,6 +24,7 @@ PAGES = [
     for page in (CHECKOUT / "README.md", *sorted((CHECKOUT / "docs").rglob("*.md")))
     if page.exists() and EXAMPLE.search(page.read_text(encoding="utf-8"))
 ]
+SLOW = {"start_tuning"}  # whole searches
 REGISTRY = {
     "optimizer": {"AdaptiveSGDClassifier": OPTIMIZERS, "AdaptiveSGDRegressor": OPTIMIZERS},
     "loss": {
@@ -84,7 +85,13 @@ def test_choices_are_those_of_the_registry(name, parameter):
         assert set(re.findall(r"^    - '(\w+)': ``", text, re.MULTILINE)) >= known
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param(page, id=page.stem, marks=[pytest.mark.full] if page.stem in SLOW else [])
+        for page in PAGES
+    ],
+)
 def test_examples_of_pages(page, monkeypatch, tmp_path, capsys):
     """The blocks of a page, one after the other, as a reader would run them."""
     shutil.copytree(CHECKOUT / "examples" / "data", tmp_path / "examples" / "data")

@@ -165,11 +165,11 @@ def test_booleans():
 
 def test_a_thousand_columns():
     rng = np.random.default_rng(0)
-    table = pd.DataFrame(rng.integers(5, size=(60, 1000)).astype(str)).add_prefix("c")
+    table = pd.DataFrame(rng.integers(5, size=(20, 1000)).astype(str)).add_prefix("c")
     rows = [[f"{name}={value}" for name, value in row.items()] for _, row in table.iterrows()]
     assert_hashed(table, rows)
-    X = ColumnHasher(interactions="all", dtype=np.float32).transform(table[:2])
-    assert X.sum() == 2 * (1000 + 1000 * 999 // 2)
+    X = ColumnHasher(interactions="all", dtype=np.float32).transform(table[:1])
+    assert X.sum() == 1000 + 1000 * 999 // 2
 
 
 def test_what_is_no_table():

@@ -42,7 +42,7 @@ def fast(monkeypatch):
     monkeypatch.setattr(HashingVectorizer, "transform", of_scikit_learn)
 
 
-def random_documents(seed, n=150):
+def random_documents(seed, n=50):
     """Of characters of ASCII, of Latin, of all planes, and of those whose small letter is long."""
     rng = np.random.default_rng(seed)
     plane = [c for c in range(0x10000) if not 0xD800 <= c < 0xE000]
@@ -74,7 +74,8 @@ PATTERNS = [WORDS, r"(?u)\b\w+\b", r"\S+", r"\w\w+", r"\b\w{2,}\b"]
     [*product(["word"], PATTERNS), ("char", WORDS), ("char_wb", WORDS)],
 )
 def test_random_text(analyzer, pattern, ngram_range, fast):
-    documents = random_documents(NGRAMS.index(ngram_range))
+    # other documents for each case
+    documents = random_documents([*ngram_range, *map(ord, analyzer + pattern)])
     for parameters in (
         {},
         {"norm": "l1", "n_features": 11},

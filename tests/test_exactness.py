@@ -150,12 +150,12 @@ def test_other_losses(zipf_rows, optimizer, loss):
 )
 def test_where_nothing_is_idle_the_penalty_is_a_proximal_step(optimizer, penalty, schedule):
     rng = np.random.default_rng(0)
-    X = rng.normal(size=(500, 8))
-    data = X, sp.csr_matrix(X), np.where(X[:, 0] + rng.normal(size=500) > 0, 1, -1)
+    X = rng.normal(size=(250, 8))
+    data = X, sp.csr_matrix(X), np.where(X[:, 0] + rng.normal(size=250) > 0, 1, -1)
     settings = settings_of(optimizer, FEW_EPS, FEW_BETAS)
     make = TWINS[optimizer].composite or TWINS[optimizer].dense
     step = dense_step(optimizer, penalty, schedule, settings, X.shape[1], make)
-    check(data, step, settings, schedule, 1, penalty, [1, 500], optimizer=optimizer)
+    check(data, step, settings, schedule, 1, penalty, [1, 250], optimizer=optimizer)
 
 
 @pytest.mark.pairs

@@ -1,20 +1,19 @@
 """A few extreme numbers set no unit: neither those of rows nor those of targets."""
 
 import warnings
-from itertools import product
+from functools import cache
 
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from modes import every_mode
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler, normalize
 
 from sk_adaptive import AdaptiveSGDClassifier, AdaptiveSGDRegressor
-from sk_adaptive.kernel.optimizers import OPTIMIZERS
 from sk_adaptive.kernel.sizes import mean_size, within_reach
 
-MODES = list(product(OPTIMIZERS, ("exact", "masked")))
 every_seed = pytest.mark.parametrize("seed", range(3))
 ROBUST = ["huber", "epsilon_insensitive", "quantile"]
 
@@ -74,19 +73,25 @@ def peer():
     return make_pipeline(StandardScaler(with_mean=False), LogisticRegression(max_iter=300))
 
 
+@cache
+def with_peer(kind, seed):
+    """Rows of a kind, how many of them are learned, and what a peer scores on the others."""
+    X, y, n = kind(np.random.default_rng(seed))
+    return X, y, n, peer().fit(X[:n], y[:n]).score(X[n:], y[n:])
+
+
 @pytest.mark.values
 @every_seed
 @pytest.mark.parametrize("kind", [one_entry, an_amount])
-def test_few_entries_ruin_nothing(kind, seed):
-    X, y, n = kind(np.random.default_rng(seed))
-    best = peer().fit(X[:n], y[:n]).score(X[n:], y[n:])
-    for optimizer, sparse_update in MODES:
-        parameters = {"optimizer": optimizer, "sparse_update": sparse_update, "random_state": 0}
-        with pytest.warns(UserWarning, match="normalize=True, or by StandardScaler"):
-            model = AdaptiveSGDClassifier(**parameters).fit(X[:n], y[:n])
-        # masked steps on an entry that is rare are as long as those on others
-        allowed = 0.08 if sparse_update == "masked" else 0.05
-        assert model.score(X[n:], y[n:]) > best - allowed
+@every_mode
+def test_few_entries_ruin_nothing(kind, seed, optimizer, sparse_update):
+    X, y, n, best = with_peer(kind, seed)
+    parameters = {"optimizer": optimizer, "sparse_update": sparse_update, "random_state": 0}
+    with pytest.warns(UserWarning, match="normalize=True, or by StandardScaler"):
+        model = AdaptiveSGDClassifier(**parameters).fit(X[:n], y[:n])
+    # masked steps on an entry that is rare are as long as those on others
+    allowed = 0.08 if sparse_update == "masked" else 0.05
+    assert model.score(X[n:], y[n:]) > best - allowed
 
 
 @pytest.mark.parametrize("kind", [one_entry, an_amount])
@@ -161,16 +166,16 @@ def targets_far_out(seed, n_far_out):
 @every_seed
 @pytest.mark.parametrize("n_far_out", [1, 20])
 @pytest.mark.parametrize("loss", ROBUST)
-def test_few_targets_ruin_nothing(loss, n_far_out, seed):
+@every_mode
+def test_few_targets_ruin_nothing(loss, n_far_out, seed, optimizer, sparse_update):
     X, y = targets_far_out(seed, n_far_out)
-    for optimizer, sparse_update in MODES:
-        parameters = {"optimizer": optimizer, "sparse_update": sparse_update, "random_state": 0}
-        model = AdaptiveSGDRegressor(loss, **parameters).fit(X[:3000], y[:3000])
-        assert model.score(X[3000:], y[3000:]) > 0.95
-        stream = AdaptiveSGDRegressor(loss, **parameters)
-        for start in range(0, 3000, 500):
-            stream.partial_fit(X[start : start + 500], y[start : start + 500])
-        assert stream.score(X[3000:], y[3000:]) > 0.95
+    parameters = {"optimizer": optimizer, "sparse_update": sparse_update, "random_state": 0}
+    model = AdaptiveSGDRegressor(loss, **parameters).fit(X[:3000], y[:3000])
+    assert model.score(X[3000:], y[3000:]) > 0.95
+    stream = AdaptiveSGDRegressor(loss, **parameters)
+    for start in range(0, 3000, 500):
+        stream.partial_fit(X[start : start + 500], y[start : start + 500])
+    assert stream.score(X[3000:], y[3000:]) > 0.95
 
 
 def test_targets_of_which_most_are_zero_are_learned():

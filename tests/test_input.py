@@ -106,6 +106,7 @@ def bytes_of(X):
     return None
 
 
+@pytest.mark.values
 @pytest.mark.parametrize("name", FORMATS)
 @every_optimizer
 def test_every_format_trains_alike_and_stays_as_it_was(rows, optimizer, name):

@@ -16,13 +16,12 @@ import pytest
 import sklearn
 
 import sk_adaptive
-from sk_adaptive.kernel._cpu import instruction_sets
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 
 
-@pytest.mark.parametrize("instruction_set", instruction_sets())
-def test_a_bug_report_tells_versions_and_instructions(instruction_set):
+def test_a_bug_report_tells_versions_and_instructions():
+    instruction_set = "baseline"  # which each processor has, and few use
     ran = subprocess.run(
         # -P: not the folder of the checkout, which is not compiled
         [sys.executable, "-P", "-m", "sk_adaptive"],

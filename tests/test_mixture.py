@@ -127,7 +127,7 @@ TARGETS = {
 }
 
 
-@pytest.mark.pairs
+@pytest.mark.values("optimizer", "targets,batch_size")
 @pytest.mark.parametrize("batch_size", [1, 7])
 @pytest.mark.parametrize("targets", TARGETS)
 @every_optimizer

@@ -118,6 +118,7 @@ CASES = [(AdaptiveSGDClassifier, name) for name in CLASSIFICATION_LOSSES]
 CASES += [(AdaptiveSGDRegressor, name) for name in REGRESSION_LOSSES]
 
 
+@pytest.mark.values
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize(("estimator", "name"), CASES)
 def test_every_loss_goes_down_to_where_no_change_helps(problem, estimator, name, optimizer):

@@ -147,7 +147,7 @@ def test_classes_of_any_column_are_ready(rows, monkeypatch, name, method):
 @every_optimizer
 @pytest.mark.parametrize("n_classes", [2, 3])
 def test_no_call_takes_memory_by_the_number_of_features(optimizer, n_classes):
-    n_features = 1 << 20
+    n_features = 1 << 18
     places = np.random.default_rng(0).integers(n_features, size=(20, 39))
     X = sp.csr_matrix((np.ones(places.size), places.ravel(), 39 * np.arange(21)), (20, n_features))
     y = np.arange(20) % n_classes

@@ -8,7 +8,7 @@ import reference
 import scipy.sparse as sp
 from comparison import relative_difference
 from loss_targets import targets_for
-from modes import every_mode, every_optimizer
+from modes import every_form, every_mode, every_optimizer
 from reference import TWINS, schedule_for
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
@@ -70,6 +70,7 @@ def test_every_loss_trains_labels_and_classes_alike(rows, loss):
         np.testing.assert_array_equal(model.classes_, np.arange(N_CLASSES))
 
 
+@pytest.mark.values
 @pytest.mark.parametrize("loss", REGRESSION_LOSSES)
 @every_optimizer
 def test_targets_are_a_regression_each(rows, optimizer, loss):
@@ -92,8 +93,10 @@ def test_targets_are_a_regression_each(rows, optimizer, loss):
         np.testing.assert_allclose(model.predict(X)[:, k], single.predict(X), rtol=1e-10)
 
 
+@pytest.mark.pairs
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@every_mode
+@every_form
+@every_optimizer
 def test_an_output_learns_the_same_bits_beside_any_others(zipf_rows, parameters, dtype):
     """However many vectors the outputs take, and wherever in one an output is."""
     X = zipf_rows[1][:60].astype(dtype)

@@ -393,6 +393,7 @@ def test_weights_and_memory_of_a_pipeline(rows, tmp_path):
     assert loss.best_score_ != scaled.best_score_
 
 
+@pytest.mark.processes
 def test_words_are_searched_with_processes_too():
     from sklearn.feature_extraction.text import TfidfVectorizer
 
@@ -429,11 +430,11 @@ def table():
 def test_columns_and_targets_have_the_units_of_each_fold(table, optimizer):
     X, y = table
     model = AdaptiveSGDRegressor(**FIXED, optimizer=optimizer)
-    own, _ = compare(X, y, model, AUTOMATIC, scoring="loss")
+    own, _ = compare(X, y, model, AUTOMATIC, scoring="loss", cv=2)
     assert own.best_estimator_._model.columns.size == 3
     # numbers of another unit than those that are automatic
     grid = [AUTOMATIC, {"eta0": [0.1], "normalize": ["standardize", False, "auto"]}]
-    compare(X, y[:, 0] > 0, classifier(optimizer=optimizer), grid, scoring="loss")
+    compare(X, y[:, 0] > 0, classifier(optimizer=optimizer), grid, scoring="loss", cv=2)
 
 
 @every_optimizer
@@ -441,7 +442,7 @@ def test_targets_of_any_unit_are_searched_together(table, optimizer):
     X, y = table
     model = AdaptiveSGDRegressor(optimizer=optimizer, random_state=0)
     own, scaled = (
-        AdaptiveGridSearchCV(model, cv=3).fit(X, targets) for targets in (y, y * [1, 2.0**30])
+        AdaptiveGridSearchCV(model, cv=2).fit(X, targets) for targets in (y, y * [1, 2.0**30])
     )
     assert scaled.best_params_ == own.best_params_
     scores = [each.cv_results_["mean_test_score"] for each in (own, scaled)]
@@ -481,6 +482,7 @@ def test_rows_held_out_are_what_the_vectorizer_of_the_fold_makes_of_them(scoring
 # -- the number of epochs --
 
 
+@pytest.mark.values
 @pytest.mark.parametrize("scoring", ["neg_log_loss", "accuracy"])
 @pytest.mark.parametrize("average", ["auto", False])
 def test_the_epoch_is_the_best_of_all(rows, scoring, average):
@@ -590,6 +592,7 @@ def test_a_best_candidate_that_has_not_ended_is_a_warning(rows):
 # -- automatic grids --
 
 
+@pytest.mark.values
 @pytest.mark.parametrize("penalty", ["l2", "elasticnet", None])
 @pytest.mark.parametrize("optimizer", ["adagrad", "adamw"])
 def test_automatic_grids_are_of_multiples(rows, optimizer, penalty):
@@ -649,6 +652,7 @@ def scores_alone(model, X, y):
     return model.score(X, y)
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("scoring", ["loss", "accuracy", ["loss", "accuracy"]])
 @pytest.mark.parametrize("piped", [False, True])
 def test_metadata_is_routed(rows, scoring, piped):

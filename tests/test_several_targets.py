@@ -2,22 +2,17 @@
 
 import pickle
 import warnings
-from itertools import product
 
 import numpy as np
 import pytest
 from comparison import assert_same_model, relative_difference
+from modes import every_form, every_mode, every_optimizer
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import r2_score
 
 from sk_adaptive import AdaptiveSGDRegressor
-from sk_adaptive.kernel.optimizers import OPTIMIZERS
 
 UNITS = [1e6, 1.0, 1e-3]
-
-every_mode = pytest.mark.parametrize(
-    ("optimizer", "sparse_update"), list(product(OPTIMIZERS, ("exact", "masked")))
-)
 
 
 def rows_of(seed=0, units=UNITS):
@@ -33,7 +28,9 @@ def alone(optimizer, tolerance=1e-9):
     return 0.3 if optimizer == "adamw" else tolerance
 
 
-@every_mode
+@pytest.mark.pairs
+@every_form
+@every_optimizer
 @pytest.mark.parametrize(
     "parameters",
     [
@@ -72,6 +69,7 @@ def test_each_is_what_it_would_be_alone(optimizer, sparse_update, parameters):
             assert relative_difference(actual, expected) < alone(optimizer)
 
 
+@pytest.mark.values
 @every_mode
 @pytest.mark.parametrize("seed", range(3))
 def test_units_of_targets_do_not_matter(optimizer, sparse_update, seed):

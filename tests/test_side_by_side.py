@@ -51,6 +51,7 @@ def weights_of(model):
     return np.append(model.coefficients(), model.intercepts())
 
 
+@pytest.mark.pairs
 @every_optimizer
 @pytest.mark.parametrize("average", [0, 150])
 @pytest.mark.parametrize("kind", ["signs", "classes"])

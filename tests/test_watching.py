@@ -783,6 +783,7 @@ def test_the_progress_bar_is_that_of_the_epochs(parts, capsys, monkeypatch):
 
 
 @needs_callbacks
+@pytest.mark.processes
 @pytest.mark.parametrize("n_jobs", [None, 2])
 def test_the_scoring_monitor_records_every_epoch(parts, n_jobs):
     X, y, _ = parts("binary")

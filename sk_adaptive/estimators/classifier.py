@@ -119,13 +119,13 @@ class AdaptiveSGDClassifier(ClassifierMixin, AdaptiveSGD):
         The initial learning rate, in (0, inf). 'auto' derives it from the rows of the first call
         and the optimizer. If `fit` sets rows aside and `refit` is True, it also tries three times
         that rate with a larger `eps`, three and nine times it, a third of it, and a smaller `eps`,
-        and takes what predicts these rows better, by more than a standard error of the loss. `partial_fit`
-        learns the first 32,768 rows with eight rates side by side, each twice the one before; the
-        model is their mean, weighted by exp(-loss so far), see `mixture_weights_` [8]_. Then the
-        best of them goes on alone. Rows that come again, as in a loop over few rows, end that at
-        once. It begins anew when `optimizer`, `sparse_update` or `normalize` changes. '3*auto' is
-        three times the derived rate, and so on; no other rate is tried then. `eta0_` tells the
-        result.
+        and takes what predicts these rows better, by more than a standard error of the loss.
+        `partial_fit` learns the first 32,768 rows with eight rates side by side, each twice the one
+        before; the model is their mean, weighted by exp(-loss so far), see `mixture_weights_`
+        [8]_. Then the best of them goes on alone. Rows that come again, as in a loop over few rows,
+        end that at once. It begins anew when `optimizer`, `sparse_update` or `normalize` changes.
+        '3*auto' is three times the derived rate, and so on; no other rate is tried then. `eta0_`
+        tells the result.
 
         With 'search' `fit` does the same.
         `partial_fit` learns all rows with sixteen models, for streams that change. Eight differ by
