@@ -54,7 +54,9 @@ for name in ("axes.edgecolor", "axes.labelcolor", "text.color", "xtick.color", "
 for name in ("axes.facecolor", "figure.facecolor", "savefig.facecolor"):
     plt.rcParams[name] = "none"
 figure, axes = plt.subplots(figsize=(9, 3.4), layout="constrained")
-axes.plot(textbook, color=GREY, alpha=0.5, linewidth=7, label="textbook: every weight moves at every step")
+axes.plot(
+    textbook, color=GREY, alpha=0.5, linewidth=7, label="textbook: every weight moves at every step"
+)
 axes.plot(exact, color=BLUE, linewidth=1.8, label="lazy and exact: the row's weights only")
 axes.plot(masked, "--", color=RED, linewidth=1.8, label="masked, as torch's SparseAdam")
 bottom = min(*exact, *masked) - 0.06
