@@ -386,14 +386,15 @@ def _plot_opening(measured, folder):
         for name in names
     ]
     colours = [COLOURS["ours" if _kind(name) == "ours" else "peer"] for name in names]
-    size = (7, 0.36 * len(names) + 0.6)
+    # narrow, so that its text is readable on a small screen
+    size = (5.6, 0.33 * len(names) + 0.5)
     figure, axes = pyplot().subplots(figsize=size, layout="constrained")
     axes.barh(labels, values, color=colours, height=0.72)
     for row, value in enumerate(values):
         axes.text(value + max(values) / 100, row, _significant(value), va="center")
     title = "Time of an epoch on text, in ns for each non-zero"
     figure.suptitle(title, x=0.02, ha="left", fontsize="medium")
-    axes.set_xlim(0, 1.08 * max(values))
+    axes.set_xlim(0, 1.12 * max(values))
     axes.set_xticks([])
     axes.tick_params(axis="y", length=0)
     axes.spines[:].set_visible(False)
