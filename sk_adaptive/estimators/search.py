@@ -165,7 +165,7 @@ class AdaptiveGridSearchCV(PredictsBest):
     >>> sorted(search.best_params_)
     ['adaptivesgdclassifier__alpha', 'adaptivesgdclassifier__eps', 'adaptivesgdclassifier__eta0']
     >>> len(search.cv_results_["params"])
-    12
+    14
     >>> print(f"{(search.predict(X) == y).mean():.2f}")
     0.99
     """
