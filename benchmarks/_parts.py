@@ -239,14 +239,19 @@ def tuned(peer, X, y, grid, seconds):
 
 def target_of(workload, split, arguments):
     """Tunes all, finds the target from the peers, and times who reaches it."""
-    peers, missing = _peers.available(_peers.TUNED)
-    entries = {name: {"name": name, "missing": reason} for name, reason in missing.items()}
+    entries = {}
     allowed = effort(arguments)
     limit = allowed.small_curve_seconds if workload in SETS else allowed.curve_seconds
     tests = {p: (as_precision(split.X_test, p), split.y_test) for p in ("float64", "float32")}
     trains = {p: (as_precision(split.X_train, p), split.y_train) for p in tests}
     few = {p: (X[-TUNE_ROWS:], y[-TUNE_ROWS:]) for p, (X, y) in trains.items()}
-    for name, peer in peers.items():
+    for name, make in _peers.TUNED.items():
+        # one at a time, as each keeps what it has made of the rows
+        peers, missing = _peers.available({name: make})
+        if missing:
+            entries[name] = {"name": name, "missing": missing[name]}
+            continue
+        peer = peers[name]
         entry = entries[name] = {"name": name, "precision": peer.precision, "ours": peer.ours}
         begin = time.perf_counter()
         train, test = trains[peer.precision], tests[peer.precision]
@@ -261,6 +266,7 @@ def target_of(workload, split, arguments):
         entry["least"] = min((loss for _, _, loss in entry["curve"]), default=None)
         took = time.perf_counter() - begin
         print(f"# {workload}: {name} {entry['value']:g} {entry['least']} {took:.0f} s", flush=True)
+        del peer, peers
     of_peers = [e["least"] for e in entries.values() if not e.get("ours") and e.get("least")]
     target = TOLERANCE * min(of_peers)
     measures = {}
@@ -271,7 +277,8 @@ def target_of(workload, split, arguments):
         entry["epochs"], entry["seconds"], _ = reached
         if entry["seconds"] < LONG_SECONDS:
             train = trains[entry["precision"]]
-            measures[name] = partial(peers[name].fit, *train, entry["epochs"], entry["value"])
+            peer = _peers.TUNED[name]()
+            measures[name] = partial(peer.fit, *train, entry["epochs"], entry["value"])
     for name, seconds in _timing.medians(_timing.in_turns(measures, arguments.rounds)).items():
         entries[name]["seconds"] = float(seconds)
     fastest = min(
