@@ -193,18 +193,17 @@ def seconds_of(solver, prepared, alpha, effort):
 
 
 def curve(solver, X, y, alpha, limit):
-    """(effort, seconds, objective) with more and more effort, until it took so long."""
+    """(effort, seconds, objective) with more and more effort, until a fit takes so long."""
     prepared = solver.prepare(X, y)
     # what is loaded at the first call is loaded now
     solver.solve(*prepared, alpha, solver.efforts[0])
-    points, spent = [], 0.0
+    points = []
     for effort in solver.efforts:
         begin = time.perf_counter()
         coef = solver.solve(*prepared, alpha, effort)
         taken = time.perf_counter() - begin
         points.append((effort, taken, objective(coef, X, y, alpha)))
-        spent += taken
-        if spent > limit:
+        if taken > limit:
             break
     return points
 

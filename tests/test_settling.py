@@ -167,6 +167,18 @@ def test_many_outputs_are_learned_at_one_rate(rows):
     assert not is_settled(search.partial_fit(X, y.T, classes=range(257)))
 
 
+def test_very_many_features_are_learned_at_one_rate(rows, monkeypatch):
+    X, y = (part[:50] for part in rows)
+    for n_features in (X.shape[1], stream.MOST_WEIGHTS + 1):
+        wide = sp.csr_matrix((X.data, X.indices, X.indptr), (50, n_features))
+        model = AdaptiveSGDClassifier().partial_fit(wide, y, classes=[-1, 1])
+        assert is_settled(model) == (n_features > stream.MOST_WEIGHTS)
+    labels = np.c_[y, y[::-1]] > 0
+    for most, settled in ((2 * X.shape[1], False), (2 * X.shape[1] - 1, True)):
+        monkeypatch.setattr(stream, "MOST_WEIGHTS", most)
+        assert is_settled(AdaptiveSGDClassifier().partial_fit(X, labels, classes=[0, 1])) == settled
+
+
 def test_assigned_coefficients_are_searched_from(rows):
     X, y = rows
     model = AdaptiveSGDClassifier()

@@ -28,8 +28,10 @@ from ..training.start import (
 from ..training.steps import Learned, TrainingFailure, learn_all
 from .locking import parameter_names, unchanged_if_it_fails
 
-# Of more outputs "auto" compares no rates: their records would take too much memory.
+# Of more outputs, or more weights, "auto" compares no rates: the records of eight models would take
+# too much memory, 32 bytes for each weight and model with AdaGrad, 64 with Adam.
 MOST_OUTPUTS = 256
+MOST_WEIGHTS = 1 << 25
 
 PRECISIONS = [np.float64, np.float32]
 
@@ -129,7 +131,9 @@ class LearnsStreams:
                 f"loss={self.loss!r} is 0 for a model that predicts 0: set eta0 to 'auto' or "
                 "a number."
             )
-        return compares and (self.eta0 == "search" or training.n_outputs <= MOST_OUTPUTS)
+        n_outputs = training.n_outputs
+        fits = n_outputs <= MOST_OUTPUTS and n_outputs * training.n_features <= MOST_WEIGHTS
+        return compares and (self.eta0 == "search" or fits)
 
     def _is_settled(self, hyperparameters):
         """Whether rows have told what they are to tell."""
