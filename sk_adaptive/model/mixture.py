@@ -175,9 +175,11 @@ class Mixture(Model):
         by_model = values.reshape(self.n_models, self.n_outputs, *values.shape[1:])
         # in turn, so that a part of the features gives the same, bit for bit
         total = np.zeros(by_model.shape[1:], values.dtype)
-        for weight, of_model in zip(self.weights, by_model, strict=True):
+        # plain numbers, which take half the time of a row
+        weights = self.weights.astype(values.dtype).tolist()
+        for weight, of_model in zip(weights, by_model, strict=True):
             if weight > 0:
-                total += weight.astype(values.dtype) * of_model
+                total += weight * of_model
         return total
 
     def _read(self, features, n_jobs):
