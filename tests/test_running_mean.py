@@ -136,7 +136,7 @@ def kinds(rows):
         "numbers of text": (numbers, text, y, True),
         "classes of a table": (classifier, X, labels, True),
         "classes of text": (classifier, text, labels, False),
-        "classes of text, adam": (adam, text, labels, True),
+        "classes of text, moments that age": (adam, text, labels, True),
         "adaptive": (clone(numbers).set_params(learning_rate="adaptive"), X, y, False),
         "nothing set aside": (clone(numbers).set_params(early_stopping=False), X, y, False),
     }
@@ -148,7 +148,7 @@ def kinds(rows):
         "numbers of text",
         "classes of a table",
         "classes of text",
-        "classes of text, adam",
+        "classes of text, moments that age",
         "adaptive",
         "nothing set aside",
     ],

@@ -594,7 +594,7 @@ def test_a_best_candidate_that_has_not_ended_is_a_warning(rows):
 
 @pytest.mark.values
 @pytest.mark.parametrize("penalty", ["l2", "elasticnet", None])
-@pytest.mark.parametrize("optimizer", ["adagrad", "adamw"])
+@pytest.mark.parametrize("optimizer", ["adagrad", "adamw"], ids=["sums", "decays"])
 def test_automatic_grids_are_of_multiples(rows, optimizer, penalty):
     """Each fold, and whoever learns with the best parameters, derives the numbers from its rows."""
     X, y = rows

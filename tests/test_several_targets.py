@@ -11,6 +11,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import r2_score
 
 from sk_adaptive import AdaptiveSGDRegressor
+from sk_adaptive.kernel.optimizers import OPTIMIZERS
 
 UNITS = [1e6, 1.0, 1e-3]
 
@@ -25,7 +26,7 @@ def rows_of(seed=0, units=UNITS):
 def alone(optimizer, tolerance=1e-9):
     """How far the coefficients of single targets may be from those of the same beside others."""
     # the decay of adamw is one for all targets, and their rates are powers of 2 of one
-    return 0.3 if optimizer == "adamw" else tolerance
+    return 0.3 if OPTIMIZERS[optimizer].decoupled else tolerance
 
 
 @pytest.mark.pairs
@@ -46,9 +47,9 @@ def test_each_is_what_it_would_be_alone(optimizer, sparse_update, parameters):
     X, y = rows_of()
     if parameters.get("loss") == "poisson":
         y = np.abs(y) / UNITS * [30, 1, 0.2]
-    if optimizer == "ftrl" and "learning_rate" in parameters:
-        pytest.skip("FTRL has no such schedule")
-    if optimizer == "adamw" and "alpha" in parameters:
+    if parameters.get("learning_rate", "constant") not in OPTIMIZERS[optimizer].learning_rates:
+        pytest.skip(f"{optimizer} has no such schedule")
+    if OPTIMIZERS[optimizer].decoupled and "alpha" in parameters:
         pytest.skip("a number is refused as the decay of the largest target")
     mode = {"optimizer": optimizer, "sparse_update": sparse_update, **parameters}
     fixed = {"max_iter": 3, "tol": None, "random_state": 0}
@@ -58,7 +59,7 @@ def test_each_is_what_it_would_be_alone(optimizer, sparse_update, parameters):
         one = AdaptiveSGDRegressor(**mode, **fixed).fit(X, y[:, k])
         assert relative_difference(model.coef_[k], one.coef_) < alone(optimizer)
         one = AdaptiveSGDRegressor(**mode).partial_fit(X, y[:, k])._model
-        if optimizer == "adamw":
+        if OPTIMIZERS[optimizer].decoupled:
             continue
         # of the rates side by side those that lead somewhere
         features, places = stream.all_features(), np.arange(4)
