@@ -5,18 +5,12 @@ solvers need the pairs of all features: it is in `controls.py`.
 """
 
 import importlib
-import time
 
 import numpy as np
-from _peers import Estimator, OfLast, Peer, WithFile
+from _peers import Estimator, OfLast, Peer, WithFile, clock_of
 from scipy.special import expit
 
 STRENGTHS = (0.01, 0.1, 1, 10, 100)
-
-
-def clock_of(n_threads):
-    """What a fit on so many threads is timed by."""
-    return time.process_time if n_threads == 1 else time.perf_counter
 
 
 class SnapML(Estimator):

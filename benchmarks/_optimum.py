@@ -76,64 +76,37 @@ class Adaptive(Solver):
         return model.fit(X, y).coef_[0]
 
 
-class ScikitLearn(Solver):
-    """LogisticRegression with one of its solvers."""
+class Estimator(Solver):
+    """An estimator of `make(alpha, n_rows)`, whose `max_iter` alone stops it."""
 
-    def __init__(self, solver):
-        self._solver = solver
+    def __init__(self, make):
+        self._make = make
 
     def solve(self, X, y, alpha, effort):
-        model = LogisticRegression(
-            C=1 / (alpha * len(y)),
-            solver=self._solver,
-            # so little that only max_iter stops it
-            tol=1e-30,
-            max_iter=effort,
-            fit_intercept=False,
-            random_state=0,
-        )
-        return model.fit(X, y).coef_[0]
+        model = self._make(alpha, len(y)).set_params(max_iter=effort)
+        return np.ravel(model.fit(X, y).coef_)
 
 
-class SnapML(Solver):
+COMMON = {"tol": 1e-30, "fit_intercept": False, "random_state": 0}
+
+
+def scikit_learn(solver):
+    return Estimator(
+        lambda alpha, n: LogisticRegression(C=1 / (alpha * n), solver=solver, **COMMON)
+    )
+
+
+def snapml(n_threads):
     """Dual coordinate descent."""
-
-    def __init__(self, n_threads):
-        self._n_threads = n_threads
-        self._make = importlib.import_module("snapml").LogisticRegression
-
-    def solve(self, X, y, alpha, effort):
-        model = self._make(
-            regularizer=alpha * len(y),
-            max_iter=effort,
-            tol=1e-30,
-            fit_intercept=False,
-            random_state=0,
-            n_jobs=self._n_threads,
-        )
-        return np.ravel(model.fit(X, y).coef_)
+    make = importlib.import_module("snapml").LogisticRegression
+    return Estimator(lambda alpha, n: make(regularizer=alpha * n, n_jobs=n_threads, **COMMON))
 
 
-class Cyanure(Solver):
+def cyanure(n_threads):
     """Variance reduction, accelerated."""
-
-    def __init__(self, n_threads):
-        self._n_threads = n_threads
-        self._make = importlib.import_module("cyanure.estimators").Classifier
-
-    def solve(self, X, y, alpha, effort):
-        model = self._make(
-            loss="logistic",
-            penalty="l2",
-            lambda_1=alpha,
-            max_iter=effort,
-            tol=1e-30,
-            fit_intercept=False,
-            verbose=False,
-            random_state=0,
-            n_threads=self._n_threads,
-        )
-        return np.ravel(model.fit(X, y).coef_)
+    make = importlib.import_module("cyanure.estimators").Classifier
+    settings = {"loss": "logistic", "penalty": "l2", "verbose": False, "n_threads": n_threads}
+    return Estimator(lambda alpha, n: make(lambda_1=alpha, **settings, **COMMON))
 
 
 class LiblinearMulticore(Solver):
@@ -164,14 +137,14 @@ SOLVERS = {
     "adagrad, averaged": [partial(Adaptive, factor, average="suffix") for factor in FACTORS],
     "ftrl": [partial(Adaptive, factor, optimizer="ftrl") for factor in FACTORS],
     **{
-        f"LogisticRegression, {solver}": [partial(ScikitLearn, solver)]
+        f"LogisticRegression, {solver}": [partial(scikit_learn, solver)]
         for solver in ("lbfgs", "newton-cg", "saga", "liblinear")
     },
     **{
         name + (", 2 threads" if n_threads == 2 else ""): [partial(make, n_threads)]
         for name, make in (
-            ("Snap ML", SnapML),
-            ("Cyanure", Cyanure),
+            ("Snap ML", snapml),
+            ("Cyanure", cyanure),
             ("liblinear, multicore", LiblinearMulticore),
         )
         for n_threads in (1, 2)
